@@ -1,0 +1,1 @@
+"""The headless face: parses words, prints events, answers with an exit code."""

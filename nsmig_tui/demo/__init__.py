@@ -1,0 +1,1 @@
+"""A fleet on this machine: loopback SSH servers over throw-away directories."""

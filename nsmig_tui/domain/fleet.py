@@ -1,0 +1,131 @@
+"""The fleet's nouns: vsite, vnode, vhost, and the status that a vhost can have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """Where a vhost stands between the two layouts."""
+
+    DISCOVERED = "discovered"
+    VALIDATED = "validated"
+    MIGRATED = "migrated"
+    FAILED = "failed"
+    NATIVE = "native"
+
+
+class Layout(StrEnum):
+    """What the directory tree looks like, judged from disk."""
+
+    NS1 = "ns1"
+    NS3 = "ns3"
+    MIXED = "mixed"
+    UNKNOWN = "unknown"
+
+
+STEPS = (
+    "pre_flight_checks",
+    "backup_creation",
+    "structural_migration",
+    "permissions_update",
+    "configuration_update",
+    "service_reload",
+    "verification",
+)
+"""The seven steps of a migration, under the names that users see and records keep."""
+
+
+@dataclass(frozen=True)
+class Vnode:
+    """One server, reached over SSH.
+
+    ``ssh_host`` is the alias handed to OpenSSH's configuration; ``vpath`` the parent of all vhosts;
+    ``facts`` what the last discovery said of the system (os, tools, services, disks), for display.
+    ``service`` overrides the service manager: ``{"manager": "command", "nginx": CMD, "php-fpm": CMD}``.
+    Times are seconds since the epoch, UTC.
+    """
+
+    name: str
+    vsite: str = "default"
+    ssh_host: str = ""
+    vpath: str = "/srv"
+    production: bool = False
+    machine_id: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    service: dict[str, str] = field(default_factory=dict)
+    last_contact: float | None = None
+    unreachable: str = ""
+
+    @property
+    def target(self) -> str:
+        """The name to give to ssh."""
+        return self.ssh_host or self.name
+
+
+@dataclass(frozen=True)
+class Vhost:
+    """One domain on a vnode, as last seen.
+
+    ``details`` holds what discovery found beyond the columns: php version, document root, site and
+    pool files, sizes in bytes (``size``), ``aliases``; ``findings`` the last validation's rows.
+    """
+
+    vnode: str
+    domain: str
+    status: Status = Status.DISCOVERED
+    layout: Layout = Layout.UNKNOWN
+    uuser: str = ""
+    uid: int | None = None
+    gid: int | None = None
+    vanished: bool = False
+    rollback_available: bool = False
+    migration_attempts: int = 0
+    migrated_at: float | None = None
+    validated_at: float | None = None
+    backup_archive: str | None = None
+    last_error: str = ""
+    last_hint: str = ""
+    steps_completed: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+    findings: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One kept run: who did what to which vhost, when, and how it ended.
+
+    ``verb`` is migrate, undo, restore, validate or discover; ``outcome`` is running, ok, undone,
+    failed, refused, interrupted. ``steps`` is a list of ``{name, ok, started, seconds}``.
+    """
+
+    run: str
+    verb: str
+    vnode: str
+    vhost: str
+    operator: str
+    started: float
+    finished: float | None = None
+    outcome: str = "running"
+    steps: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    backup_archive: str | None = None
+    archive_sha256: str = ""
+    batch: str = ""
+
+
+ALLOWED = {
+    Status.DISCOVERED: {Status.VALIDATED, Status.DISCOVERED, Status.NATIVE, Status.MIGRATED, Status.FAILED},
+    Status.VALIDATED: {Status.MIGRATED, Status.FAILED, Status.VALIDATED, Status.DISCOVERED},
+    Status.MIGRATED: {Status.VALIDATED, Status.FAILED, Status.MIGRATED},
+    Status.FAILED: {Status.VALIDATED, Status.MIGRATED, Status.DISCOVERED, Status.FAILED, Status.NATIVE},
+    Status.NATIVE: {Status.NATIVE, Status.DISCOVERED, Status.FAILED},
+}
+
+
+def may_become(old: Status, new: Status) -> bool:
+    """Whether a vhost's status may change from ``old`` to ``new``."""
+    return new in ALLOWED[old]

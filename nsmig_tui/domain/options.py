@@ -1,0 +1,53 @@
+"""What the operator may ask of a run, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MigrateOptions:
+    """``owners``: foreign | keep | all; ``compat``: auto | never | always (links for old paths).
+
+    ``confirm_wait``: seconds the vnode waits for the operator's verdict before it undoes by itself.
+    ``crash_at``/``fail_at``: journal point at which the runner kills itself or fails; tests only.
+    """
+
+    backup: bool = True
+    force: bool = False
+    owners: str = "foreign"
+    compat: str = "auto"
+    confirm_wait: int = 120
+    nice: int = 10
+    crash_at: int = 0
+    fail_at: str = ""
+
+
+@dataclass(frozen=True)
+class RollbackOptions:
+    """``archive``: file name of a point to restore, or None to undo the migration.
+
+    ``exact``: do not carry over files that are new since the archive. ``with_mail``: restore mail too.
+    """
+
+    archive: str | None = None
+    exact: bool = False
+    with_mail: bool = False
+    confirm_wait: int = 120
+    crash_at: int = 0
+    fail_at: str = ""
+
+
+@dataclass(frozen=True)
+class RollbackPoint:
+    """One archive that a vhost can be rolled back to. ``ok``: True verified, False damaged, None unknown.
+
+    ``created_at``: seconds since the epoch, UTC. ``size``: bytes. ``entries``: members, or None.
+    """
+
+    filename: str
+    path: str
+    created_at: float
+    size: int
+    ok: bool | None = None
+    entries: int | None = None

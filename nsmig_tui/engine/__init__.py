@@ -1,0 +1,1 @@
+"""Runs work through ports; knows neither asyncssh nor peewee nor a screen."""

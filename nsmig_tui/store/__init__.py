@@ -1,0 +1,1 @@
+"""The operator's SQLite database (peewee): a cache of what the vnodes' journals say."""
