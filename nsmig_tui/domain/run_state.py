@@ -1,0 +1,274 @@
+"""Reduces the events of one run to a snapshot that a view can draw; pure, so that any view shows the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .events import (
+    FindingMade,
+    Found,
+    LogLine,
+    Planned,
+    Result,
+    RunStarted,
+    StepFailed,
+    StepFinished,
+    StepProgressed,
+    StepStarted,
+    Warned,
+)
+from .fleet import STEPS
+
+WEIGHTS = {"backup_creation": 50, "verification": 30, "permissions_update": 8}
+"""Rough share of a migration's time per step; what is not named counts 3. Only for the bar."""
+
+WAITING, RUNNING, UNDOING = "waiting", "running", "undoing"
+OK, FAILED, REFUSED, SKIPPED, CANCELLED, LEFT = "ok", "failed", "refused", "skipped", "cancelled", "left"
+ENDED = frozenset({OK, FAILED, REFUSED, SKIPPED, CANCELLED, LEFT})
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """One step: ``state`` is waiting, running, done, failed or undone; ``done``/``total`` are bytes."""
+
+    name: str
+    state: str = WAITING
+    done: int = 0
+    total: int = 0
+    started: float | None = None
+    seconds: float = 0.0
+
+    def fraction(self) -> float | None:
+        """How much of the step is behind us, 0 to 1; None when nobody can say."""
+        if self.state == "done":
+            return 1.0
+        if self.total > 0:
+            return min(1.0, self.done / self.total)
+        return 0.0 if self.state == WAITING else None
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """One run on one vhost (or, for discover, one vnode) as of the last event.
+
+    ``phase`` is waiting, running, undoing, ok, failed, refused, skipped, cancelled or left (the operator's
+    side stopped looking). ``size`` is the vhost's bytes, for weighing a batch. Times: seconds since epoch.
+    """
+
+    vnode: str
+    vhost: str = ""
+    verb: str = "migrate"
+    run: str = ""
+    phase: str = WAITING
+    steps: tuple[StepState, ...] = ()
+    size: int = 0
+    queued: float = 0.0
+    started: float | None = None
+    finished: float | None = None
+    error: str = ""
+    hint: str = ""
+    failed_step: str = ""
+    status: str = ""
+    archive: str | None = None
+    exit_code: int = 0
+    met: int = 0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The vhost's identity in the fleet: ``vnode/domain``, or the vnode alone."""
+        return f"{self.vnode}/{self.vhost}" if self.vhost else self.vnode
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is expected of this run."""
+        return self.phase in ENDED
+
+    def step(self) -> StepState | None:
+        """The step that is running or has failed, else the last that ended."""
+        for step in self.steps:
+            if step.state in (RUNNING, FAILED):
+                return step
+        done = [step for step in self.steps if step.state == "done"]
+        return done[-1] if done else None
+
+    def fraction(self) -> float | None:
+        """How much of the whole run is done, 0 to 1; None when the steps ahead are not known."""
+        if self.phase == OK:
+            return 1.0
+        if self.phase == WAITING:
+            return 0.0
+        if tuple(step.name for step in self.steps) != STEPS:
+            return None
+        whole = sum(WEIGHTS.get(step.name, 3) for step in self.steps)
+        return sum(WEIGHTS.get(step.name, 3) * (step.fraction() or 0.0) for step in self.steps) / whole
+
+    def elapsed(self, now: float) -> float:
+        """Seconds since the run began, up to its end."""
+        if self.started is None:
+            return 0.0
+        return max(0.0, (self.finished if self.finished is not None else now) - self.started)
+
+    def remaining(self, now: float) -> float | None:
+        """Seconds that are likely left, or None while it is too early to tell."""
+        part = self.fraction()
+        if self.phase != RUNNING or part is None or part < 0.03:
+            return None
+        return self.elapsed(now) * (1 - part) / part
+
+
+def queued(verb: str, vnode: str, vhost: str = "", *, at: float, size: int = 0, met: int = 0) -> RunState:
+    """A run that has been asked for and has not begun."""
+    steps = tuple(StepState(name) for name in STEPS) if verb == "migrate" else ()
+    return RunState(vnode, vhost, verb, steps=steps, queued=at, size=size, met=met)
+
+
+def reduce(state: RunState, event: Any, at: float) -> RunState:
+    """The state after ``event``, which was seen at ``at``. Unknown events change nothing."""
+    match event:
+        case StepProgressed():
+            return _with_step(state, event.step, at, done=event.done, total=event.total)
+        case StepStarted():
+            return _with_step(_begun(state, at), event.step, at, state=RUNNING, started=at)
+        case StepFinished():
+            return _with_step(state, event.step, at, state="done", seconds=event.seconds)
+        case StepFailed():
+            return replace(
+                _with_step(state, event.step, at, state=FAILED),
+                phase=UNDOING,
+                failed_step=event.step,
+                error=event.message,
+                hint=event.hint,
+            )
+        case RunStarted():
+            return replace(_begun(state, at), run=event.run or state.run)
+        case Warned():
+            return replace(state, warnings=(*state.warnings, event.message))
+        case Found() | FindingMade():
+            return replace(state, met=state.met + 1)
+        case Result():
+            return _ended(state, event, at)
+    return state
+
+
+def fail(state: RunState, message: str, hint: str, at: float, *, phase: str = FAILED) -> RunState:
+    """The state after the run ended without a Result, as when the vnode cannot be reached."""
+    return replace(state, phase=phase, error=message, hint=hint, finished=at)
+
+
+def log_text(event: Any) -> str:
+    """The line that ``event`` adds to a run's log; empty for ticks."""
+    match event:
+        case RunStarted():
+            return f"{event.verb} begins"
+        case StepStarted():
+            return f"{event.step} …"
+        case StepFinished():
+            return f"{event.step} done in {event.seconds:.1f} s"
+        case StepFailed():
+            return f"{event.step} FAILED: {event.message} {event.hint}".rstrip()
+        case Warned():
+            return f"warning: {event.message}"
+        case LogLine():
+            return event.message
+        case Found():
+            return f"found {event.vhost}: {event.layout or '-'} {event.status or '-'} {event.note}".rstrip()
+        case FindingMade():
+            return f"{event.severity}: {event.category}: {event.message}"
+        case Planned():
+            return f"plan made: {sum(len(step['changes']) for step in event.steps)} changes"
+        case Result():
+            words = "; ".join(event.errors) or event.status
+            name = "skipped" if event.skipped else "ok" if event.ok else "failed"
+            return f"result: {event.vhost or event.vnode} {name} {words}".rstrip()
+    return ""
+
+
+def _begun(state: RunState, at: float) -> RunState:
+    if state.started is not None and state.phase != WAITING:
+        return state
+    return replace(state, phase=RUNNING, started=at)
+
+
+def _with_step(run: RunState, name: str, at: float, **changes: Any) -> RunState:
+    steps = list(run.steps)
+    names = [step.name for step in steps]
+    if name not in names:
+        names.append(name)
+        steps.append(StepState(name, RUNNING, started=at))
+    index = names.index(name)
+    steps[index] = replace(steps[index], **changes)
+    return replace(run, steps=tuple(steps))
+
+
+def _ended(state: RunState, event: Result, at: float) -> RunState:
+    if state.vhost and event.vhost and event.vhost != state.vhost:
+        return state
+    if not state.vhost and event.vhost:
+        return state
+    phase = SKIPPED if event.skipped else OK if event.ok else REFUSED if event.exit_code == 4 else FAILED
+    steps = state.steps
+    if phase == FAILED and event.exit_code == 5:
+        steps = tuple(replace(step, state="undone") if step.state == "done" else step for step in steps)
+    return replace(
+        state,
+        phase=phase,
+        steps=steps,
+        finished=at,
+        started=state.started if state.started is not None else at,
+        status=event.status,
+        archive=event.backup_archive,
+        exit_code=event.exit_code,
+        error="; ".join(event.errors) or ("" if event.ok else state.error),
+        hint=event.hint or ("" if event.ok else state.hint),
+        warnings=event.warnings or state.warnings,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What many runs come to; ``fraction`` weighs them by size, ``remaining`` is in seconds."""
+
+    runs: int = 0
+    ok: int = 0
+    failed: int = 0
+    running: int = 0
+    waiting: int = 0
+    skipped: int = 0
+    fraction: float = 0.0
+    elapsed: float = 0.0
+    remaining: float | None = None
+    rate: float = 0.0
+    """Bytes of vhosts finished per second, for the throughput."""
+
+
+def totals(states: tuple[RunState, ...], now: float) -> Totals:
+    """Sum up ``states``; a vhost of unknown size weighs like one of 1 MiB."""
+    if not states:
+        return Totals()
+    floor = 1 << 20
+    weight = done = moved = 0.0
+    for state in states:
+        size = max(state.size, floor)
+        part = 1.0 if state.ended else (state.fraction() or 0.0)
+        weight += size
+        done += size * part
+        moved += state.size * part
+    begun = [state.started for state in states if state.started is not None]
+    ends = [state.finished for state in states if state.finished is not None]
+    over = all(state.ended for state in states)
+    elapsed = (max(ends, default=now) if over else now) - min(begun) if begun else 0.0
+    part = done / weight
+    return Totals(
+        runs=len(states),
+        ok=sum(state.phase == OK for state in states),
+        failed=sum(state.phase in (FAILED, REFUSED) for state in states),
+        running=sum(state.phase in (RUNNING, UNDOING) for state in states),
+        waiting=sum(state.phase == WAITING for state in states),
+        skipped=sum(state.phase in (SKIPPED, CANCELLED, LEFT) for state in states),
+        fraction=part,
+        elapsed=elapsed,
+        remaining=elapsed * (1 - part) / part if not over and part > 0.02 and elapsed > 0 else None,
+        rate=moved / elapsed if elapsed > 0 else 0.0,
+    )
