@@ -1,0 +1,252 @@
+"""nginx's configuration language with exact offsets, and the files in what ``nginx -T`` prints.
+
+Text is bytes decoded as UTF-8 with ``surrogateescape`` (`decode`, `encode`), so that any byte survives
+the round trip. Offsets count characters of that text.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+_TOKEN = re.compile(
+    r"""(?P<space>[ \t\r\n]+)
+    |(?P<comment>\#[^\n]*)
+    |(?P<mark>[;{}])
+    |(?P<quoted>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')
+    |(?P<word>(?:\\.|\$\{|[^ \t\r\n;{\\])+)""",
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(r"""\\(["'\\trn])""")
+_CONTROL = {"t": "\t", "r": "\r", "n": "\n"}
+_LUA = re.compile(
+    r"""--\[(?P<c>=*)\[.*?\](?P=c)\]|--[^\n]*|\[(?P<s>=*)\[.*?\](?P=s)\]"""
+    r"""|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[{}]""",
+    re.DOTALL,
+)
+_SEPARATOR = re.compile(rb"^# configuration file (/[^\n]*):\r?\n", re.MULTILINE)
+
+
+class NginxSyntaxError(ValueError):
+    """The text is no nginx configuration; ``path`` and ``line`` say where."""
+
+    def __init__(self, reason: str, path: str, line: int) -> None:
+        super().__init__(f"{path}:{line}: {reason}")
+        self.reason = reason
+        self.path = path
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """One word of a directive: the span with its quotes, and the value that nginx sees."""
+
+    start: int
+    end: int
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """One directive; ``end`` is after its ``;`` or ``}``.
+
+    ``block`` holds the children, or is None without braces; ``body`` is the span between the braces.
+    The body of a Lua block is not looked into: its ``block`` is empty.
+    """
+
+    name: str
+    args: tuple[Arg, ...]
+    start: int
+    end: int
+    line: int
+    block: tuple[Directive, ...] | None = None
+    body: tuple[int, int] | None = None
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The arguments as nginx sees them."""
+        return tuple(arg.value for arg in self.args)
+
+    @property
+    def is_lua(self) -> bool:
+        """Whether the body is Lua code."""
+        return self.name.endswith("_by_lua_block")
+
+
+def decode(raw: bytes) -> str:
+    """Bytes of a file as text that `encode` turns back exactly."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def encode(text: str) -> bytes:
+    """The bytes that `decode` was given."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+class _Frame:
+    """A block whose closing brace has not come yet."""
+
+    def __init__(self, words: list[Arg], line: int, start: int) -> None:
+        self.words, self.line, self.start = words, line, start
+        self.children: list[Directive] = []
+
+    def close(self, body_end: int) -> Directive:
+        """The finished block directive."""
+        head = self.words[0]
+        return Directive(
+            head.value,
+            tuple(self.words[1:]),
+            head.start,
+            body_end + 1,
+            self.line,
+            tuple(self.children),
+            (self.start, body_end),
+        )
+
+
+def parse(text: str, path: str = "") -> tuple[Directive, ...]:
+    """All directives of one file. Raises NginxSyntaxError."""
+    top = _Frame([], 1, 0)
+    stack = [top]
+    words: list[Arg] = []
+    position, line, first_line = 0, 1, 1
+    glued = False
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise NginxSyntaxError("unfinished text", path, line)
+        kind, token, start, position = match.lastgroup, match[0], match.start(), match.end()
+        if kind in ("word", "quoted"):
+            if glued and not token.startswith(")"):
+                raise NginxSyntaxError("something follows a closing quote", path, line)
+            first_line = first_line if words else line
+            words.append(Arg(start, position, _unquoted(token)))
+        elif token == ";":
+            if not words:
+                raise NginxSyntaxError('unexpected ";"', path, line)
+            done = Directive(words[0].value, tuple(words[1:]), words[0].start, position, first_line)
+            stack[-1].children.append(done)
+            words = []
+        elif token == "{":
+            if not words:
+                raise NginxSyntaxError('unexpected "{"', path, line)
+            stack.append(_Frame(words, first_line, position))
+            if words[0].value.endswith("_by_lua_block"):
+                position = _lua_end(text, position, path, line)
+            words = []
+        elif token == "}":
+            if words or len(stack) == 1:
+                raise NginxSyntaxError('unexpected "}"', path, line)
+            block = stack.pop().close(start)
+            stack[-1].children.append(block)
+        glued = kind == "quoted"
+        line += text.count("\n", start, position)
+    if words or len(stack) > 1:
+        raise NginxSyntaxError('unexpected end of file, expecting ";" or "}"', path, line)
+    return tuple(top.children)
+
+
+def walk(directives: Iterable[Directive]) -> Iterator[Directive]:
+    """Every directive, blocks before what is in them."""
+    todo = list(directives)[::-1]
+    while todo:
+        directive = todo.pop()
+        yield directive
+        todo.extend((directive.block or ())[::-1])
+
+
+def matches_include(pattern: str, path: str) -> bool:
+    """Whether nginx's ``include pattern`` would read ``path`` (both absolute), as glob(3) has it."""
+    if not any(mark in pattern for mark in "*?["):
+        return pattern == path
+    wanted, given = pattern.split("/"), path.split("/")
+    return len(wanted) == len(given) and all(_part_matches(*pair) for pair in zip(wanted, given, strict=True))
+
+
+def include_pattern(argument: str, main: str) -> str:
+    """The absolute pattern of an ``include``; relative ones start at the directory of ``main``."""
+    return argument if argument.startswith("/") else posixpath.join(posixpath.dirname(main), argument)
+
+
+def split_dump(dump: bytes) -> dict[str, bytes]:
+    """The files that ``nginx -T`` printed, by path; the main one first.
+
+    A separator line counts only where a file can start: what stands before it is whole, and the path is
+    asked for by an include already seen and is new (or the same text comes again, as old versions print).
+    Any other such line is text of the file it stands in.
+    Raises NginxSyntaxError when the dump does not begin with a separator.
+    """
+    heads = list(_SEPARATOR.finditer(dump))
+    if not heads:
+        raise NginxSyntaxError("this is not what nginx -T prints", "nginx -T", 1)
+    main = decode(heads[0][1])
+    files: dict[str, bytes] = {}
+    patterns: list[str] = []
+    path, start = main, heads[0].end()
+    for head in heads[1:]:
+        following = decode(head[1])
+        body = dump[start : head.start()]
+        try:
+            tree = parse(decode(body), path)
+        except NginxSyntaxError:
+            continue
+        known = [*patterns, *_include_patterns(tree, main)]
+        if not body.endswith(b"\n") or not any(matches_include(pattern, following) for pattern in known):
+            continue
+        seen = {**files, path: body[:-1]}.get(following)
+        if seen is not None and not dump.startswith(seen + b"\n", head.end()):
+            continue
+        patterns = known
+        files.setdefault(path, body[:-1])
+        path, start = following, head.end()
+    body = dump[start:]
+    files.setdefault(path, body[:-1] if body.endswith(b"\n") else body)
+    return files
+
+
+def _include_patterns(tree: tuple[Directive, ...], main: str) -> list[str]:
+    return [include_pattern(d.values[0], main) for d in walk(tree) if d.name == "include" and d.args]
+
+
+def _part_matches(pattern: str, name: str) -> bool:
+    if name.startswith(".") and not pattern.startswith("."):
+        return False
+    return re.fullmatch(_glob_pattern(pattern), name, re.DOTALL) is not None
+
+
+def _glob_pattern(pattern: str) -> str:
+    out, i = [], 0
+    while i < len(pattern):
+        char = pattern[i]
+        close = pattern.find("]", i + 2) if char == "[" else -1
+        if char == "*":
+            out.append(".*")
+        elif char == "?":
+            out.append(".")
+        elif close > 0:
+            inner = pattern[i + 1 : close].replace("\\", r"\\").replace("[", r"\[")
+            out.append(f"[^{inner[1:]}]" if inner[0] in "!^" else f"[{inner}]")
+            i = close
+        else:
+            out.append(re.escape(char))
+        i += 1
+    return "".join(out)
+
+
+def _unquoted(token: str) -> str:
+    inner = token[1:-1] if token[0] in "\"'" else token
+    if "\\" not in inner:
+        return inner
+    return _ESCAPE.sub(lambda match: _CONTROL.get(match[1], match[1]), inner)
+
+
+def _lua_end(text: str, start: int, path: str, line: int) -> int:
+    """Offset of the brace that ends the Lua code beginning at ``start``."""
+    depth = 1
+    for match in _LUA.finditer(text, start):
+        depth += {"{": 1, "}": -1}.get(match[0], 0)
+        if depth == 0:
+            return match.start()
+    raise NginxSyntaxError("unfinished Lua block", path, line)

@@ -1,0 +1,151 @@
+"""Where an absolute path of one vhost goes when its layout changes, found inside any text and back.
+
+A path counts only at component boundaries: ``/srv/a.test/web`` is not in ``/srv/a.test/website`` nor in
+``/srv/a.test.other/web``. What stands before the changing components is kept as it was written
+(``$host``, doubled slashes), so that an edit is as small as it can be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+_BEFORE = r"(?<![\w./$}~+%@\\-])"
+_SLASHED = "uri|document_uri|request_uri|fastcgi_script_name|fastcgi_path_info|path_info"
+_AFTER = rf"""(?=$|[/\s"':;,|&<>=?#()]|\$\{{?(?:{_SLASHED})\b)"""
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+
+@dataclass(frozen=True)
+class Found:
+    """One old path in a text: ``text[start:end]`` are the components that change (``web``, ``var/log``).
+
+    ``begin`` is where the whole path starts, ``base`` the spelling before the changing components,
+    ``old`` the rule's name for them, ``templated`` whether the path is written with a variable.
+    """
+
+    begin: int
+    start: int
+    end: int
+    base: str
+    old: str
+    templated: bool
+
+
+@dataclass(frozen=True)
+class PathMap:
+    """Rules ``(old, new)`` for what lies below ``upath``; a class without a rule stays where it is.
+
+    ``old`` is relative to ``upath``; ``new`` is relative too, or absolute, or begins with ``$`` (a variable
+    of nginx that holds the place). ``aliases``: other absolute paths that are links to ``upath``.
+    """
+
+    upath: str
+    rules: tuple[tuple[str, str], ...]
+    aliases: tuple[str, ...] = ()
+
+    def target(self, old: str) -> str | None:
+        """The new place of the class ``old``, or None."""
+        return dict(self.rules).get(old)
+
+    def without(self, *classes: str) -> PathMap:
+        """The same map, with these old classes staying where they are."""
+        return replace(self, rules=tuple(r for r in self.rules if r[0] not in classes))
+
+    def with_target(self, old: str, new: str) -> PathMap:
+        """The same map, with the class ``old`` going to ``new``."""
+        return replace(self, rules=(*self.without(old).rules, (old, new)))
+
+    def inverse(self) -> PathMap:
+        """The map back; only for maps whose targets are relative."""
+        return replace(self, rules=tuple((new, old) for old, new in self.rules))
+
+    def find(self, text: str, values: Mapping[str, str] | None = None) -> list[Found]:
+        """Every path in ``text`` that a rule changes; ``values`` are those of variables such as ``host``."""
+        pattern = self._pattern()
+        if pattern is None:
+            return []
+        plain, where = _substitute(text, values or {})
+        found = []
+        for match in pattern.finditer(plain):
+            begin, start, end = where[match.start()], where[match.start("old")], where[match.end("old")]
+            base = text[begin:start]
+            old = re.sub("/+", "/", match["old"])
+            found.append(Found(begin, start, end, base, old, "$" in text[begin:end]))
+        return found
+
+    def apply(self, text: str, values: Mapping[str, str] | None = None) -> str:
+        """``text`` with every old path in it replaced, and nothing else."""
+        out, last = [], 0
+        for hit in self.find(text, values):
+            new = self.target(hit.old) or hit.old
+            if new.startswith(("/", "$")):
+                out.append(text[last : hit.begin])
+            elif new.startswith(hit.old + "/"):
+                out.append(text[last : hit.end])
+                new = new[len(hit.old) :]
+            else:
+                out.append(text[last : hit.start])
+            out.append(new)
+            last = hit.end
+        return "".join(out) + text[last:]
+
+    def path(self, path: str) -> str:
+        """One absolute path, mapped as a whole."""
+        for old, new in sorted(self.rules, key=lambda rule: -len(rule[0])):
+            top = f"{self.upath}/{old}"
+            if path == top or path.startswith(top + "/"):
+                return (new if new.startswith(("/", "$")) else f"{self.upath}/{new}") + path[len(top) :]
+        return path
+
+    def _pattern(self) -> re.Pattern[str] | None:
+        if not self.rules:
+            return None
+        bases = "|".join(_spelled(base) for base in (self.upath, *self.aliases))
+        olds = "|".join(_spelled(old) for old, _ in sorted(self.rules, key=lambda rule: -len(rule[0])))
+        return re.compile(rf"{_BEFORE}(?:{bases})/+(?P<old>{olds}){_AFTER}")
+
+
+def final_map(upath: str, aliases: tuple[str, ...] = ()) -> PathMap:
+    """The map of a finished migration."""
+    rules = (
+        ("web", "web/app/public"),
+        ("var/log", "web/log"),
+        ("var/run", "web/run"),
+        ("var/tmp", "web/tmp"),
+    )
+    return PathMap(upath, rules, aliases)
+
+
+def bridge_map(upath: str, aliases: tuple[str, ...] = ()) -> PathMap:
+    """New roots and logs, but everything below ``var/run`` (the socket) still at its old place."""
+    return final_map(upath, aliases).without("var/run")
+
+
+def below(path: str, top: str) -> bool:
+    """Whether ``path`` is ``top`` or lies below it, by components."""
+    return path == top or path.startswith(top.rstrip("/") + "/")
+
+
+def _spelled(path: str) -> str:
+    """``path`` as a pattern in which a slash may be doubled."""
+    return "/+".join(re.escape(part) for part in path.split("/"))
+
+
+def _substitute(text: str, values: Mapping[str, str]) -> tuple[str, list[int]]:
+    """``text`` with known variables replaced, and for each offset in it the offset in ``text``."""
+    out: list[str] = []
+    where: list[int] = []
+    last = 0
+    for match in _VARIABLE.finditer(text):
+        value = values.get(match[1] or match[2])
+        if value is None:
+            continue
+        out += [text[last : match.start()], value]
+        where += range(last, match.start())
+        where += [match.start()] * len(value)
+        last = match.end()
+    out.append(text[last:])
+    where += range(last, len(text) + 1)
+    return "".join(out), where
