@@ -1,0 +1,237 @@
+"""How a script travels to a plain ``/bin/sh`` on its standard input, and how its answer is cut out.
+
+Pure text work. Three dangers shape it. A stream that is cut must run nothing: all is one function that
+only the last word of the stream calls, and the function compares length and SHA-256 of what arrived.
+What login scripts print must not pass for an answer: only what stands between two lines that carry a
+private nonce counts. An answer that is cut must not pass for success: without the END line there is none.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+
+from nsmig_tui.domain.text import clean
+
+MAX_SCRIPT = 100 * 1024
+"""Bytes of one script: it is one argument of an exec on the vnode, which Linux limits to 128 KiB."""
+
+MAX_ARGS = 1024 * 1024
+"""Bytes of all arguments together."""
+
+MAX_DATA = 8 * 1024 * 1024
+"""Bytes that can be sent along with a script."""
+
+MAX_ANSWER = 256 * 1024 * 1024
+"""Bytes of one answer that are held, unless the caller says otherwise."""
+
+_NONCE = re.compile(r"[0-9a-f]{16,64}")
+
+_PRELUDE = """\
+nsmig_main_{n}() {{
+LC_ALL=C; export LC_ALL; umask 077
+PATH=${{PATH:+$PATH:}}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
+unset CDPATH ENV BASH_ENV GREP_OPTIONS TAR_OPTIONS GZIP POSIXLY_CORRECT 2>/dev/null
+cd / || return
+refuse_{n}() {{ printf '\\nNSMIG-REFUSED %s %s\\n' {n} "$1"; exit 1; }}
+sum_{n}() {{
+case $nsmig_tool in
+openssl) openssl dgst -sha256 -r ;;
+busybox) busybox sha256sum ;;
+shasum) shasum -a 256 ;;
+*) sha256sum ;;
+esac | {{ read -r nsmig_sum nsmig_rest; printf '%s\\n' "$nsmig_sum"; }}
+}}
+nsmig_tool=
+for nsmig_try in shasum busybox openssl sha256sum; do
+command -v "$nsmig_try" >/dev/null 2>&1 && nsmig_tool=$nsmig_try
+done
+[ -n "$nsmig_tool" ] || refuse_{n} no-sha256
+"""
+
+_SCRIPT = """\
+{{ nsmig_script=$(cat; echo x); }} <<'NSMIG_SCRIPT_{n}'
+{script}NSMIG_SCRIPT_{n}
+nsmig_script=${{nsmig_script%x}}
+[ "$(($(printf %s "$nsmig_script" | wc -c)))" = {length} ] || refuse_{n} damaged-script
+[ "$(printf %s "$nsmig_script" | sum_{n})" = {digest} ] || refuse_{n} damaged-script
+set --{args}
+"""
+
+_DATA = """\
+{{ nsmig_data=$(cat); }} <<'NSMIG_DATA_{n}'
+{data}NSMIG_DATA_{n}
+decode_{n}() {{
+if command -v base64 >/dev/null 2>&1; then printf '%s\\n' "$nsmig_data" | base64 -d
+elif command -v openssl >/dev/null 2>&1; then printf '%s\\n' "$nsmig_data" | openssl base64 -d
+else printf '%s\\n' "$nsmig_data" | busybox base64 -d
+fi
+}}
+[ "$(($(decode_{n} | wc -c)))" = {length} ] || refuse_{n} damaged-data
+[ "$(decode_{n} | sum_{n})" = {digest} ] || refuse_{n} damaged-data
+"""
+
+_RUN = """\
+printf '\\nNSMIG-BEGIN %s\\n' {n}
+{run}
+printf '\\nNSMIG-END %s %s\\n' {n} "$?"
+exit 0
+}}
+nsmig_main_{n}"""
+
+_REASONS = {
+    "damaged-script": "the script did not arrive whole",
+    "damaged-data": "the data did not arrive whole",
+    "no-sha256": "the server has no tool for SHA-256 (sha256sum, openssl, busybox)",
+}
+
+
+class WireError(Exception):
+    """The answer is incomplete, refused or too big: nothing may be concluded from it."""
+
+
+def new_nonce() -> str:
+    """A private random word for one exchange."""
+    return secrets.token_hex(16)
+
+
+def ready_line(nonce: str) -> bytes:
+    """What a fresh shell is told first; it says the ready word back once it, and nobody else, reads."""
+    return f"echo {ready_word(nonce)}\n".encode()
+
+
+def ready_word(nonce: str) -> str:
+    """The word that proves that the shell itself reads its standard input."""
+    return f"NSMIG-READY-{_checked(nonce)}"
+
+
+def frame(script: str, args: Sequence[str | bytes], nonce: str, data: bytes | None = None) -> bytes:
+    """The bytes to send to ``/bin/sh``; ``data``, if given, becomes the script's standard input.
+
+    Raises ValueError for what cannot travel: NUL bytes, or more than the limits of this module.
+    The stream ends without a newline on purpose: only its very last byte completes the call.
+    """
+    _checked(nonce)
+    text = script.encode()
+    if not text.endswith(b"\n"):
+        text += b"\n"
+    if len(text) > MAX_SCRIPT:
+        raise ValueError(f"script of {len(text)} bytes; at most {MAX_SCRIPT} can be sent")
+    if b"\0" in text or nonce.encode() in text:
+        raise ValueError("script holds a NUL byte or its own nonce")
+    raw_args = [arg.encode("utf-8", "surrogateescape") if isinstance(arg, str) else arg for arg in args]
+    if any(b"\0" in arg or len(arg) > MAX_SCRIPT for arg in raw_args) or sum(map(len, raw_args)) > MAX_ARGS:
+        raise ValueError("an argument holds a NUL byte or is too long")
+    parts = [
+        _PRELUDE.format(n=nonce).encode(),
+        _fill(_SCRIPT, nonce, text, script=text, args=b"".join(b" " + _quote(a) for a in raw_args)),
+    ]
+    run = '/bin/sh -c "$nsmig_script" nsmig "$@" </dev/null'
+    if data is not None:
+        if len(data) > MAX_DATA:
+            raise ValueError(f"{len(data)} bytes of data; at most {MAX_DATA} can be sent")
+        parts.append(_fill(_DATA, nonce, data, data=base64.encodebytes(data)))
+        run = f'decode_{nonce} | /bin/sh -c "$nsmig_script" nsmig "$@"'
+    parts.append(_RUN.format(n=nonce, run=run).encode())
+    return b"".join(parts)
+
+
+def parse(output: bytes, nonce: str) -> tuple[int, bytes]:
+    """Exit status and payload of a complete answer; raises WireError for anything less."""
+    reader = AnswerReader(nonce, limit=max(len(output), 1))
+    reader.feed(output)
+    return reader.result()
+
+
+class AnswerReader:
+    """Cuts one answer out of a stream as it arrives, holding at most ``limit`` bytes of payload.
+
+    Noise before the answer is dropped at once, however much it is.
+    """
+
+    def __init__(self, nonce: str, limit: int = MAX_ANSWER) -> None:
+        word = re.escape(_checked(nonce).encode())
+        self._begin = f"\nNSMIG-BEGIN {nonce}\n".encode()
+        self._refused = re.compile(rb"\nNSMIG-REFUSED " + word + rb" ([a-z0-9-]{1,40})\n")
+        self._end = re.compile(rb"\nNSMIG-END " + word + rb" (\d{1,3})\n")
+        self._tail = len(self._begin) + 80
+        self._limit = limit
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._begun = False
+        self._result: tuple[int, bytes] | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the answer is complete."""
+        return self._result is not None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the script is known to have started."""
+        return self._begun
+
+    def feed(self, data: bytes) -> bool:
+        """Take more of the stream; true when the answer is complete. Raises WireError when it cannot be."""
+        if self._result is not None:
+            return True
+        self._buffer += data
+        if not self._begun:
+            self._find_begin()
+        if self._begun:
+            self._find_end()
+        return self.done
+
+    def result(self) -> tuple[int, bytes]:
+        """Exit status and payload. Raises WireError while the answer is incomplete."""
+        if self._result is None:
+            where = "before the script ended" if self._begun else "before the script started"
+            raise WireError(f"the answer is incomplete: it stopped {where}")
+        return self._result
+
+    def _find_begin(self) -> None:
+        if refused := self._refused.search(self._buffer):
+            reason = refused.group(1).decode()
+            raise WireError(_REASONS.get(reason, clean(reason)))
+        at = self._buffer.find(self._begin)
+        if at >= 0:
+            # The newline that ends BEGIN also may open END: keep it for the search, not for the payload.
+            del self._buffer[: at + len(self._begin) - 1]
+            self._begun = True
+        elif len(self._buffer) > self._tail:
+            del self._buffer[: -self._tail]
+
+    def _find_end(self) -> None:
+        match = self._end.search(self._buffer, max(self._scanned - self._tail, 0))
+        self._scanned = len(self._buffer)
+        if match:
+            self._result = (int(match.group(1)), bytes(self._buffer[1 : match.start()]))
+            self._buffer.clear()
+        elif len(self._buffer) > self._limit + self._tail:
+            raise WireError(f"the answer is longer than {self._limit} bytes")
+
+
+def _checked(nonce: str) -> str:
+    """The nonce itself; raises ValueError unless it is plain hex and long enough not to be guessed."""
+    if not _NONCE.fullmatch(nonce):
+        raise ValueError("a nonce is 16 to 64 hex digits")
+    return nonce
+
+
+def _quote(arg: bytes) -> bytes:
+    """One argument as a single-quoted sh word."""
+    return b"'" + arg.replace(b"'", b"'\\''") + b"'"
+
+
+def _fill(template: str, nonce: str, payload: bytes, **blocks: bytes) -> bytes:
+    """Fill a template with the payload's length and digest, and raw byte ``blocks`` (never formatted)."""
+    marks = {name: f"@{nonce}:{name}@" for name in blocks}
+    text = template.format(
+        n=nonce, length=len(payload), digest=hashlib.sha256(payload).hexdigest(), **marks
+    ).encode()
+    for name, block in blocks.items():
+        text = text.replace(marks[name].encode(), block)
+    return text
