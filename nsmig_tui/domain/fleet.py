@@ -117,6 +117,36 @@ class RunRecord:
     batch: str = ""
 
 
+@dataclass(frozen=True)
+class ArchiveRecord:
+    """What the operator's side remembers of one archive; the vnode's own record has the last word.
+
+    ``verified``: when it was last checked; ``ok``: True verified, False damaged, None unknown.
+    """
+
+    vnode: str
+    vhost: str
+    path: str
+    sha256: str = ""
+    size: int = 0
+    created: float = 0.0
+    verified: float | None = None
+    ok: bool | None = None
+    entries: int | None = None
+
+
+@dataclass(frozen=True)
+class StatusChange:
+    """One step in a vhost's life; ``old`` is None when it was first seen."""
+
+    at: float
+    vnode: str
+    vhost: str
+    old: Status | None
+    new: Status
+    reason: str = ""
+
+
 ALLOWED = {
     Status.DISCOVERED: {Status.VALIDATED, Status.DISCOVERED, Status.NATIVE, Status.MIGRATED, Status.FAILED},
     Status.VALIDATED: {Status.MIGRATED, Status.FAILED, Status.VALIDATED, Status.DISCOVERED},

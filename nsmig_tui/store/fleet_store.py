@@ -1,0 +1,279 @@
+"""The fleet store: what the operator's side remembers. A cache of the vnodes' journals, plus history."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from peewee import Select, Table
+
+from ..domain.fleet import ArchiveRecord, RunRecord, StatusChange, Vhost, Vnode
+from . import rows
+from .database import open_database, told
+
+Built = TypeVar("Built")
+UNFINISHED = ("running", "interrupted")
+
+
+class Store:
+    """The SQLite implementation of ``FleetStore``. Methods are short, synchronous, and one transaction each.
+
+    Two processes may use one file: readers never wait, a writer waits for the other's short transaction
+    and gives up with LockHeld. ``clock`` gives the time of history rows, seconds since the epoch.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+        self._database = open_database(path)
+        self._vnode = Table("vnode", rows.VNODE)
+        self._vhost = Table("vhost", rows.VHOST)
+        self._run = Table("run", rows.RUN)
+        self._archive = Table("archive", rows.ARCHIVE)
+        self._status_change = Table("status_change", ("id", *rows.STATUS_CHANGE))
+        self._finding = Table("finding", ("id", "at", "vnode", "domain", *rows.FINDING_WORDS))
+        self._log_line = Table("log_line", ("id", "run", "at", "line"))
+        self._kept_value = Table("kept_value", ("key", "value"))
+
+    # -- vnodes ------------------------------------------------------------------------------------
+
+    def vsites(self) -> list[str]:
+        """Every vsite ever named, in order."""
+        table = Table("vsite", ("name",))
+        return [name for (name,) in self._fetch(table.select(table.name).order_by(table.name))]
+
+    def vnodes(self) -> list[Vnode]:
+        """All vnodes, by name."""
+        return [rows.to_vnode(row) for row in self._fetch(self._vnode.select().order_by(self._vnode.name))]
+
+    def vnode(self, name: str) -> Vnode | None:
+        """The vnode called ``name``, if there is one."""
+        found = self._fetch(self._vnode.select().where(self._vnode.name == name))
+        return rows.to_vnode(found[0]) if found else None
+
+    def save_vnode(self, vnode: Vnode) -> None:
+        """Insert or replace one vnode."""
+        with self._writing() as many:
+            many("INSERT OR IGNORE INTO vsite VALUES (?)", [(rows.plain(vnode.vsite),)])
+            many(_replace("vnode", rows.VNODE), [rows.vnode_row(vnode)])
+
+    def remove_vnode(self, name: str) -> None:
+        """Forget a vnode and its vhosts. What was done there stays in the histories."""
+        with self._writing() as many:
+            many("DELETE FROM vhost WHERE vnode = ?", [(name,)])
+            many("DELETE FROM vnode WHERE name = ?", [(name,)])
+
+    # -- vhosts ------------------------------------------------------------------------------------
+
+    def vhosts(self, vnode: str | None = None, status: str | None = None) -> list[Vhost]:
+        """The vhosts of one vnode or of all, by vnode and domain; optionally only those in ``status``."""
+        table = self._vhost
+        query = table.select().order_by(table.vnode, table.domain)
+        if vnode is not None:
+            query = query.where(table.vnode == vnode)
+        if status is not None:
+            query = query.where(table.status == str(status))
+        return _without_collecting(lambda: [rows.to_vhost(row) for row in self._fetch(query)])
+
+    def vhost(self, vnode: str, domain: str) -> Vhost | None:
+        """One vhost, if it is known."""
+        table = self._vhost
+        found = self._fetch(table.select().where((table.vnode == vnode) & (table.domain == domain)))
+        return rows.to_vhost(found[0]) if found else None
+
+    def save_vhost(self, vhost: Vhost) -> None:
+        """Insert or replace one vhost; a change of status or of findings goes to the histories."""
+        self.save_vhosts((vhost,))
+
+    def save_vhosts(self, vhosts: Sequence[Vhost]) -> None:
+        """Insert or replace many vhosts in one transaction."""
+        now = self._clock()
+        with self._writing() as many:
+            known = self._known(vhosts)
+            changes, findings, new_rows = [], [], []
+            for vhost in vhosts:
+                row = rows.vhost_row(vhost)
+                old_status, old_validated, old_findings = known.get(row[:2], (None, None, "[]"))
+                if old_status != row[2]:
+                    changes.append((now, *row[:2], old_status, row[2], row[13]))
+                if vhost.findings and (old_validated, old_findings) != (vhost.validated_at, row[-1]):
+                    findings.extend(rows.finding_rows(vhost, now))
+                known[row[:2]] = (row[2], vhost.validated_at, row[-1])
+                new_rows.append(row)
+            many(_replace("vhost", rows.VHOST), new_rows)
+            many(_insert("status_change", rows.STATUS_CHANGE), changes)
+            many(_insert("finding", ("at", "vnode", "domain", *rows.FINDING_WORDS)), findings)
+
+    def _known(self, vhosts: Sequence[Vhost]) -> dict[tuple[str, str], tuple[Any, ...]]:
+        """What the histories compare with: (vnode, domain) -> (status, validated_at, findings as stored)."""
+        table = self._vhost
+        query = table.select(table.vnode, table.domain, table.status, table.validated_at, table.findings)
+        if len(vhosts) == 1:
+            query = query.where((table.vnode == vhosts[0].vnode) & (table.domain == vhosts[0].domain))
+            return {row[:2]: row[2:] for row in self._fetch(query)}
+        names = sorted({vhost.vnode for vhost in vhosts})
+        found: dict[tuple[str, str], tuple[Any, ...]] = {}
+        for name in names:
+            found.update((row[:2], row[2:]) for row in self._fetch(query.where(table.vnode == name)))
+        return found
+
+    # -- histories ---------------------------------------------------------------------------------
+
+    def status_changes(self, vnode: str, domain: str) -> list[StatusChange]:
+        """The life of one vhost, oldest first."""
+        table = self._status_change
+        columns = [getattr(table, name) for name in rows.STATUS_CHANGE]
+        mine = (table.vnode == vnode) & (table.domain == domain)
+        return [
+            rows.to_status_change(row)
+            for row in self._fetch(table.select(*columns).where(mine).order_by(table.id))
+        ]
+
+    def findings(self, vnode: str, domain: str) -> list[tuple[float, dict[str, str]]]:
+        """Every finding ever made on a vhost with the time it was stored, oldest first."""
+        table = self._finding
+        columns = [getattr(table, name) for name in rows.FINDING_WORDS]
+        mine = (table.vnode == vnode) & (table.domain == domain)
+        found = self._fetch(table.select(table.at, *columns).where(mine).order_by(table.id))
+        return [(row[0], dict(zip(rows.FINDING_WORDS, row[1:], strict=True))) for row in found]
+
+    # -- runs --------------------------------------------------------------------------------------
+
+    def save_run(self, record: RunRecord) -> None:
+        """Insert or replace one run; an archive with a known checksum is remembered on its own too."""
+        with self._writing() as many:
+            many(_replace("run", rows.RUN), [rows.run_row(record)])
+            if record.backup_archive and record.archive_sha256:
+                many(
+                    "INSERT INTO archive (vnode, domain, path, sha256, size, created)"
+                    " VALUES (?, ?, ?, ?, 0, ?)"
+                    " ON CONFLICT (vnode, path) DO UPDATE SET sha256 = excluded.sha256",
+                    [
+                        (
+                            rows.plain(record.vnode),
+                            rows.plain(record.vhost),
+                            rows.plain(record.backup_archive),
+                            record.archive_sha256,
+                            record.started,
+                        )
+                    ],
+                )
+
+    def run(self, run: str) -> RunRecord | None:
+        """One run by its id."""
+        found = self._fetch(self._run.select().where(self._run.run == run))
+        return rows.to_run(found[0]) if found else None
+
+    def runs(self, vnode: str | None = None, vhost: str | None = None, limit: int = 200) -> list[RunRecord]:
+        """The newest ``limit`` runs, newest first, of a vnode, of one vhost, or of all."""
+        table = self._run
+        query = table.select().order_by(table.started.desc(), table.run.desc()).limit(limit)
+        if vnode is not None:
+            query = query.where(table.vnode == vnode)
+        if vhost is not None:
+            query = query.where(table.vhost == vhost)
+        return [rows.to_run(row) for row in self._fetch(query)]
+
+    def unfinished(self) -> list[RunRecord]:
+        """The runs that, as far as we know, have not come to an end; oldest first."""
+        table = self._run
+        query = table.select().where(table.outcome.in_(UNFINISHED)).order_by(table.started)
+        return [rows.to_run(row) for row in self._fetch(query)]
+
+    def log(self, run: str, at: float, line: str) -> None:
+        """Add one line to a run's log."""
+        with self._writing() as many:
+            many("INSERT INTO log_line (run, at, line) VALUES (?, ?, ?)", [(run, at, rows.plain(line))])
+
+    def log_lines(self, run: str) -> list[tuple[float, str]]:
+        """A run's log, oldest line first."""
+        table = self._log_line
+        return self._fetch(table.select(table.at, table.line).where(table.run == run).order_by(table.id))
+
+    # -- archives ----------------------------------------------------------------------------------
+
+    def save_archive(self, archive: ArchiveRecord) -> None:
+        """Insert or replace what is known of one archive."""
+        with self._writing() as many:
+            many(_replace("archive", rows.ARCHIVE), [rows.archive_row(archive)])
+
+    def archives(self, vnode: str | None = None, vhost: str | None = None) -> list[ArchiveRecord]:
+        """The remembered archives, newest first."""
+        table = self._archive
+        query = table.select().order_by(table.created.desc(), table.path.desc())
+        if vnode is not None:
+            query = query.where(table.vnode == vnode)
+        if vhost is not None:
+            query = query.where(table.domain == vhost)
+        return [rows.to_archive(row) for row in self._fetch(query)]
+
+    def remove_archive(self, vnode: str, path: str) -> None:
+        """Forget an archive that is gone from its vnode."""
+        with self._writing() as many:
+            many("DELETE FROM archive WHERE vnode = ? AND path = ?", [(vnode, path)])
+
+    # -- values ------------------------------------------------------------------------------------
+
+    def put(self, key: str, value: Any) -> None:
+        """Remember a JSON-able ``value``, such as the state of a view. None forgets it."""
+        with self._writing() as many:
+            if value is None:
+                many("DELETE FROM kept_value WHERE key = ?", [(key,)])
+            else:
+                many(_replace("kept_value", ("key", "value")), [(key, rows.to_json(value))])
+
+    def get(self, key: str) -> Any:
+        """What was put under ``key``, or None."""
+        table = self._kept_value
+        found = self._fetch(table.select(table.value).where(table.key == key))
+        return rows.from_json(found[0][0]) if found else None
+
+    def close(self) -> None:
+        """Close the file. The store cannot be used afterwards."""
+        with told(self._path):
+            self._database.close()
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _fetch(self, query: Select) -> list[tuple[Any, ...]]:
+        with told(self._path):
+            return self._database.execute(query).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Callable[[str, list[Any]], None]]:
+        """One write transaction; gives a function that runs one statement over many rows.
+
+        IMMEDIATE: the write lock is taken before we read what we compare with, so that two processes
+        cannot both think they were first.
+        """
+        with told(self._path), self._database.atomic("IMMEDIATE"):
+            cursor = self._database.cursor()
+
+            def many(statement: str, values: list[Any]) -> None:
+                if values:
+                    cursor.executemany(statement, values)
+
+            yield many
+
+
+def _without_collecting(build: Callable[[], Built]) -> Built:
+    """Build many small objects that all live on, without the garbage collector walking them meanwhile."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return build()
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def _replace(table: str, columns: Sequence[str]) -> str:
+    return _insert(table, columns).replace("INSERT", "INSERT OR REPLACE", 1)
