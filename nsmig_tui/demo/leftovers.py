@@ -1,0 +1,128 @@
+"""Finds and ends what a demo world left: processes by their environment, then its directory.
+
+Run as a program, ``python -I -S -B leftovers.py DIR``, it is the world's guard: it waits until its standard
+input ends, which happens however the owner ended, SIGKILL included, and clears up then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PREFIX = "nsmig-demo-"
+OWNER = "owner"
+"""In a world's directory: "pid start-time" of the process that it belongs to."""
+
+
+def processes(world: Path) -> list[int]:
+    """Our own processes that were started inside ``world``: for a vnode of it, or on its data directory."""
+    pids = [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+    return [pid for pid in pids if pid != os.getpid() and _belongs(pid, world)]
+
+
+def _belongs(pid: int, world: Path) -> bool:
+    marks = tuple(f"{name}={world}/".encode() for name in ("NSMIG_ROOT", "NSMIG_DATA_DIR"))
+    try:
+        lines = Path("/proc", str(pid), "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return any(line.startswith(marks) for line in lines)
+
+
+def end_processes(world: Path, patience: float = 10.0) -> bool:
+    """Kill them until a look finds none; there is nothing in a demo world that is worth waiting for."""
+    give_up = time.monotonic() + patience
+    while pids := processes(world):
+        for pid in pids:
+            _kill(pid, world)
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _kill(pid: int, world: Path) -> None:
+    """Kill this process and no other that got its number meanwhile."""
+    with contextlib.suppress(OSError):
+        handle = os.pidfd_open(pid)
+        try:
+            if _belongs(pid, world):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        finally:
+            os.close(handle)
+
+
+def clear(world: Path) -> bool:
+    """End the processes and take the directory away; whether nothing is left."""
+    ended = end_processes(world)
+    for _attempt in range(20):
+        _remove(world)
+        if not world.exists():
+            return ended
+        end_processes(world)
+        time.sleep(0.05)
+    return False
+
+
+def _remove(world: Path) -> None:
+    """Take the tree away, opening directories that their owner may not enter, as a site can hold them."""
+    for folder, folders, _files in os.walk(world):
+        for name in folders:
+            path = os.path.join(folder, name)
+            if not os.path.islink(path) and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+                with contextlib.suppress(OSError):
+                    os.chmod(path, 0o700)
+    shutil.rmtree(world, ignore_errors=True)
+
+
+def claim(world: Path) -> None:
+    """Write down whose world this is."""
+    (world / OWNER).write_text(f"{os.getpid()} {_started(os.getpid())}\n")
+
+
+def sweep(folders: list[Path]) -> list[Path]:
+    """Clear worlds of this user whose owner is gone; answers which."""
+    swept = []
+    for folder in folders:
+        for world in folder.glob(f"{PREFIX}*"):
+            with contextlib.suppress(OSError, ValueError):
+                if world.is_symlink() or world.stat().st_uid != os.geteuid():
+                    continue
+                pid, started = (world / OWNER).read_text().split()
+                if _started(int(pid)) != started and clear(world):
+                    swept.append(world)
+    return swept
+
+
+def places() -> list[Path]:
+    """Where worlds may be: the usual temporary directory and /tmp."""
+    return list(dict.fromkeys([Path(tempfile.gettempdir()), Path("/tmp")]))
+
+
+def _started(pid: int) -> str:
+    """When a process started, in the kernel's own count; empty when it is gone."""
+    try:
+        fields = Path("/proc", str(pid), "stat").read_text(errors="replace").rsplit(")", 1)[1].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def guard(world: Path) -> None:
+    """Wait for the owner's end, then clear up."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    while os.read(0, 512):
+        continue
+    if world.exists():
+        clear(world)
+
+
+if __name__ == "__main__":
+    guard(Path(sys.argv[1]))
