@@ -50,8 +50,8 @@ class Placed:
 class Server:
     """One ``server`` block of http with everything that its includes bring into it.
 
-    ``inner`` holds the directives in nginx's order, ``include`` itself left out; ``number`` is its place
-    among all server blocks.
+    ``inner`` holds the directives in nginx's order, an ``include`` before what it brings; ``number`` is
+    the block's place among all server blocks.
     """
 
     number: int
@@ -240,6 +240,7 @@ def _flatten(
         return
     for directive in directives:
         if directive.name == "include":
+            yield Placed(file, directive, blocks)
             for path in model.included(directive):
                 users.setdefault(path, set()).add(number)
                 yield from _flatten(model, path, model.trees[path], blocks, users, number, depth + 1)

@@ -128,6 +128,11 @@ def below(path: str, top: str) -> bool:
     return path == top or path.startswith(top.rstrip("/") + "/")
 
 
+def substitute(text: str, values: Mapping[str, str]) -> str:
+    """``text`` with the variables in ``values`` replaced (``$name``, ``${name}``); others stay."""
+    return _substitute(text, values)[0]
+
+
 def _spelled(path: str) -> str:
     """``path`` as a pattern in which a slash may be doubled."""
     return "/+".join(re.escape(part) for part in path.split("/"))

@@ -1,0 +1,224 @@
+"""The edits that bring one vhost's nginx configuration to a stage of its migration."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from .nginx_model import NginxModel, Server
+from .nginx_sites import PASS, Site
+from .nginx_syntax import Directive, walk
+from .path_map import Found, PathMap, substitute
+from .rewrite import Draft, Edit, Outcome, apply_edits, newline_of, respelled
+
+ROOT_VARIABLE = "$nsmig_root"
+_NO_VARIABLES = (
+    *("error_log", "include", "server", "client_body_temp_path", "proxy_temp_path", "proxy_cache_path"),
+    *("fastcgi_temp_path", "fastcgi_cache_path", "uwsgi_temp_path", "scgi_temp_path", "xslt_stylesheet"),
+    *("ssl_certificate", "ssl_certificate_key", "ssl_trusted_certificate", "ssl_client_certificate"),
+    *("ssl_dhparam", "ssl_password_file", "ssl_session_ticket_key", "ssl_stapling_file", "ssl_crl"),
+)
+MAPPED = frozenset(
+    (
+        *_NO_VARIABLES,
+        *("root", "alias", "access_log", "set", "if", "auth_basic_user_file", "proxy_store", "fastcgi_store"),
+        *("fastcgi_pass", "uwsgi_pass", "scgi_pass", "proxy_pass", "grpc_pass"),
+        *("fastcgi_param", "uwsgi_param", "scgi_param"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """For vnodes without atomic exchange: the root is chosen for each request by what exists on disk.
+
+    ``staged``: the directory that holds the site between the two renames. ``switched``: a directory that
+    exists once the new layout is in place, and ``new_root`` the root from then on.
+    """
+
+    staged: str
+    switched: str
+    new_root: str
+
+    def preamble(self, old_root: str, newline: str) -> str:
+        """The lines that go to the start of a server block."""
+        lines = (
+            "",
+            f"    set {ROOT_VARIABLE} {old_root};",
+            f"    if (-d {self.staged}) {{ set {ROOT_VARIABLE} {self.staged}; }}",
+            f"    if (-d {self.switched}) {{ set {ROOT_VARIABLE} {self.new_root}; }}",
+            "",
+        )
+        return newline.join(lines)
+
+
+def nginx_changes(
+    model: NginxModel,
+    site: Site,
+    paths: PathMap,
+    *,
+    copies: bool = True,
+    transition: Transition | None = None,
+    sockets: Collection[str] | None = None,
+    existing: Mapping[str, bytes] | None = None,
+) -> Outcome:
+    """The edits that map this vhost's paths by ``paths`` in all its server blocks, and nothing else.
+
+    A shared include that has to change is never edited. With ``copies`` an NS3 copy takes its place (the
+    final form); without, its changed text is put in place of the ``include`` (stages that soon pass).
+    ``transition`` sends the root through a variable. ``sockets``: the paths on which the vhost's own pools
+    listen; any other socket (of a Python application, say) stays where its program made it. None: all move.
+    ``existing``: content of files on the vnode that nginx does not read now, so that a copy does not take
+    a name that is in use.
+    """
+    if transition is not None:
+        paths = paths.with_target("web", ROOT_VARIABLE)
+    rewriter = _Rewriter(model, site, paths, copies, existing or {})
+    rewriter.sockets = None if sockets is None else set(sockets)
+    for server in site.servers:
+        rewriter.server(server, transition)
+    rewriter.outside()
+    return rewriter.draft.outcome()
+
+
+class _Rewriter:
+    """Walks the vhost's server blocks, follows includes and collects edits."""
+
+    def __init__(
+        self, model: NginxModel, site: Site, paths: PathMap, copies: bool, existing: Mapping[str, bytes]
+    ) -> None:
+        self.model, self.paths, self.copies = model, paths, copies
+        self.own = {server.number for server in site.servers}
+        self.domain = site.domain
+        self.variable_base = ""
+        self.values: dict[str, str] = {}
+        self.sockets: set[str] | None = None
+        fallback = posixpath.dirname(model.main)
+        self.draft = Draft("nginx", model.texts, model.include_patterns(), existing, fallback, model.resolve)
+
+    def server(self, server: Server, transition: Transition | None) -> None:
+        """One server block, edited where it stands."""
+        first = server.names[0] if server.names else self.domain
+        self.values = {"host": self.domain, "http_host": self.domain, "server_name": first}
+        self.variable_base = ""
+        self.draft.edit(server.file, self._block(server.file, server.directive.block or ()))
+        if transition is not None and self.variable_base and server.directive.body:
+            start = server.directive.body[0]
+            newline = newline_of(self.model.texts[server.file])
+            text = transition.preamble(self.variable_base, newline)
+            self.draft.edit(server.file, [Edit(start, start, text)])
+
+    def outside(self) -> None:
+        """Literal paths of this vhost that stand in no server block: upstreams, maps, caches."""
+        self.values = {}
+        for placed in self.model.outside:
+            in_map = placed.blocks[-1:] == ("map",)
+            self.draft.edit(placed.file, self._args(placed.file, placed.directive, in_map, False))
+
+    def _block(self, file: str, directives: tuple[Directive, ...]) -> list[Edit]:
+        edits: list[Edit] = []
+        for directive in directives:
+            if directive.name == "include":
+                edits += self._include(file, directive)
+                continue
+            edits += self._args(file, directive, False, True)
+            edits += self._block(file, directive.block or ())
+        return edits
+
+    def _args(self, file: str, directive: Directive, in_map: bool, variables: bool) -> list[Edit]:
+        text = self.model.texts[file]
+        where = f"{file}:{directive.line}"
+        edits: list[Edit] = []
+        for arg in directive.args:
+            raw = text[arg.start : arg.end]
+            hits = self.paths.find(raw, self.values)
+            if not hits:
+                continue
+            if directive.name not in MAPPED and not in_map:
+                self.draft.problem("warning", f"old path in {directive.name} is not changed: {raw}", where)
+                continue
+            if self._needs_variable(hits) and (directive.name in _NO_VARIABLES or not variables):
+                message = f"{directive.name} {raw} cannot change while the tree is switched"
+                hint = "Give this vnode perl or mv --exchange, or move the file out of web/."
+                self.draft.problem("critical", message, where, hint)
+                continue
+            if self._is_other_socket(directive, arg.value):
+                message = f"{directive.name} {raw}: no pool of this vhost listens there; it stays"
+                self.draft.problem("warning", message, where)
+                continue
+            edits.append(Edit(arg.start, arg.end, self.paths.apply(raw, self.values)))
+        code = text[slice(*directive.body)] if directive.is_lua and directive.body else ""
+        if self.paths.find(code, self.values):
+            self.draft.problem("error", f"old path in {directive.name} is not changed", where)
+        return edits
+
+    def _is_other_socket(self, directive: Directive, value: str) -> bool:
+        """Whether the argument names a socket that none of the vhost's pools makes."""
+        if self.sockets is None or directive.name not in (*PASS, "server"):
+            return False
+        plain = substitute(value, self.values)
+        path = plain[plain.find("unix:") + 5 :].split(":")[0] if "unix:" in plain else ""
+        return bool(path) and path not in self.sockets
+
+    def _needs_variable(self, hits: list[Found]) -> bool:
+        for hit in hits:
+            if (self.paths.target(hit.old) or "").startswith("$"):
+                literal = "$" not in hit.base
+                if not self.variable_base or (literal and "$" in self.variable_base):
+                    self.variable_base = f"{hit.base}{hit.old}"
+                return True
+        return False
+
+    def _include(self, file: str, directive: Directive) -> list[Edit]:
+        """The edit of one ``include``, after what it reads has been looked at."""
+        if self._args(file, directive, False, True):
+            return self._moved_include(file, directive)
+        results = [(path, self._included(path)) for path in self.model.included(directive)]
+        if all(text is None for _, text in results):
+            return []
+        newline = newline_of(self.model.texts[file])
+        if not self.copies:
+            texts = [text if text is not None else f"include {quoted(path)};" for path, text in results]
+            inlined = "".join(part if part.endswith("\n") else part + newline for part in texts)
+            return [Edit(directive.start, directive.end, inlined)]
+        names = [path if text is None else self.draft.copy(path, text) for path, text in results]
+        if len(names) == 1:
+            arg = directive.args[0]
+            return [Edit(arg.start, arg.end, quoted(respelled(arg.value, results[0][0], names[0])))]
+        where = f"{file}:{directive.line}"
+        message = f"include {directive.values[0]} is replaced by the files that it names today"
+        self.draft.problem("warning", message, where, "A file added there later is not read by this vhost.")
+        lines = newline.join(f"include {quoted(name)};" for name in names)
+        return [Edit(directive.start, directive.end, lines)]
+
+    def _moved_include(self, file: str, directive: Directive) -> list[Edit]:
+        """An include that reads files of the vhost's own tree: they move, their text is the site's."""
+        for path in self.model.included(directive):
+            if self.paths.find(self.model.texts[path], self.values):
+                message = f"{path} is the site's own and names old paths; it is not changed"
+                self.draft.problem("error", message, f"{file}:{directive.line}")
+        return self._args(file, directive, False, True)
+
+    def _included(self, path: str) -> str | None:
+        """The changed text of an included file, or None when it needs none (or is edited in place)."""
+        edits = self._block(path, self.model.trees[path])
+        if not edits:
+            return None
+        private = self.model.users.get(path, frozenset()) <= self.own and not self._is_templated(path)
+        if private:
+            self.draft.edit(path, edits)
+            return None
+        return apply_edits(self.model.texts[path], edits)
+
+    def _is_templated(self, path: str) -> bool:
+        text = self.model.texts[path]
+        args = [arg for directive in walk(self.model.trees[path]) for arg in directive.args]
+        return any(hit.templated for a in args for hit in self.paths.find(text[a.start : a.end], self.values))
+
+
+def quoted(path: str) -> str:
+    """A path as one word of nginx's language."""
+    if any(char in path for char in " \t;{}\"'#\\"):
+        return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return path
