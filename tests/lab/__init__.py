@@ -1,0 +1,1 @@
+"""Real Debian nodes for the tests: an image, booted containers, seeded vhosts and ways to look at them."""
