@@ -40,26 +40,18 @@ def end_processes(world: Path, patience: float = 10.0) -> bool:
     give_up = time.monotonic() + patience
     while pids := processes(world):
         for pid in pids:
-            _kill(pid, world)
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
         if time.monotonic() > give_up:
             return False
         time.sleep(0.01)
     return True
 
 
-def _kill(pid: int, world: Path) -> None:
-    """Kill this process and no other that got its number meanwhile."""
-    with contextlib.suppress(OSError):
-        handle = os.pidfd_open(pid)
-        try:
-            if _belongs(pid, world):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-        finally:
-            os.close(handle)
-
-
 def clear(world: Path) -> bool:
-    """End the processes and take the directory away; whether nothing is left."""
+    """End the processes and take the directory away; whether nothing is left. Takes nothing but a world."""
+    if not world.is_absolute() or not world.name.startswith(PREFIX):
+        raise ValueError(f"{world} is no demo world")
     ended = end_processes(world)
     for _attempt in range(20):
         _remove(world)

@@ -63,8 +63,9 @@ class DemoWorld:
                 hint="Run it on a Linux machine, in a container or in a virtual machine.",
             )
         self._make_directory()
-        self._watch_signals()
         try:
+            self._start_guard()
+            self._watch_signals()
             async with asyncio.TaskGroup() as group:
                 for name in self.names:
                     group.create_task(self._start_vnode(name))
@@ -94,6 +95,9 @@ class DemoWorld:
                 "No temporary directory has a path short enough for sockets.", hint="Set TMPDIR to /tmp."
             )
         leftovers.claim(self.directory)
+
+    def _start_guard(self) -> None:
+        """The guard clears up when its input ends, so whatever becomes of this process."""
         command = [sys.executable, "-I", "-S", "-B", leftovers.__file__, str(self.directory)]
         self._guard = subprocess.Popen(
             command,
@@ -152,16 +156,22 @@ class DemoWorld:
         known, config = [], []
         for name, port in ports.items():
             known.append(f"[127.0.0.1]:{port} {self.hosts[name].key.export_public_key().decode().strip()}\n")
-            config.append(
-                f"Host {name}\n  HostName 127.0.0.1\n  Port {port}\n  User root\n"
-                f"  IdentityFile {folder}/key\n  IdentitiesOnly yes\n  IdentityAgent none\n  UserKnownHostsFile {folder}/known_hosts\n"
-                f"  GlobalKnownHostsFile /dev/null\n\n"
-            )
+            options = {
+                "HostName": "127.0.0.1",
+                "Port": port,
+                "User": "root",
+                "IdentityFile": folder / "key",
+                "IdentitiesOnly": "yes",
+                "IdentityAgent": "none",
+                "UserKnownHostsFile": folder / "known_hosts",
+                "GlobalKnownHostsFile": "/dev/null",
+            }
+            config += [f"Host {name}\n", *(f"  {word} {value}\n" for word, value in options.items()), "\n"]
         (folder / "known_hosts").write_text("".join(known))
         (folder / "config").write_text("".join(config))
 
     async def _end(self) -> None:
-        """Leave nothing behind. A second cancel does not stop this half-way."""
+        """Leave nothing behind. What a second cancel leaves undone, the guard does."""
         await asyncio.shield(asyncio.ensure_future(self._clear()))
 
     async def _clear(self) -> None:

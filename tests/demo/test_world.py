@@ -1,0 +1,143 @@
+"""The world as a whole: what is seeded, and that nothing of it is left, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nsmig_tui.demo import leftovers
+from nsmig_tui.demo.seed import SECRET, check_lengths, plan_sites
+from nsmig_tui.demo.world import DemoWorld
+from nsmig_tui.domain.errors import Refused
+
+_OWNER = """
+import asyncio, sys
+from nsmig_tui.demo.world import DemoWorld
+
+async def main():
+    async with DemoWorld(vnodes=1, vhosts_per_vnode=1) as world:
+        print(world.directory, flush=True)
+        await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def gone(world: Path) -> bool:
+    """Wait until neither the directory nor a process of the world is there."""
+    give_up = time.monotonic() + 30
+    while world.exists() or leftovers.processes(world):
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+async def test_a_fleet_is_seeded_and_gone_afterwards():
+    async with DemoWorld(vnodes=2, vhosts_per_vnode=2) as world:
+        directory = world.directory
+        assert [node.name for node in world.vnodes] == ["vn1", "vn2"]
+        assert {site.kind for site in world.sites} >= {"shared", "own", "linked", "native", "misnamed"}
+        for site in world.sites:
+            assert (world.root(site.vnode) / "srv" / site.domain).is_dir()
+        assert len(leftovers.processes(directory)) >= 8
+        ids = {(world.root(name) / "etc/machine-id").read_text() for name in world.names}
+        assert len(ids) == 2
+        assert SECRET in (world.root("vn1") / "root/.vhosts" / world.sites[0].domain).read_text()
+    assert not directory.exists()
+    assert leftovers.processes(directory) == []
+
+
+async def test_an_error_inside_leaves_nothing():
+    with pytest.raises(KeyError):
+        async with DemoWorld(vnodes=1, vhosts_per_vnode=1) as world:
+            raise KeyError("from the user of the world")
+    assert not world.directory.exists() and leftovers.processes(world.directory) == []
+
+
+async def test_a_daemon_that_does_not_start_is_named_and_leaves_nothing(monkeypatch):
+    def spoil(root, _name, _sites):
+        (root / "bin").mkdir()
+        (root / "bin/php-fpm8.2").write_text("#!/bin/sh\necho no room; exit 1\n")
+        (root / "bin/php-fpm8.2").chmod(0o755)
+
+    monkeypatch.setattr("nsmig_tui.demo.world.seed_vnode", spoil)
+    world = DemoWorld(vnodes=2, vhosts_per_vnode=1)
+    with pytest.raises(Refused, match="did not start: no room"):
+        await world.__aenter__()
+    assert not world.directory.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_nothing_is_left_when_the_owner_is_ended(number):
+    owner = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _OWNER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    world = Path((await owner.stdout.readline()).decode().strip())
+    assert leftovers.processes(world)
+    os.kill(owner.pid, number)
+    await owner.wait()
+    assert await asyncio.to_thread(gone, world)
+
+
+async def test_a_detached_process_of_a_vnode_ends_with_the_world(visitor):
+    stubborn = "trap '' TERM HUP INT; echo $$ >$NSMIG_ROOT/pid; sleep 900; :"
+    command = f'setsid sh -c "{stubborn}" </dev/null >/dev/null 2>&1 &'.replace("$$", "\\$\\$")
+    await visitor.run(command)
+    pid_file = visitor.root / "pid"
+    await visitor.until(lambda: pid_file.exists() and bool(pid_file.read_text()), "began")
+    pid = int(pid_file.read_text())
+    assert pid in leftovers.processes(visitor.world.directory)
+    assert leftovers.end_processes(visitor.world.directory)
+    assert pid not in leftovers.processes(visitor.world.directory)
+
+
+def test_the_next_start_sweeps_worlds_without_owner_and_no_others(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    stale, living, unknown = (
+        tmp_path / f"{leftovers.PREFIX}{name}" for name in ("stale", "living", "unknown")
+    )
+    for folder in (stale, living, unknown, tmp_path / "else"):
+        folder.mkdir()
+    (stale / "closed").mkdir(mode=0)
+    (stale / leftovers.OWNER).write_text(f"{dead.pid} 12345\n")
+    leftovers.claim(living)
+    assert leftovers.sweep([tmp_path]) == [stale]
+    assert sorted(tmp_path.iterdir()) == sorted([living, unknown, tmp_path / "else"])
+
+
+def test_a_pid_that_another_process_has_now_counts_as_gone(tmp_path):
+    world = tmp_path / f"{leftovers.PREFIX}reused"
+    world.mkdir()
+    (world / leftovers.OWNER).write_text(f"{os.getpid()} 1\n")
+    assert leftovers.sweep([tmp_path]) == [world]
+
+
+def test_only_worlds_are_ever_cleared(tmp_path):
+    for path in (Path(), tmp_path, tmp_path / "home"):
+        with pytest.raises(ValueError, match="no demo world"):
+            leftovers.clear(path)
+    assert tmp_path.is_dir()
+
+
+def test_socket_paths_are_measured():
+    sites = plan_sites(["vn1", "vn2", "vn3"], 25)
+    assert len({site.domain for site in sites if site.pages}) == 77
+    assert check_lengths(Path("/tmp/nsmig-demo-12345678"), sites)
+    assert not check_lengths(Path("/tmp", "x" * 90), sites)
+
+
+async def test_a_temporary_directory_with_a_long_or_odd_path_is_not_used(tmp_path, monkeypatch):
+    odd = tmp_path / "with blanks in it"
+    odd.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(odd))
+    async with DemoWorld(vnodes=1, vhosts_per_vnode=1) as world:
+        assert world.directory.parent == Path("/tmp")
