@@ -36,8 +36,7 @@ def fpm_leftovers(pools: Iterable[Pool], upath: str, links: tuple[str, ...] = ()
     problems: list[Problem] = []
     for pool in pools:
         for entry in pool.entries:
-            if entry.key != "include":
-                problems += _value(entry.value, entry.key, entry.where, paths, {"pool": pool.name})
+            problems += _value(entry.value, entry.key, entry.where, paths, {"pool": pool.name})
     return list(dict.fromkeys(problems))
 
 

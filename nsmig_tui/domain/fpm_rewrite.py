@@ -67,7 +67,9 @@ class _Rewriter:
         self.model, self.paths, self.copies = model, paths, copies
         self.own = {pool.name for pool in pools}
         fallback = posixpath.dirname(model.main)
-        self.draft = Draft("fpm", model.texts, model.include_patterns(), existing, fallback, model.resolve)
+        tops = (paths.upath, *paths.aliases)
+        patterns = model.include_patterns()
+        self.draft = Draft("fpm", model.texts, patterns, existing, fallback, model.resolve, tops)
 
     def pool(self, pool: Pool) -> None:
         """One pool, edited where it stands."""
@@ -103,10 +105,10 @@ class _Rewriter:
         text, values = self.model.texts[file], {"pool": pool.name}
         edits: list[Edit] = []
         for entry in entries:
-            if entry.key == "include":
+            raw = text[entry.start : entry.end]
+            if entry.key == "include" and not self.paths.find(raw):
                 edits += self._include(pool, file, entry)
                 continue
-            raw = text[entry.start : entry.end]
             new = map_value(self.paths, entry.key, raw, values)
             if new != raw:
                 edits.append(Edit(entry.start, entry.end, new))

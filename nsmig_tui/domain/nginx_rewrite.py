@@ -95,7 +95,9 @@ class _Rewriter:
         self.values: dict[str, str] = {}
         self.sockets: set[str] | None = None
         fallback = posixpath.dirname(model.main)
-        self.draft = Draft("nginx", model.texts, model.include_patterns(), existing, fallback, model.resolve)
+        tops = (site.upath, *site.links)
+        patterns = model.include_patterns()
+        self.draft = Draft("nginx", model.texts, patterns, existing, fallback, model.resolve, tops)
 
     def server(self, server: Server, transition: Transition | None) -> None:
         """One server block, edited where it stands."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from .nginx_sites import Problem
 from .nginx_syntax import encode, matches_include
+from .path_map import below
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,11 @@ def diff(change: FileChange) -> str:
 
 
 class Draft:
-    """The edits of one stage while they are collected, over the files of one model."""
+    """The edits of one stage while they are collected, over the files of one model.
+
+    Files below ``tops`` are the site's content and are never edited. ``fallback``: the directory in which
+    copies get a directory of their own when every name beside the original would be read by an include.
+    """
 
     def __init__(
         self,
@@ -85,6 +90,7 @@ class Draft:
         existing: Mapping[str, bytes],
         fallback: str,
         real: Mapping[str, str],
+        tops: Collection[str] = (),
     ) -> None:
         self.kind = kind
         self.texts = texts
@@ -92,6 +98,7 @@ class Draft:
         self.known = {path: encode(text) for path, text in texts.items()} | dict(existing)
         self.fallback = fallback
         self.resolve = real
+        self.tops = tuple(tops)
         self.edits: dict[str, set[Edit]] = {}
         self.appended: dict[str, str] = {}
         self.created: dict[str, bytes] = {}
@@ -101,7 +108,10 @@ class Draft:
     def edit(self, file: str, edits: Iterable[Edit]) -> None:
         """Plan edits of the file that is read as ``file``."""
         new = list(edits)
-        if new:
+        if new and any(below(self.resolve.get(file, file), top) for top in self.tops):
+            message = f"{file} belongs to the site's own content and is not changed"
+            self.problem("error", message, file, "Move it to the server's own configuration.")
+        elif new:
             self.edits.setdefault(file, set()).update(new)
 
     def append(self, file: str, text: str) -> None:

@@ -1,0 +1,147 @@
+"""Which server blocks are a vhost's own, and which shapes are refused."""
+
+import pytest
+from web_config_cases import A_SITE, B_SITE, LITERAL, nginx, site
+
+from nsmig_tui.domain.nginx_model import Listen, load_nginx, name_matches
+from nsmig_tui.domain.nginx_sites import find_site
+
+
+def severities(found):
+    return [problem.severity for problem in found.problems]
+
+
+def test_shared_include_site():
+    model = nginx({"a": A_SITE, "b": B_SITE})
+    found = site(model)
+    assert found.document_root == "/srv/a.test/web"
+    assert found.sockets == ("unix:/srv/a.test/var/run/fpm.sock",)
+    assert found.names == ("a.test", "www.a.test")
+    assert [listen.probe for listen in found.listens] == [("127.0.0.1", 80, False), ("::1", 80, False)]
+    assert found.files == ("/etc/nginx/sites-enabled/a",)
+    assert found.problems == ()
+    assert model.users["/etc/nginx/common.conf"] == {0, 1}
+
+
+def test_literal_site_beside_another_in_one_file():
+    found = site(nginx({"all": LITERAL}))
+    assert [server.names for server in found.servers] == [("a.test",)]
+    assert found.document_root == "/srv/a.test/web/public"
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("listen", "expected"),
+    [
+        ("8080", Listen("*", 8080)),
+        ("10.0.0.1", Listen("10.0.0.1", 80)),
+        ("10.0.0.1:81 default_server", Listen("10.0.0.1", 81, default=True)),
+        ("[::]:443 ssl http2", Listen("::", 443, tls=True)),
+        ("[::1]", Listen("::1", 80)),
+        ("localhost:8000 proxy_protocol", Listen("localhost", 8000, proxy_protocol=True)),
+        ("unix:/run/n.sock", Listen("unix:/run/n.sock", 0)),
+        ("443 quic", Listen("*", 80)),
+    ],
+)
+def test_listen(listen, expected):
+    model = nginx({"a": f"server {{ listen {listen}; server_name a.test; }}".encode()})
+    assert site(model).listens == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("a.test", "a.test", True),
+        (".a.test", "a.test", True),
+        (".a.test", "x.a.test", True),
+        ("*.a.test", "a.test", False),
+        ("*.a.test", "x.a.test", True),
+        ("a.*", "a.test", True),
+        ("~^(?<d>a|b)\\.test$", "b.test", True),
+        ("~[", "a.test", False),
+        ("xa.test", "a.test", False),
+    ],
+)
+def test_server_names(pattern, name, expected):
+    assert name_matches(pattern, name) is expected
+
+
+def test_redirects_are_known_and_aliases_of_the_tree_belong_to_it():
+    text = (
+        b"server { server_name www.a.test; return 301 http://a.test$request_uri; }"
+        b"server { server_name a.test; root /srv/a.test/web/; }"
+        b"server { server_name other.example; root /srv/a.test/web; }"
+    )
+    found = site(nginx({"a": text}))
+    assert len(found.servers) == 3
+    assert [server.names for server in found.redirects] == [("www.a.test",)]
+    assert found.document_root == "/srv/a.test/web"
+
+
+def test_set_and_map_are_followed():
+    text = b"server { server_name a.test; set $top /srv/a.test; root $top/web; fastcgi_pass php_a; }"
+    upstream = b"upstream php_a { server unix:/srv/a.test/var/run/x.sock; }"
+    found = site(nginx({"a": text, "u": upstream}))
+    assert (found.document_root, found.sockets) == ("/srv/a.test/web", ("unix:/srv/a.test/var/run/x.sock",))
+    mapped = (
+        b"map $host $top { default /none; a.test /srv/a.test/web; }server { server_name a.test; root $top; }"
+    )
+    assert site(nginx({"a": mapped})).document_root == "/srv/a.test/web"
+
+
+@pytest.mark.parametrize(
+    ("sites", "options", "expected"),
+    [
+        ({"a": A_SITE}, {"real_dirs": {"a.test", "www.a.test"}}, ["critical"]),
+        ({"a": A_SITE}, {"real_dirs": {"a.test"}, "links": ["www.a.test"]}, []),
+        ({"a": b"server { server_name a.test *.a.test; root /srv/$host/web; }"}, {}, []),
+        (
+            {"a": b"server { server_name a.test *.a.test; root /srv/$host/web; }"},
+            {"real_dirs": {"a.test", "x.a.test"}},
+            ["critical"],
+        ),
+        (
+            {"a": b"server { listen 80 default_server; server_name a.test; root /srv/$host/web; }"},
+            {},
+            ["critical"],
+        ),
+        ({"z": b"server { listen 80 default_server; root /srv/$host/web; }"}, {}, ["critical"]),
+        ({"z": b"server { server_name ~^(?<d>.+)$; root /srv/$host/web; }"}, {}, ["critical"]),
+        (
+            {"a": A_SITE, "s": b"server { server_name sub.a.test; root /srv/a.test/web/sub; }"},
+            {},
+            ["critical"],
+        ),
+        (
+            {"a": A_SITE, "s": b"server { server_name b.test; error_log /srv/a.test/var/log/b; }"},
+            {},
+            ["error"],
+        ),
+        ({"a": A_SITE, "s": b"server { server_name b.test; root /srv/a.test.other/web; }"}, {}, []),
+    ],
+)
+def test_shapes_that_are_refused(sites, options, expected):
+    assert severities(site(nginx(sites), **options)) == expected
+
+
+def test_paths_inherited_from_http_are_refused():
+    main = (
+        b"http { root /srv/$host/web; access_log /srv/$host/var/log/a; include /etc/nginx/sites-enabled/*; }"
+    )
+    found = site(nginx({"a": b"server { server_name a.test; }"}, nginx=main))
+    assert found.document_root == "/srv/a.test/web"
+    assert severities(found) == ["critical", "error"]
+    own = b"server { server_name a.test; root /srv/a.test/web; access_log off; }"
+    assert site(nginx({"a": own}, nginx=main)).problems == ()
+
+
+def test_a_vhost_that_nginx_does_not_know():
+    found = find_site(nginx({"b": B_SITE}), "mail.test", "/srv/mail.test")
+    assert (found.servers, found.document_root, found.problems) == ((), None, ())
+
+
+def test_an_include_that_reads_itself_ends():
+    model = load_nginx(
+        {"/n/nginx.conf": b"http { include x; }", "/n/x": b"server { server_name a; } include x;"}
+    )
+    assert {server.names for server in model.servers} == {("a",)}
