@@ -1,0 +1,145 @@
+"""Reads hosts and groups out of an Ansible inventory, for import."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..domain.errors import UsageError
+
+TOOL_SECONDS = 120
+EVERYBODY = ("all", "ungrouped", "_meta")
+
+
+@dataclass(frozen=True)
+class InventoryHost:
+    """One host: its group is the first that lists it; address, port and user are empty when not given."""
+
+    name: str
+    group: str = ""
+    address: str = ""
+    port: str = ""
+    user: str = ""
+
+
+def read_hosts(path: Path) -> list[InventoryHost]:
+    """The hosts of an inventory, in order. Ansible's own tool reads it where installed, else we do.
+
+    Without the tool we read INI, and the JSON that ``ansible-inventory --list`` prints. Raises UsageError.
+    """
+    tool = shutil.which("ansible-inventory")
+    if tool and path.exists():
+        return _from_json(_ask_tool(tool, path), path)
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.") from error
+    if text.lstrip().startswith("{"):
+        return _from_json(text, path)
+    if path.suffix in (".yml", ".yaml") or text.lstrip().startswith("---"):
+        raise UsageError(
+            f"{path} is YAML, and ansible-inventory is not installed to read it.",
+            hint=f"Where it is, run `ansible-inventory -i {path.name} --list > hosts.json` and import that.",
+        )
+    return _from_ini(text, path)
+
+
+def _ask_tool(tool: str, path: Path) -> str:
+    try:
+        done = subprocess.run(
+            [tool, "-i", str(path), "--list"],
+            capture_output=True,
+            timeout=TOOL_SECONDS,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"ansible-inventory did not answer: {error}.") from error
+    if done.returncode:
+        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
+        raise UsageError(f"ansible-inventory cannot read {path}: {last[0]}")
+    return done.stdout.decode("utf-8", "replace")
+
+
+def _from_json(text: str, path: Path) -> list[InventoryHost]:
+    try:
+        groups = json.loads(text)
+        variables = groups.get("_meta", {}).get("hostvars", {})
+        first: dict[str, str] = {}
+        for group, members in groups.items():
+            if group == "_meta":
+                continue
+            for name in members.get("hosts", ()):
+                if not first.get(name):
+                    first[name] = "" if group in EVERYBODY else group
+        return [_host(name, group, variables.get(name, {})) for name, group in first.items()]
+    except (ValueError, AttributeError, TypeError) as error:
+        raise UsageError(f"{path} is no inventory in JSON: {error}.") from error
+
+
+def _host(name: str, group: str, variables: dict[str, Any]) -> InventoryHost:
+    def value(*names: str) -> str:
+        return next((str(variables[each]) for each in names if variables.get(each)), "")
+
+    return InventoryHost(
+        name,
+        group,
+        value("ansible_host", "ansible_ssh_host"),
+        value("ansible_port", "ansible_ssh_port"),
+        value("ansible_user", "ansible_ssh_user"),
+    )
+
+
+def _from_ini(text: str, path: Path) -> list[InventoryHost]:
+    first: dict[str, str] = {}
+    hosts: dict[str, dict[str, str]] = {}
+    groups: dict[str, dict[str, str]] = {}
+    section, kind = "ungrouped", "hosts"
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if not stripped or stripped[0] in "#;":
+            continue
+        header = re.fullmatch(r"\[([^\]:]+)(?::(\w+))?\]\s*(?:#.*)?", stripped)
+        if header:
+            section, kind = header.group(1), header.group(2) or "hosts"
+            continue
+        try:
+            words = shlex.split(stripped, comments=True)
+        except ValueError as error:
+            raise UsageError(f"{path}, line {number}: {error}.") from error
+        if kind == "vars":
+            name, _, value = stripped.partition("=")
+            groups.setdefault(section, {})[name.strip()] = value.strip().strip("\"'")
+        elif kind == "hosts":
+            given = dict(word.split("=", 1) for word in words[1:] if "=" in word)
+            for name in _expand(words[0]):
+                hosts.setdefault(name, {}).update(given)
+                if not first.get(name):
+                    first[name] = "" if section in EVERYBODY else section
+    shared = groups.get("all", {})
+    return [
+        _host(name, group, {**shared, **groups.get(group, {}), **hosts[name]})
+        for name, group in first.items()
+    ]
+
+
+def _expand(pattern: str) -> Iterator[str]:
+    """The names of a range such as ``web[01:20].example`` or ``db-[a:c]``."""
+    match = re.search(r"\[(\w+):(\w+)(?::(\d+))?\]", pattern)
+    if not match:
+        yield pattern
+        return
+    start, end, step = match.group(1), match.group(2), int(match.group(3) or 1) or 1
+    if start.isdigit() and end.isdigit():
+        middles = [str(number).zfill(len(start)) for number in range(int(start), int(end) + 1, step)]
+    else:
+        middles = [chr(code) for code in range(ord(start[0]), ord(end[0]) + 1, step)]
+    for middle in middles:
+        yield from _expand(pattern[: match.start()] + middle + pattern[match.end() :])

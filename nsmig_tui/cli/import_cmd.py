@@ -1,0 +1,70 @@
+"""`nsmig node import`: vnodes from an OpenSSH configuration or an Ansible inventory."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from ..domain.errors import ExitCode, UsageError
+from ..domain.fleet import Vnode
+from .ansible_hosts import InventoryHost, read_hosts
+from .node_cmd import checked
+from .session import Session
+from .ssh_hosts import read_names
+
+
+async def import_vnodes(session: Session, arguments: Namespace) -> int:
+    """Add every host that matches and is not there yet; those that are there stay as they are."""
+    found, notes = _read(session, arguments)
+    added, known, refused = [], [], []
+    for vnode in found:
+        if not fnmatchcase(vnode.name, arguments.match):
+            continue
+        if session.app.store.vnode(vnode.name) is not None:
+            known.append(vnode.name)
+            continue
+        try:
+            session.app.store.save_vnode(checked(vnode))
+        except UsageError as error:
+            refused.append({"name": vnode.name, "reason": error.message})
+            continue
+        added.append(vnode.name)
+    stanzas = [notes[name] for name in added if name in notes]
+    if session.settings.json:
+        session.out.document({"added": added, "known": known, "refused": refused, "ssh_config": stanzas})
+        return ExitCode.DONE
+    for name in added:
+        session.out.line(name)
+    for row in refused:
+        session.out.tell(f"not imported: {row['reason']}")
+    if stanzas:
+        session.out.talk(
+            "The inventory names users or ports. OpenSSH's own files rule here; add to ~/.ssh/config:"
+        )
+        for stanza in stanzas:
+            session.out.talk(stanza)
+    session.out.talk(f"{len(added)} added, {len(known)} were there already, {len(refused)} not imported")
+    return ExitCode.DONE
+
+
+def _read(session: Session, arguments: Namespace) -> tuple[list[Vnode], dict[str, str]]:
+    """The vnodes that the file names, and what ssh must be told besides."""
+    if arguments.ansible_inventory:
+        hosts = read_hosts(Path(arguments.ansible_inventory).expanduser())
+        vnodes = [Vnode(host.name, host.group or "default", _alias(host)) for host in hosts]
+        return vnodes, {host.name: _stanza(host) for host in hosts if host.port or host.user}
+    if getattr(arguments, "ssh_config", None) is None:
+        raise UsageError("Give --ssh-config FILE or --ansible-inventory FILE.")
+    return [Vnode(name) for name in read_names(Path(arguments.ssh_config))], {}
+
+
+def _alias(host: InventoryHost) -> str:
+    # With a user or port of its own the host needs a stanza in ssh's configuration, under its name.
+    return "" if host.port or host.user or host.address == host.name else host.address
+
+
+def _stanza(host: InventoryHost) -> str:
+    lines = [f"Host {host.name}"]
+    values = (("HostName", host.address), ("Port", host.port), ("User", host.user))
+    return "\n".join([*lines, *(f"    {word} {value}" for word, value in values if value)])

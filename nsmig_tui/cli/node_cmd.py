@@ -1,0 +1,132 @@
+"""`nsmig node …`: the vnodes that we know."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from pathlib import PurePosixPath
+
+from ..domain.errors import ExitCode, NsmigError, Refused, UsageError
+from ..domain.events import Summary
+from ..domain.fleet import Vnode
+from . import consent, outcome
+from .documents import vnode_row
+from .session import Session
+from .tables import print_table
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
+ALIAS = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9._:%\[\]@-]{0,252}")
+
+
+def checked(vnode: Vnode) -> Vnode:
+    """``vnode`` with a tidy vpath. Raises UsageError for names that no server could have."""
+    if not NAME.fullmatch(vnode.name):
+        raise UsageError(
+            f"{vnode.name!r} is no name for a vnode.", hint="Letters, digits, dot, dash, underscore."
+        )
+    if vnode.ssh_host and not ALIAS.fullmatch(vnode.ssh_host):
+        raise UsageError(f"{vnode.ssh_host!r} is no name of an SSH host.")
+    if not vnode.vsite or not vnode.vsite.isprintable():
+        raise UsageError(f"{vnode.vsite!r} is no name for a vsite.")
+    path = PurePosixPath(vnode.vpath)
+    if not path.is_absolute() or ".." in path.parts or len(path.parts) < 2 or not vnode.vpath.isprintable():
+        raise UsageError(
+            f"{vnode.vpath!r} cannot be the parent of vhosts.", hint="Give an absolute directory."
+        )
+    # A path may begin with two slashes and mean another place; we mean the plain one.
+    tidy = "/" + "/".join(path.parts[1:])
+    return Vnode(vnode.name, vnode.vsite, vnode.ssh_host, tidy, service=vnode.service)
+
+
+async def add(session: Session, arguments: Namespace) -> int:
+    """Add one vnode. An equal one that is there already is fine; another of that name is refused."""
+    vnode = checked(Vnode(arguments.name, arguments.vsite, arguments.ssh_host, arguments.vpath))
+    known = session.app.store.vnode(vnode.name)
+    if known is None:
+        session.app.store.save_vnode(vnode)
+    elif (known.vsite, known.target, known.vpath) != (vnode.vsite, vnode.target, vnode.vpath):
+        raise Refused(
+            f"There is a vnode {vnode.name} already: vsite {known.vsite}, {known.target}, {known.vpath}.",
+            hint="Choose another name, or remove it first.",
+            vnode=vnode.name,
+        )
+    if session.settings.json:
+        session.out.document(vnode_row(known or vnode))
+    else:
+        session.out.talk(
+            f"{vnode.name} {'is there already' if known else 'added'}; next: nsmig discover {vnode.name}"
+        )
+    return ExitCode.DONE
+
+
+async def list_vnodes(session: Session, arguments: Namespace) -> int:
+    """Print all vnodes."""
+    found = [vnode_row(vnode) for vnode in session.app.store.vnodes()]
+    if session.settings.json:
+        session.out.document(found)
+        return ExitCode.DONE
+    columns = ("vsite", "name", "ssh_host", "vpath", "status", "last_contact", "unreachable")
+    rows = [
+        [row[name] for name in columns] for row in sorted(found, key=lambda row: (row["vsite"], row["name"]))
+    ]
+    print_table(session.out, columns, rows, color=session.settings.color)
+    return ExitCode.DONE
+
+
+async def remove(session: Session, arguments: Namespace) -> int:
+    """Forget one vnode and its vhosts; the records of runs stay, and nothing happens on the server."""
+    vnode = session.vnode(arguments.name)
+    going = [record for record in session.app.store.unfinished() if record.vnode == vnode.name]
+    if going:
+        raise Refused(
+            f"A run on {going[0].vhost} of {vnode.name} is not finished.",
+            hint=f"`nsmig resume {vnode.name} {going[0].vhost}` first.",
+            vnode=vnode.name,
+            vhost=going[0].vhost,
+        )
+    vhosts = session.app.store.vhosts(vnode.name)
+    facts = (
+        f"Forget {vnode.name} ({vnode.target}, {vnode.vpath}) with what we know of its {len(vhosts)} vhosts.",
+        "Nothing changes on the server. The way back: add it and discover again; records of runs are kept.",
+    )
+    consent.require(session.out, facts, yes=arguments.yes)
+    session.app.store.remove_vnode(vnode.name)
+    if session.settings.json:
+        session.out.document({"removed": vnode.name, "vhosts": len(vhosts)})
+    else:
+        session.out.talk(f"{vnode.name} removed")
+    return ExitCode.DONE
+
+
+async def check(session: Session, arguments: Namespace) -> int:
+    """Connect to each vnode and say what is there."""
+    names = arguments.names or [vnode.name for vnode in session.app.store.vnodes()]
+    for name in names:
+        session.vnode(name)
+    codes = []
+    for name in names:
+        try:
+            found = await session.app.engine.check(name)
+        except NsmigError as error:
+            found = {
+                "ok": False,
+                "error": error.message,
+                "hint": error.hint,
+                "exit_code": int(error.exit_code),
+            }
+        codes.append(0 if found.get("ok", True) else found.get("exit_code") or int(ExitCode.CONNECT))
+        if session.settings.json:
+            session.out.json_line({"type": "check", "vnode": name, **found})
+        else:
+            _tell_check(session, name, found)
+    session.reported = True
+    session.printer.summary(Summary(ok=codes.count(0), failed=len(codes) - codes.count(0)))
+    return outcome.combine(codes)
+
+
+def _tell_check(session: Session, name: str, found: dict) -> None:
+    rows = [
+        (key, ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value)
+        for key, value in found.items()
+    ]
+    print_table(session.out, ("vnode", name), rows, color=session.settings.color)

@@ -1,0 +1,141 @@
+"""The command line's grammar. Nothing here loads more than argparse: help must be instant."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, NoReturn
+
+from .. import __version__
+from ..domain.errors import UsageError
+
+EPILOG = """\
+exit codes: 0 done; 2 wrong usage; 3 could not connect or log in; 4 refused, nothing touched;
+5 a step failed and was undone; 6 an undo failed, a person must look; 7 some succeeded, some did not;
+75 another run holds the lock; 130 interrupted. (1: nsmig itself failed; its log file says how.)
+environment: NSMIG_DATA_DIR, NSMIG_CONFIG_DIR, NSMIG_SSH_CONFIG, NO_COLOR
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that raises UsageError, so that wrong words are told like every other error."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing and exiting."""
+        raise UsageError(f"{self.prog}: {message}.", hint=f"See `{self.prog} --help`.")
+
+
+def _common() -> argparse.ArgumentParser:
+    """The global options; SUPPRESS lets them stand before or after the command without overruling."""
+    common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    group = common.add_argument_group("global options (before or after the command)")
+    group.add_argument("--data-dir", metavar="DIR", help="where the database is")
+    group.add_argument("--config-dir", metavar="DIR", help="where config.toml is")
+    group.add_argument("--ssh-config", metavar="FILE", help="instead of the user's own OpenSSH configuration")
+    group.add_argument("--json", action="store_true", help="print JSON: a document, or one event a line")
+    group.add_argument("--read-only", action="store_true", help="refuse every command that changes something")
+    group.add_argument("--quiet", action="store_true", help="no talk, only results and errors")
+    return common
+
+
+def build_parser() -> Parser:
+    """The whole grammar. After parsing, ``command`` is a key of ``registry.COMMANDS`` or None."""
+    common = _common()
+    parser = Parser(
+        prog="nsmig",
+        description="Migrate NetServa vhosts in place, with a way back at any moment. "
+        "Without a command: the terminal application.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"nsmig {__version__}")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(metavar="COMMAND", parser_class=Parser)
+
+    def add(name: str, words: str, under: Any = commands, prefix: str = "") -> Parser:
+        made = under.add_parser(name, help=words, description=words, parents=[common], allow_abbrev=False)
+        made.set_defaults(command=f"{prefix}{name}")
+        return made
+
+    _add_node_commands(commands, common, add)
+    _add_looking_commands(add)
+    _add_changing_commands(add)
+    return parser
+
+
+def _add_node_commands(commands: Any, common: argparse.ArgumentParser, add: Any) -> None:
+    words = "add, list, remove, check or import vnodes"
+    node = commands.add_parser("node", help=words, description=words, parents=[common], allow_abbrev=False)
+    under = node.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
+    made = add("add", "add a vnode", under, "node ")
+    made.add_argument("name", metavar="NAME")
+    made.add_argument("--vsite", default="default", metavar="SITE", help="the place that it belongs to")
+    made.add_argument("--ssh-host", default="", metavar="ALIAS", help="the name to give to ssh, if not NAME")
+    made.add_argument("--vpath", default="/srv", metavar="DIR", help="the parent of all vhosts (/srv)")
+    add("list", "list the vnodes", under, "node ")
+    made = add("remove", "forget a vnode; nothing changes on the server", under, "node ")
+    made.add_argument("name", metavar="NAME")
+    made.add_argument("--yes", action="store_true", help="do not ask")
+    made = add("check", "connect to vnodes and say what is there", under, "node ")
+    made.add_argument("names", metavar="NAME", nargs="*", help="default: all")
+    made = add("import", "add the hosts of an OpenSSH configuration or an Ansible inventory", under, "node ")
+    # The file's hosts come from the global `--ssh-config`, or from an inventory.
+    made.add_argument("--ansible-inventory", metavar="FILE", help="read this instead of --ssh-config FILE")
+    made.add_argument("--match", default="*", metavar="GLOB", help="only names like this")
+
+
+def _add_looking_commands(add: Any) -> None:
+    made = add("discover", "ask vnodes what vhosts they have")
+    made.add_argument("vnodes", metavar="VNODE", nargs="*", help="default: all")
+    made = add("list", "list vhosts")
+    made.add_argument("vnode", metavar="VNODE", nargs="?")
+    made.add_argument("--status", choices=("discovered", "validated", "migrated", "failed", "native"))
+    made = add("show", "show one vhost: details, findings, runs")
+    made.add_argument("vnode", metavar="VNODE")
+    made.add_argument("vhost", metavar="VHOST")
+    made = add("validate", "judge whether a vhost can be migrated; only reads on the server")
+    _add_target(made)
+    made.add_argument("--all", action="store_true", help="every vhost in the old layout")
+    made = add("history", "list the runs")
+    _add_target(made)
+    made.add_argument("--limit", type=_count, default=200, metavar="N", help="at most N, newest first (200)")
+
+
+def _add_changing_commands(add: Any) -> None:
+    made = add("migrate", "migrate vhosts to the new layout")
+    _add_target(made)
+    made.add_argument("--all-validated", action="store_true", help="every validated vhost, one after another")
+    made.add_argument("--vnode", dest="only_vnode", metavar="VNODE", help="with --all-validated: only there")
+    made.add_argument("--no-backup", action="store_true", help="no archive to go back to; needs --force")
+    made.add_argument("--force", action="store_true", help="goes with --no-backup")
+    _add_consent(made)
+    made = add("rollback", "undo a migration, or restore an archive")
+    made.add_argument("vnode", metavar="VNODE")
+    made.add_argument("vhost", metavar="VHOST")
+    source = made.add_mutually_exclusive_group()
+    source.add_argument("--list", action="store_true", help="list the archives on the vnode")
+    source.add_argument("--archive", metavar="FILE", help="restore this archive instead of undoing")
+    made.add_argument("--exact", action="store_true", help="with --archive: do not carry over newer files")
+    made.add_argument("--with-mail", action="store_true", help="with --archive: restore msg/ too")
+    _add_consent(made)
+    made = add("resume", "attach to, finish or undo what was left half-done")
+    _add_target(made)
+    made.add_argument("--undo", action="store_true", help="undo it instead of finishing it")
+    made.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _add_target(made: argparse.ArgumentParser) -> None:
+    made.add_argument("vnode", metavar="VNODE", nargs="?")
+    made.add_argument("vhost", metavar="VHOST", nargs="?")
+
+
+def _add_consent(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--dry-run", action="store_true", help="show the plan; change nothing")
+    made.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)

@@ -1,0 +1,127 @@
+"""What one command works with: settings, parts, output, and the loop over vhosts that all work shares."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from ..domain.errors import Interrupted, NsmigError, UsageError
+from ..domain.events import Emit, Planned, Result
+from ..domain.fleet import Vhost, Vnode
+from ..settings import Settings
+from . import outcome
+from .output import Output
+from .printer import Printer
+
+Work = Callable[[str, str, Emit], Awaitable[Result | Planned]]
+"""(vnode, domain, emit) -> how it ended, or a dry run's plan."""
+
+
+@dataclass
+class Session:
+    """One command's surroundings. ``reported``: the contract's last line was printed already."""
+
+    settings: Settings
+    app: Any
+    out: Output
+    printer: Printer
+    reported: bool = field(default=False)
+
+    def vnode(self, name: str) -> Vnode:
+        """The vnode called ``name``. Raises UsageError with the nearest name."""
+        found = self.app.store.vnode(name)
+        if found is None:
+            raise UsageError(
+                f"There is no vnode {name!r}.",
+                hint=_nearest(name, [vnode.name for vnode in self.app.store.vnodes()])
+                or "Add it with `nsmig node add`.",
+                vnode=name,
+            )
+        return found
+
+    def vhost(self, vnode: str, domain: str) -> Vhost:
+        """The vhost. Raises UsageError with the nearest name."""
+        self.vnode(vnode)
+        found = self.app.store.vhost(vnode, domain)
+        if found is None:
+            raise UsageError(
+                f"There is no vhost {domain!r} on {vnode}, as far as we know.",
+                hint=_nearest(domain, [vhost.domain for vhost in self.app.store.vhosts(vnode)])
+                or f"Ask the vnode with `nsmig discover {vnode}`.",
+                vnode=vnode,
+                vhost=domain,
+            )
+        return found
+
+    async def work(self, verb: str, targets: Sequence[tuple[str, str]], one: Work) -> int:
+        """Do ``one`` for each target, in turn; print each result and the summary; answer the exit code.
+
+        One vhost's failure ends nothing but itself. An interruption is told with the way to go on.
+        """
+        results: list[Result] = []
+        for number, (vnode, domain) in enumerate(targets):
+            try:
+                ended = await self._attempt(vnode, domain, one)
+            except (asyncio.CancelledError, KeyboardInterrupt) as stop:
+                error = interrupted(verb, vnode, domain)
+                results.append(outcome.result_of(error, vnode, domain, self._status(vnode, domain)))
+                self.printer.result(results[-1])
+                left = [Result(*target, skipped=True) for target in targets[number + 1 :]]
+                self.report([*results, *left])
+                raise error from stop
+            if isinstance(ended, Planned):
+                self.printer.plan(ended)
+                results.append(Result(vnode, domain, ok=True))
+            else:
+                self.printer.result(ended)
+                results.append(ended)
+        self.report(results)
+        return outcome.combine(outcome.code_of(result) for result in results)
+
+    def report(self, results: Sequence[Result]) -> None:
+        """Print the summary, the last line of any work."""
+        self.reported = True
+        self.printer.summary(outcome.summarize(results))
+
+    def refuse(self, error: NsmigError, targets: Sequence[tuple[str, str]]) -> NsmigError:
+        """Print a result line for each vhost that ``error`` keeps from being touched; answers the error."""
+        results = [
+            outcome.result_of(error, vnode, domain, self._status(vnode, domain)) for vnode, domain in targets
+        ]
+        if self.settings.json:
+            for result in results:
+                self.printer.result(result)
+            self.report(results)
+        return error
+
+    async def _attempt(self, vnode: str, domain: str, one: Work) -> Result | Planned:
+        try:
+            return await one(vnode, domain, self.printer.event)
+        except UsageError:
+            raise
+        except NsmigError as error:
+            return outcome.result_of(error, vnode, domain, self._status(vnode, domain))
+
+    def _status(self, vnode: str, domain: str) -> str:
+        known = self.app.store.vhost(vnode, domain)
+        return str(known.status) if known else ""
+
+
+def interrupted(verb: str, vnode: str, domain: str) -> Interrupted:
+    """What Ctrl-C means for what was going on, and how to go on from there."""
+    if verb not in ("migrate", "rollback", "resume"):
+        return Interrupted(f"Interrupted while working on {domain or vnode}; nothing was changed there.")
+    return Interrupted(
+        f"Interrupted. What has begun on {vnode} goes on there by itself.",
+        hint=f"`nsmig resume {vnode} {domain}` attaches to it; with --undo it is undone.",
+        vnode=vnode,
+        vhost=domain,
+    )
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, known, 1)
+    return f"Did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,46 @@
+"""Rows for people: a drawn table on a terminal, plain aligned columns for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..domain.text import clean
+from .output import Output
+
+
+def print_table(
+    out: Output, columns: Sequence[str], rows: Sequence[Sequence[object]], *, color: bool
+) -> None:
+    """Print ``rows`` under ``columns``. Off a terminal nothing is ever cut."""
+    cells = [[clean(_words(value), 500) for value in row] for row in rows]
+    if out.data_is_terminal:
+        _draw(out, columns, cells, color)
+        return
+    widths = [max(len(line[index]) for line in [columns, *cells]) for index in range(len(columns))]
+    for line in [columns, *cells]:
+        pairs = zip(line, widths, strict=True)
+        out.line("  ".join(cell.ljust(width) for cell, width in pairs).rstrip())
+
+
+def _words(value: object) -> str:
+    if value is None or value == "":
+        return "-"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _draw(out: Output, columns: Sequence[str], cells: Sequence[Sequence[str]], color: bool) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold" if color else "")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    for line in cells:
+        table.add_row(*(Text(cell) for cell in line))
+    console = Console(file=out.data, markup=False, highlight=False, emoji=False, no_color=not color)
+    with console.capture() as drawn:
+        console.print(table)
+    for line in drawn.get().splitlines():
+        out.line(line.rstrip())

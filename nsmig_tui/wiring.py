@@ -1,0 +1,69 @@
+"""Wiring: builds store, connector and engine from Settings; the one place that knows all parts."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from .domain.ports import AskHostKey, AskPassword
+from .settings import Settings, make_private
+
+if TYPE_CHECKING:
+    from .domain.ports import Connector, EngineApi
+    from .store.fleet_store import Store
+
+
+class App:
+    """The parts, each made when first asked for: a look at the database must not load an SSH library."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ask_host_key: AskHostKey | None = None,
+        ask_password: AskPassword | None = None,
+    ) -> None:
+        self.settings = settings
+        self._ask_host_key = ask_host_key
+        self._ask_password = ask_password
+
+    @cached_property
+    def store(self) -> Store:
+        """The operator's database. Raises Refused with what to do when it cannot be used."""
+        from .store.fleet_store import Store
+
+        make_private(self.settings.data_dir)
+        return Store(self.settings.database)
+
+    @cached_property
+    def connector(self) -> Connector:
+        """The shared SSH connections."""
+        from .remote.ssh_transport import SshConnector
+
+        return SshConnector(
+            ssh_config=self.settings.ssh_config,
+            ask_host_key=self._ask_host_key,
+            ask_password=self._ask_password,
+        )
+
+    @cached_property
+    def engine(self) -> EngineApi:
+        """The engine over the two."""
+        from .engine.engine import Engine
+
+        return Engine(
+            self.store, self.connector, operator=self.settings.operator, services=self.settings.services
+        )
+
+    async def close(self) -> None:
+        """End the connections and close the database, as far as they were opened."""
+        if "connector" in self.__dict__:
+            await self.connector.close()
+        if "store" in self.__dict__:
+            self.store.close()
+
+
+def build(
+    settings: Settings, ask_host_key: AskHostKey | None = None, ask_password: AskPassword | None = None
+) -> App:
+    """The application for ``settings``. Without the two asks, unknown hosts and passwords are refused."""
+    return App(settings, ask_host_key, ask_password)
