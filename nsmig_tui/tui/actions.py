@@ -1,0 +1,128 @@
+"""Every action, described once: from here come key bindings, footer, help, palette and the README's table."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.binding import Binding
+
+from .acts import look, nodes, work
+from .acts.look import on_screen
+from .selection import Targets
+
+if TYPE_CHECKING:
+    from .app import NsmigApp
+
+
+def always(ui: NsmigApp, targets: Targets) -> str:
+    """Nothing speaks against it."""
+    return ""
+
+
+@dataclass(frozen=True)
+class Action:
+    """``danger``: "" reads only, "change" can be taken back, "destroy" needs a typed word somewhere.
+
+    ``where``: the screens it is for, blank-separated; ``footer``: whether the key bar shows it.
+    ``why_not`` answers a reason, or "" when it can run.
+    """
+
+    id: str
+    key: str
+    name: str
+    help: str
+    run: Callable[[NsmigApp, Targets], Awaitable[None]]
+    where: str = "fleet"
+    danger: str = ""
+    why_not: Callable[[NsmigApp, Targets], str] = always
+    footer: bool = False
+
+
+EVERY = "fleet runs dashboard rollback log"
+
+ACTIONS = (
+    Action("migrate", "m", "Migrate", "migrate the vhost, or all marked ones, after a question",
+           work.migrate, danger="change", why_not=work.no_migrate, footer=True),
+    Action("validate", "v", "Validate", "judge the vhost, or all marked ones; changes nothing",
+           work.validate, "fleet", why_not=work.no_hosts, footer=True),
+    Action("plan", "p", "Plan", "dry run: what a migration would change, with diffs",
+           on_screen("make_plan"), why_not=work.no_single, footer=True),
+    Action("rollback", "b", "Rollback", "undo the migration, or restore an archive from the list",
+           work.rollback, "fleet runs", "destroy", work.no_rollback, True),
+    Action("discover", "d", "Discover", "ask the vnode what is there",
+           work.discover, why_not=work.no_nodes, footer=True),
+    Action("resume", "r", "Resume", "finish what was left half-way", work.resume, "fleet runs", "change",
+           work.no_resume),
+    Action("undo", "U", "Undo", "undo what was left half-way", work.undo_half, "fleet runs", "change",
+           work.no_resume),
+    Action("pause", "p", "Pause", "begin no further run; again: go on", on_screen("toggle_pause"), "runs",
+           footer=True),
+    Action("cancel", "X", "Cancel", "drop a run that has not begun", on_screen("cancel_run"), "runs",
+           footer=True),
+    Action("retry", "R", "Retry failed", "ask again for all that failed", on_screen("retry_failed"), "runs",
+           "change", footer=True),
+    Action("forget", "C", "Clear ended", "take ended runs out of this view", on_screen("clear_ended"),
+           "runs"),
+    Action("log", "l", "Log", "the log of the run on this vhost", look.log, "fleet runs",
+           why_not=look.nothing,
+           footer=True),
+    Action("filter", "slash", "Filter", "show only what matches", on_screen("start_filter"), "fleet log",
+           footer=True),
+    Action("sort", "o", "Sort", "by name, by status, by size", on_screen("next_sort")),
+    Action("mark", "space", "Mark", "mark or unmark, and go down; a branch marks all below",
+           on_screen("toggle_mark"), footer=True),
+    Action("mark_range", "V", "Mark range", "from here; V again ends it", on_screen("mark_range")),
+    Action("mark_all", "a", "Mark all", "mark everything that the filter shows", on_screen("mark_all")),
+    Action("mark_none", "u", "Unmark all", "forget all marks", on_screen("mark_none")),
+    Action("mark_invert", "asterisk", "Invert marks", "of everything that the filter shows",
+           on_screen("mark_invert")),
+    Action("expand_all", "plus", "Unfold all", "open every branch; again: close", on_screen("fold_all")),
+    Action("next_tab", "right_square_bracket", "Next tab", "of the pane on the right", on_screen("next_tab")),
+    Action("prev_tab", "left_square_bracket", "Previous tab", "of the pane on the right",
+           on_screen("prev_tab")),
+    Action("shell", "s", "SSH shell", "your own ssh to the vnode; exit comes back", nodes.shell, "fleet runs",
+           "change", nodes.no_node),
+    Action("copy", "y", "Copy", "domain, path, command, error …", look.copy, "fleet runs",
+           why_not=look.nothing),
+    Action("check", "c", "Check vnode", "connect and see that all is well", work.check,
+           why_not=nodes.no_node),
+    Action("add", "n", "New vnode", "add a vnode by hand", nodes.add, danger="change"),
+    Action("edit", "e", "Edit vnode", "its vsite, ssh host, VPATH, production", nodes.edit, danger="change",
+           why_not=nodes.no_node),
+    Action("remove", "x", "Remove vnode", "out of the fleet; the server is not touched", nodes.remove,
+           danger="destroy", why_not=nodes.no_node),
+    Action("refresh", "f5", "Refresh", "read the database again", on_screen("refresh_all"),
+           "fleet dashboard"),
+    Action("fleet", "1", "Fleet", "the tree of vsites, vnodes, vhosts", look.fleet, EVERY),
+    Action("runs", "2", "Runs", "what moves now, and what ended in this session", look.runs, EVERY),
+    Action("dashboard", "3", "Dashboard", "the whole fleet at a glance", look.dashboard, EVERY),
+    Action("help", "question_mark", "Help", "all keys; Enter runs one", look.show_help, EVERY, footer=True),
+    Action("quit", "q", "Quit", "asks when runs go on", look.leave, EVERY),
+)  # fmt: skip
+
+BY_ID = {action.id: action for action in ACTIONS}
+
+KEY_NAMES = {
+    "slash": "/", "space": "space", "asterisk": "*", "question_mark": "?", "plus": "+",
+    "right_square_bracket": "]", "left_square_bracket": "[", "f5": "F5",
+}  # fmt: skip
+
+
+def for_screen(where: str) -> list[Action]:
+    """The actions of one screen, in the order of the tuple."""
+    return [action for action in ACTIONS if where in action.where.split()]
+
+
+def bindings(where: str) -> list[Binding]:
+    """The key bindings of one screen. All call ``do``, so that a refusal can say its reason."""
+    return [
+        Binding(action.key, f"do('{action.id}')", action.name, show=False, id=action.id)
+        for action in for_screen(where)
+    ]
+
+
+def shown_key(keys: str) -> str:
+    """Keys as people read them."""
+    return " ".join(KEY_NAMES.get(key, key) for key in keys.split(","))

@@ -1,0 +1,100 @@
+"""Acts that only look: help, copy, log, screens."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from ..dialogs.help import HelpDialog, HelpLine
+from ..dialogs.prompts import MenuDialog
+from ..panes.fleet_lines import legend
+from ..safe import one_line
+from ..selection import Targets
+
+if TYPE_CHECKING:
+    from ..app import NsmigApp
+
+
+def nothing(ui: NsmigApp, targets: Targets) -> str:
+    """Nothing is under the cursor."""
+    return "" if targets.line is not None or targets.run is not None else "Nothing is selected."
+
+
+def on_screen(method: str):
+    """An act that the current screen does itself."""
+
+    async def act(ui: NsmigApp, targets: Targets) -> None:
+        result = getattr(ui.screen, method)()
+        if hasattr(result, "__await__"):
+            await result
+
+    return act
+
+
+async def show_help(ui: NsmigApp, targets: Targets) -> None:
+    """All keys; Enter runs one."""
+    lines = [
+        HelpLine(action.id, ui.keys_of(action), action.name, action.help, bool(action.danger), why)
+        for action, why in ui.available(targets)
+    ]
+    words = "".join(text for text, _style in legend(ui.signs))
+    chosen = await ui.ask(HelpDialog(lines, words))
+    if chosen:
+        await ui.screen.run_action(f"do('{chosen}')")
+
+
+async def copy(ui: NsmigApp, targets: Targets) -> None:
+    """A menu of what can be copied."""
+    texts = copyable(ui, targets)
+    entries = [(key, key, f"{label}: {text[:60]}") for key, (label, text) in texts.items()]
+    chosen = await ui.ask(MenuDialog("Copy", entries))
+    if chosen:
+        ui.copy_to_clipboard(texts[chosen][1])
+        ui.notify(f"Copied: {texts[chosen][1][:80]}", markup=False, timeout=3)
+
+
+def copyable(ui: NsmigApp, targets: Targets) -> dict[str, tuple[str, str]]:
+    """key -> (label, text) for the selection; text is clean."""
+    found: dict[str, tuple[str, str]] = {}
+    host, node = targets.host, targets.node
+    if host:
+        known = ui.store.vhost(host.node.name, host.domain)
+        found["d"] = ("domain", host.domain)
+        found["p"] = ("path", f"{host.vnode.vpath}/{host.domain}")
+        found["c"] = ("command", f"nsmig show {shlex.quote(host.node.name)} {shlex.quote(host.domain)}")
+        error = (targets.run.error if targets.run else "") or (known.last_error if known else "")
+        if error:
+            found["e"] = ("error", error)
+        if known and known.backup_archive:
+            found["a"] = ("archive", known.backup_archive)
+    if node:
+        found["h"] = ("vnode", node.name)
+        found["s"] = ("ssh", shlex.join(ui.ssh_command(node.vnode)))
+        if node.vnode.unreachable:
+            found["u"] = ("reason", node.vnode.unreachable)
+    return {key: (label, one_line(text)) for key, (label, text) in found.items()}
+
+
+async def log(ui: NsmigApp, targets: Targets) -> None:
+    """The log of the run on the selection, or of its last one."""
+    ui.open_log(targets)
+
+
+async def fleet(ui: NsmigApp, targets: Targets) -> None:
+    """The fleet screen."""
+    ui.open_fleet()
+
+
+async def runs(ui: NsmigApp, targets: Targets) -> None:
+    """The runs screen."""
+    ui.open_runs()
+
+
+async def dashboard(ui: NsmigApp, targets: Targets) -> None:
+    """The dashboard."""
+    ui.open_dashboard()
+
+
+async def leave(ui: NsmigApp, targets: Targets) -> None:
+    """Quit, after asking when runs go on."""
+    await ui.leave()

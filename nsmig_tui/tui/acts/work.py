@@ -1,0 +1,231 @@
+"""Work on vhosts: discover, validate, plan, migrate, roll back, resume. What changes things asks first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...domain.errors import NsmigError
+from ...domain.events import Planned
+from ...domain.options import MigrateOptions
+from ...engine.controller import Wish
+from ..dialogs.confirm import Choice, ConfirmDialog
+from ..fleet_model import HostLine
+from ..selection import Targets
+from ..words import plural, size, span
+
+if TYPE_CHECKING:
+    from ..app import NsmigApp
+
+CHOICES = (
+    Choice("owners", "o", "entries of foreign owners", ("foreign", "keep", "all"), why="(see --owners)"),
+    Choice("compat", "l", "links for old paths", ("auto", "never", "always"), why="(see --compat)"),
+    Choice("no_backup", "n", "no backup", typed=True, why="NO archive: nothing to restore from later"),
+)
+BYTES_PER_SECOND = 40 << 20
+"""A careful guess of how fast an archive is written and checked, for what no plan has measured."""
+
+
+# -- why not now -----------------------------------------------------------------------------------
+
+
+def no_nodes(ui: NsmigApp, targets: Targets) -> str:
+    """Nothing to ask."""
+    return "" if targets.nodes else "Choose a vnode or a vhost first."
+
+
+def no_hosts(ui: NsmigApp, targets: Targets) -> str:
+    """No vhost is meant, or all of them are busy."""
+    if not targets.hosts:
+        return "Choose a vhost first (space marks)."
+    if all(ui.controller.is_busy(host.node.name, host.domain) for host in targets.hosts):
+        return "A run on it is going on: 2 shows it." if targets.host else "All of them are busy."
+    return ""
+
+
+def no_single(ui: NsmigApp, targets: Targets) -> str:
+    """This is for one vhost at a time."""
+    if len(targets.hosts) > 1:
+        return "For one vhost at a time: unmark all (u) and choose one."
+    return no_hosts(ui, targets)
+
+
+def no_migrate(ui: NsmigApp, targets: Targets) -> str:
+    """Only validated vhosts migrate."""
+    reason = no_hosts(ui, targets)
+    if reason or any(host.status == "validated" for host in targets.hosts):
+        return reason
+    if targets.host:
+        word = targets.host.status
+        after = {"discovered": "validate it first (v)", "failed": "resume (r) or undo (U) first"}.get(
+            word, "nothing to do"
+        )
+        return f"{targets.host.domain} is {word}: {after}."
+    return "None of them is validated: v validates."
+
+
+def no_rollback(ui: NsmigApp, targets: Targets) -> str:
+    """One vhost that has somewhere to go back to."""
+    reason = no_single(ui, targets)
+    if reason:
+        return reason
+    host = ui.store.vhost(targets.host.node.name, targets.host.domain)
+    if host is None or not (host.rollback_available or host.status.value in ("migrated", "failed")):
+        return f"{targets.host.domain} has no way back: it was never migrated."
+    return ""
+
+
+def no_resume(ui: NsmigApp, targets: Targets) -> str:
+    """Only what failed or was left half-way can be resumed."""
+    reason = no_single(ui, targets)
+    if reason or targets.host.status == "failed" or (targets.run and targets.run.phase == "left"):
+        return reason
+    return f"{targets.host.domain} is {targets.host.status}: nothing is left half-way."
+
+
+# -- the acts --------------------------------------------------------------------------------------
+
+
+async def discover(ui: NsmigApp, targets: Targets) -> None:
+    """Ask the vnodes everything; changes nothing there."""
+    begin(ui, [Wish("discover", node.name) for node in targets.nodes])
+
+
+async def validate(ui: NsmigApp, targets: Targets) -> None:
+    """Judge the vhosts; changes nothing on the vnode."""
+    begin(ui, [Wish("validate", host.node.name, host.domain, size=host.size) for host in targets.hosts])
+
+
+async def check(ui: NsmigApp, targets: Targets) -> None:
+    """Connect to the vnode and say what is there."""
+    node = targets.node
+    ui.notify(f"Asking {node.name} …", markup=False)
+    try:
+        answer = await ui.engine.check(node.name)
+    except NsmigError as error:
+        await ui.show_error(f"{node.name} cannot be used", error)
+    else:
+        ui.notify(f"{node.name}: {answer.get('os', '')} {answer.get('manager', '')}, all well.", markup=False)
+    ui.reload_vnode(node.name)
+
+
+async def migrate(ui: NsmigApp, targets: Targets) -> None:
+    """Migrate one vhost after its plan, or a batch after its totals."""
+    hosts = [host for host in targets.hosts if host.status == "validated"]
+    left_out = len(targets.hosts) - len(hosts)
+    plan = None
+    if len(hosts) == 1 and not left_out:
+        ui.notify(f"Asking {hosts[0].node.name} for the plan …", markup=False, timeout=2)
+        try:
+            plan = await ui.engine.plan_migrate(hosts[0].node.name, hosts[0].domain, _options(ui, {}))
+        except NsmigError as error:
+            await ui.show_error(f"{hosts[0].domain} cannot be migrated now", error)
+            return
+    facts = migrate_facts(hosts, left_out, plan)
+    word = hosts[0].domain if len(hosts) == 1 else f"migrate {len(hosts)}"
+    title = (
+        f"Migrate {hosts[0].domain} on {hosts[0].node.name}?"
+        if len(hosts) == 1
+        else f"Migrate {len(hosts)} vhosts?"
+    )
+    chosen = await ui.ask(ConfirmDialog(title, facts, verb="migrate", choices=CHOICES, word=word))
+    if chosen is None:
+        return
+    options = _options(ui, chosen)
+    begin(ui, [Wish("migrate", host.node.name, host.domain, options, host.size) for host in hosts])
+
+
+async def resume(ui: NsmigApp, targets: Targets) -> None:
+    """Finish what was left half-way."""
+    await _resume(ui, targets, undo=False)
+
+
+async def undo_half(ui: NsmigApp, targets: Targets) -> None:
+    """Undo what was left half-way."""
+    await _resume(ui, targets, undo=True)
+
+
+async def _resume(ui: NsmigApp, targets: Targets, *, undo: bool) -> None:
+    host = targets.host
+    known = ui.store.vhost(host.node.name, host.domain)
+    done = ", ".join(known.steps_completed) if known and known.steps_completed else "none"
+    verb = "undo" if undo else "resume"
+    facts = [
+        *production_facts([host]),
+        ("", f"Steps done so far: {done}."),
+        ("fail", known.last_error if known else ""),
+        ("", "The journal on the vnode decides: what is done is not done twice."),
+        ("", "Undone: tree, owners, modes and configuration go back as they were." if undo
+            else "If a step fails again, it is undone with all before it."),
+    ]  # fmt: skip
+    if await ui.ask(ConfirmDialog(f"{verb.capitalize()} {host.domain}?", facts, verb=verb)) is not None:
+        begin(ui, [Wish("resume", host.node.name, host.domain, {"undo": undo}, host.size)])
+
+
+async def rollback(ui: NsmigApp, targets: Targets) -> None:
+    """Open the list of points to go back to."""
+    ui.open_rollback(targets.host)
+
+
+def begin(ui: NsmigApp, wishes: list[Wish]) -> None:
+    """Hand the wishes to the controller, and say what it refused."""
+    if not wishes:
+        return
+    if not ui.controller.active:
+        ui.controller.forget_ended()
+    keys, reasons = ui.controller.start_many(wishes)
+    for reason in reasons[:3]:
+        ui.notify(reason, severity="warning", markup=False)
+    if keys:
+        verb = wishes[0].verb
+        if verb in ("migrate", "rollback", "resume") or len(keys) > 1:
+            ui.open_runs(keys[0])
+        else:
+            ui.notify(f"{verb} {wishes[0].domain or wishes[0].vnode} began.", markup=False, timeout=2)
+
+
+# -- facts -----------------------------------------------------------------------------------------
+
+
+def production_facts(hosts: list[HostLine]) -> list[tuple[str, str]]:
+    """A line that names the production vnodes among those concerned."""
+    names = sorted({host.node.name for host in hosts if host.vnode.production})
+    return [("prod", f"PRODUCTION: {', '.join(names)}")] if names else []
+
+
+def migrate_facts(hosts: list[HostLine], left_out: int, plan: Planned | None) -> list[tuple[str, str]]:
+    """What a migration changes, how many, how big, how long, and the way back."""
+    facts = production_facts(hosts)
+    total = sum(host.size for host in hosts)
+    nodes = sorted({host.node.name for host in hosts})
+    if plan is not None:
+        changes = [change for step in plan.steps for change in step.get("changes") or ()]
+        diffs = sum(1 for change in changes if isinstance(change, dict) and change.get("diff"))
+        words = f"{plural(len(changes), 'change')} in {len(plan.steps)} steps"
+        facts.append(("", f"Changes: {words}{f', {diffs} of them to configuration files' if diffs else ''}."))
+        seconds = plan.expected_s
+    else:
+        seconds = 2 * total / BYTES_PER_SECOND + 10 * len(hosts)
+        facts.append(("", f"Vhosts: {len(hosts)} on {plural(len(nodes), 'vnode')} ({', '.join(nodes[:6])})."))
+        facts += [
+            ("dim", f"  {host.domain} on {host.node.name}, {size(host.size or None)}") for host in hosts[:200]
+        ]
+    if left_out:
+        facts.append(("warn", f"{plural(left_out, 'other')} in the selection not validated: left out."))
+    facts.append(("", f"Size: {size(total or None)}.  Time: about {span(seconds)}."))
+    facts.append(("", "The site keeps answering; nginx and php-fpm are reloaded once, never stopped."))
+    facts.append(("ok", "Way back: an archive is written and verified first; b undoes at any time."))
+    if plan is not None:
+        facts += [("warn", f"Warning: {warning}") for warning in plan.warnings]
+        facts.append(("dim", "All changes one by one: p (plan), before this question."))
+    return facts
+
+
+def _options(ui: NsmigApp, chosen: dict[str, str]) -> MigrateOptions:
+    no_backup = chosen.get("no_backup") == "yes"
+    return MigrateOptions(
+        backup=not no_backup,
+        force=no_backup,
+        owners=chosen.get("owners", "foreign"),
+        compat=chosen.get("compat", "auto"),
+        confirm_wait=ui.options.confirm_wait,
+    )

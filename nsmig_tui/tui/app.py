@@ -1,0 +1,125 @@
+"""The terminal application: holds what screens share, and moves between them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from textual.binding import Binding
+
+from ..domain.run_state import RunState
+from ..engine.controller import RunController
+from . import actions
+from .actions import Action
+from .fleet_model import FleetModel, HostLine
+from .memory import Memory
+from .navigation import Navigation
+from .options import UiOptions
+from .palette import FleetCommands
+from .safety import CalmApp
+from .selection import Targets
+from .theme import THEMES, theme_name
+from .words import Line, Signs, plural
+
+
+class NsmigApp(Navigation, CalmApp):
+    """``parts`` has ``store`` (FleetStore) and ``engine`` (EngineApi). ``clock``: seconds since the epoch."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "nsmig"
+    COMMANDS: ClassVar = {FleetCommands}
+    BINDINGS: ClassVar = [Binding("ctrl+q", "leave", "Quit", show=False, priority=True)]
+
+    def __init__(
+        self, parts: Any, options: UiOptions | None = None, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        super().__init__()
+        self.store, self.engine, self.parts = parts.store, parts.engine, parts
+        self.options, self.clock = options or UiOptions(), clock
+        self.signs = Signs(self.options.ascii)
+        self.model, self.marks, self.memory = FleetModel(), set(), Memory(self.store)
+        self.animation_level = "none"
+        limit = self.options.jobs * self.options.per_vnode
+        self.controller = RunController(
+            self.engine,
+            clock=clock,
+            per_vnode=self.options.per_vnode,
+            in_all=limit,
+            read_only=self.options.read_only,
+        )
+        self.controller.ended.append(self._run_ended)
+
+    def on_mount(self) -> None:
+        """Theme, keys, signals, and the fleet as the database knows it."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        wanted = theme_name(self.options.theme, no_color=self.no_color)
+        self.theme = wanted if wanted in self.available_themes else theme_name("", no_color=False)
+        known = {name: keys for name, keys in self.options.keys.items() if name in actions.BY_ID}
+        self.set_keymap(known)
+        for name in self.options.keys:
+            if name not in actions.BY_ID:
+                self.notify(
+                    f"keys.{name}: there is no such action (see ?).", severity="warning", markup=False
+                )
+        self.catch_signals()
+        self.memory.recall(self)
+        self.load_model()
+        self.open_first()
+
+    def on_unmount(self) -> None:
+        """Remember how things were left."""
+        self.memory.keep(self)
+        self.release_signals()
+
+    # -- what screens ask ------------------------------------------------------------------------
+
+    def keys_of(self, action: Action) -> str:
+        """The keys of an action as people read them, re-mapped ones included."""
+        return actions.shown_key(self.options.keys.get(action.id, action.key))
+
+    def available(self, targets: Targets, screen: Any = None) -> list[tuple[Action, str]]:
+        """The actions of the screen, each with the reason why it cannot run now ("" if it can)."""
+        where = getattr(screen or self.screen, "WHERE", "")
+        found = [one for one in actions.for_screen(where) if not (self.options.read_only and one.danger)]
+        return [(action, action.why_not(self, targets)) for action in found]
+
+    def title_pieces(self) -> Line:
+        """What every screen's title says: who we are, dangers, runs."""
+        line: Line = [(" nsmig  ", "head")]
+        if self.options.read_only:
+            line.append(("READ-ONLY  ", "prod"))
+        if self.controller.active:
+            line.append(
+                (f"{self.signs.phase('running')[0][0]} {plural(self.controller.active, 'run')}  ", "run")
+            )
+        return line
+
+    def run_act(self, action: Action, targets: Targets) -> None:
+        """Run what an action does; dialogs may be awaited in it."""
+        self.run_worker(action.run(self, targets), name=action.id, group="acts", exit_on_error=True)
+
+    def _run_ended(self, state: RunState) -> None:
+        """A run ended: the fleet shows it, and a toast says it when nobody looks at the runs."""
+        if not self.is_running:
+            return
+        self.reload_vhost(state.vnode, state.vhost)
+        sign, _style = self.signs.phase(state.phase)
+        if getattr(self.screen, "WHERE", "") != "runs" or state.verb == "discover":
+            words = f"{sign}  {state.verb} {state.vhost or state.vnode}  {state.error}"
+            bad = state.phase in ("failed", "refused")
+            self.notify(words.strip(), severity="error" if bad else "information", markup=False)
+
+    def open_rollback(self, host: HostLine, archive: str = "") -> None:
+        """The points that this vhost can go back to."""
+        from .screens.rollback import RollbackScreen
+
+        self.push_screen(RollbackScreen(host, archive))
+
+
+def run(settings: Any) -> int:
+    """Open the terminal application; answers the exit code."""
+    from .start import start
+
+    return start(settings)

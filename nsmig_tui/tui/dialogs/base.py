@@ -1,0 +1,47 @@
+"""What all dialogs share: a modal box with safe lines, escape to leave."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Generic, TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from ..safe import content
+
+T = TypeVar("T")
+
+
+class Dialog(ModalScreen[T], Generic[T]):
+    """A box in the middle. Escape answers ``self.nothing``, which always means: do not."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS: ClassVar = [Binding("escape", "leave", "Close")]
+    nothing: T | None = None
+
+    def __init__(self, title: str, *, danger: bool = False) -> None:
+        super().__init__()
+        self.dialog_title, self.danger = title, danger
+
+    def compose(self) -> ComposeResult:
+        """The title, then what ``body`` yields."""
+        with Vertical(id="box", classes="-danger" if self.danger else ""):
+            yield Static(content(self.dialog_title), id="title", markup=False)
+            yield from self.body()
+
+    def body(self) -> ComposeResult:
+        """What is in the box."""
+        yield from ()
+
+    def facts(self, lines: list[tuple[str, str]]) -> ComposeResult:
+        """Facts as ``(style class, text)`` lines in a part that scrolls."""
+        with VerticalScroll(id="facts", can_focus=False):
+            for style, text in lines:
+                yield Static(content(text), classes=f"fact {style}".strip(), markup=False)
+
+    def action_leave(self) -> None:
+        """Close without doing anything."""
+        self.dismiss(self.nothing)

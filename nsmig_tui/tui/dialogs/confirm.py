@@ -1,0 +1,134 @@
+"""The question before anything dangerous: facts, choices, and a key that is not the opener's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal
+from textual.events import Key
+from textual.widgets import Button, Input, Static
+
+from ..safe import content
+from .base import Dialog
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Something that can be chosen in the dialog by its ``key``; the first of ``values`` is the default.
+
+    ``typed``: any other value demands that the word is typed out. ``why`` explains the value.
+    """
+
+    id: str
+    key: str
+    text: str
+    values: tuple[str, ...] = ("no", "yes")
+    typed: bool = False
+    why: str = ""
+
+
+class ConfirmDialog(Dialog[dict[str, str] | None]):
+    """Asks with the facts. ``y`` confirms, Enter alone never does, the focus is on Cancel.
+
+    Where ``word`` must be typed (``always_typed``, or a choice demands it), only the exact word and then
+    Enter confirm. Answers the choices, or None.
+    """
+
+    BINDINGS: ClassVar = [Binding("y", "confirm", "Confirm", show=False)]
+
+    def __init__(
+        self,
+        title: str,
+        facts: list[tuple[str, str]],
+        *,
+        verb: str,
+        choices: tuple[Choice, ...] = (),
+        word: str = "",
+        always_typed: bool = False,
+        danger: bool = True,
+    ) -> None:
+        super().__init__(title, danger=danger)
+        self.fact_lines, self.verb, self.choices = facts, verb, choices
+        self.word, self.always_typed = word, always_typed
+        self.values = {choice.id: choice.values[0] for choice in choices}
+
+    def body(self) -> ComposeResult:
+        """Facts, choices, the typed word, and the two buttons."""
+        yield from self.facts(self.fact_lines)
+        for choice in self.choices:
+            yield Static(self._choice_text(choice), id=f"choice-{choice.id}", classes="choice", markup=False)
+        yield Static(content(f"Type  {self.word}  and press Enter to {self.verb}:"), id="ask", markup=False)
+        yield Input(id="word", select_on_focus=False)
+        with Horizontal(id="buttons"):
+            yield Button(content("Cancel (esc)"), id="cancel")
+            yield Button(content(f"{self.verb.capitalize()} (y)"), id="confirm", variant="error")
+
+    def on_mount(self) -> None:
+        """The focus is where nothing can happen."""
+        self._reflect()
+        self.query_one("#cancel").focus()
+
+    @property
+    def needs_word(self) -> bool:
+        """Whether the word must be typed as things are chosen."""
+        strong = any(choice.typed and self.values[choice.id] != choice.values[0] for choice in self.choices)
+        return bool(self.word) and (self.always_typed or strong)
+
+    def on_key(self, event: Key) -> None:
+        """A choice's key turns it on to its next value."""
+        if isinstance(self.focused, Input):
+            return
+        for choice in self.choices:
+            if event.key == choice.key:
+                event.stop()
+                at = choice.values.index(self.values[choice.id]) + 1
+                self.values[choice.id] = choice.values[at % len(choice.values)]
+                self._reflect()
+
+    def action_confirm(self) -> None:
+        """Go, unless the word must be typed."""
+        if self.needs_word:
+            self.query_one("#word").focus()
+        else:
+            self.dismiss(dict(self.values))
+
+    @on(Button.Pressed, "#confirm")
+    def _by_mouse(self, event: Button.Pressed) -> None:
+        # A focused button is pressed by Enter too; only a mouse click reaches here, see tcss and can_focus.
+        event.stop()
+        self.action_confirm()
+
+    @on(Button.Pressed, "#cancel")
+    def _cancelled(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_leave()
+
+    @on(Input.Submitted, "#word")
+    def _typed(self, event: Input.Submitted) -> None:
+        event.stop()
+        if event.value == self.word:
+            self.dismiss(dict(self.values))
+        else:
+            self.notify(f"That is not {self.word}.", severity="warning", markup=False)
+
+    def _choice_text(self, choice: Choice):
+        value = self.values[choice.id]
+        shown = value if choice.values != ("no", "yes") else f"[{'x' if value == 'yes' else ' '}]"
+        tail = f"   {choice.why}" if choice.why and value != choice.values[0] else ""
+        return content(f"{choice.key}  {choice.text}: {shown}{tail}")
+
+    def _reflect(self) -> None:
+        for choice in self.choices:
+            self.query_one(f"#choice-{choice.id}", Static).update(self._choice_text(choice))
+        self.query_one("#ask").display = self.query_one("#word").display = self.needs_word
+        go = self.query_one("#confirm", Button)
+        go.can_focus = False
+        go.disabled = self.needs_word
+        if self.needs_word:
+            self.query_one("#word").focus()
+        elif isinstance(self.focused, Input):
+            self.query_one("#cancel").focus()

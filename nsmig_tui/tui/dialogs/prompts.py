@@ -1,0 +1,143 @@
+"""Small dialogs: a menu of keys, a message, a password, a host key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.events import Key
+from textual.widgets import Button, Input, Static
+
+from ..safe import content
+from ..widgets.virtual_list import VirtualList
+from ..words import Line, pad
+from .base import Dialog
+
+
+class MenuDialog(Dialog[str | None]):
+    """A short menu; each entry is (key, id, text). Its key or Enter takes it."""
+
+    def __init__(
+        self, title: str, entries: Sequence[tuple[str, str, str]], *, facts: Sequence[str] = ()
+    ) -> None:
+        super().__init__(title)
+        self.entries = list(entries)
+        self.fact_lines = [("", fact) for fact in facts]
+
+    def body(self) -> ComposeResult:
+        """The facts, if any, and the list."""
+        if self.fact_lines:
+            yield from self.facts(self.fact_lines)
+        menu = VirtualList(self._draw, lambda entry: entry[1], id="menu")
+        menu.styles.height = len(self.entries)
+        yield menu
+
+    def on_mount(self) -> None:
+        """Fill the list and take the focus."""
+        menu = self.query_one(VirtualList)
+        menu.show(self.entries)
+        menu.focus()
+
+    def _draw(self, entry: tuple[str, str, str], width: int) -> Line:
+        return [(pad(f" {entry[0]}", 4), "key"), (entry[2], "")]
+
+    @on(VirtualList.Opened)
+    def _opened(self, event: VirtualList.Opened) -> None:
+        event.stop()
+        self.dismiss(event.row[1])
+
+    def on_key(self, event: Key) -> None:
+        """The key of an entry takes it."""
+        for key, name, _text in self.entries:
+            if event.character == key:
+                event.stop()
+                self.dismiss(name)
+                return
+
+
+class MessageDialog(Dialog[None]):
+    """Something to read: an error with its hint, or facts."""
+
+    def __init__(self, title: str, lines: list[tuple[str, str]], *, danger: bool = False) -> None:
+        super().__init__(title, danger=danger)
+        self.lines = lines
+
+    def body(self) -> ComposeResult:
+        """The lines and a button."""
+        yield from self.facts(self.lines)
+        with Horizontal(id="buttons"):
+            yield Button(content("Close (esc)"), id="cancel")
+
+    def on_mount(self) -> None:
+        """Focus the button."""
+        self.query_one("#cancel").focus()
+
+    @on(Button.Pressed)
+    def _closed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.dismiss(None)
+
+
+class PasswordDialog(Dialog[str | None]):
+    """Asks for a secret. It is handed over once and kept nowhere."""
+
+    def __init__(self, prompt: str) -> None:
+        super().__init__("Password")
+        self.prompt = prompt
+
+    def body(self) -> ComposeResult:
+        """The prompt and a field that shows dots."""
+        yield from self.facts([("", self.prompt), ("dim", "It is sent to the vnode only and never stored.")])
+        yield Input(password=True, id="secret")
+        yield Static(content("Enter sends it, escape gives up."), classes="fact dim", markup=False)
+
+    def on_mount(self) -> None:
+        """Ready to type."""
+        self.query_one(Input).focus()
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        secret, event.input.value = event.value, ""
+        self.dismiss(secret)
+
+
+class HostKeyDialog(Dialog[bool]):
+    """Shows the fingerprint of a key that is not known yet; ``y`` trusts and remembers it."""
+
+    BINDINGS: ClassVar = [("y", "trust", "Trust")]
+    nothing = False
+
+    def __init__(self, host: str, kind: str, fingerprint: str) -> None:
+        super().__init__(f"Unknown host key: {host}", danger=True)
+        self.facts_of_key = [
+            ("", f"{host} is not in known_hosts. It shows this key:"),
+            ("bold", f"  {kind}  {fingerprint}"),
+            ("", "Compare it with what the server's own console says (ssh-keygen -lf)."),
+            ("dim", "Trusting writes it to known_hosts. A key that changes later is always refused."),
+        ]
+
+    def body(self) -> ComposeResult:
+        """The key and two buttons."""
+        yield from self.facts(self.facts_of_key)
+        with Horizontal(id="buttons"):
+            yield Button(content("Do not connect (esc)"), id="cancel")
+            trust = Button(content("Trust (y)"), id="confirm", variant="error")
+            trust.can_focus = False
+            yield trust
+
+    def on_mount(self) -> None:
+        """The focus is on the safe answer."""
+        self.query_one("#cancel").focus()
+
+    def action_trust(self) -> None:
+        """Trust the key."""
+        self.dismiss(True)
+
+    @on(Button.Pressed)
+    def _pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.dismiss(event.button.id == "confirm")

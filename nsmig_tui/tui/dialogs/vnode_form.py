@@ -1,0 +1,81 @@
+"""The form to add a vnode or edit one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Button, Checkbox, Input, Label, Static
+
+from ...domain.fleet import Vnode
+from ..safe import content
+from .base import Dialog
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+FIELDS = (
+    ("name", "Name", "vn1"),
+    ("vsite", "Vsite", "default"),
+    ("ssh_host", "SSH host", "an alias of ~/.ssh/config; empty: the name"),
+    ("vpath", "VPATH", "/srv"),
+)
+
+
+class VnodeForm(Dialog[Vnode | None]):
+    """Asks for a vnode's settings; answers the Vnode, or None. The name of an existing one is fixed."""
+
+    def __init__(self, vnode: Vnode | None = None, taken: frozenset[str] = frozenset()) -> None:
+        super().__init__(f"Edit {vnode.name}" if vnode else "Add a vnode")
+        self.vnode, self.taken = vnode, taken
+
+    def body(self) -> ComposeResult:
+        """One line a field."""
+        start = self.vnode or Vnode("")
+        for name, label, hint in FIELDS:
+            value = str(getattr(start, name)) if self.vnode or name in ("vsite", "vpath") else ""
+            with Horizontal(classes="field"):
+                yield Label(content(label))
+                yield Input(value, placeholder=hint, id=name, disabled=bool(self.vnode) and name == "name")
+        yield Checkbox(
+            content("production: shown as PROD wherever it matters"), start.production, id="production"
+        )
+        yield Static(content(""), id="complaint", markup=False)
+        with Horizontal(id="buttons"):
+            yield Button(content("Cancel (esc)"), id="cancel")
+            yield Button(content("Save (enter)"), id="save", variant="primary")
+
+    def on_mount(self) -> None:
+        """Start in the first field that can be written."""
+        self.query_one("#vsite" if self.vnode else "#name").focus()
+
+    @on(Button.Pressed, "#cancel")
+    def _cancelled(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.action_leave()
+
+    @on(Button.Pressed, "#save")
+    @on(Input.Submitted)
+    def _saved(self, event) -> None:
+        event.stop()
+        values = {name: self.query_one(f"#{name}", Input).value.strip() for name, _l, _h in FIELDS}
+        complaint = self.complaint(values)
+        if complaint:
+            self.query_one("#complaint", Static).update(content(complaint))
+            return
+        production = self.query_one("#production", Checkbox).value
+        values["vsite"] = values["vsite"] or "default"
+        self.dismiss(replace(self.vnode or Vnode(values["name"]), production=production, **values))
+
+    def complaint(self, values: dict[str, str]) -> str:
+        """What is wrong with ``values``; empty when nothing is."""
+        if not NAME.fullmatch(values["name"]):
+            return "A name has letters, digits, dots, dashes; it starts with a letter or digit."
+        if not self.vnode and values["name"] in self.taken:
+            return f"There is a vnode {values['name']} already."
+        if values["ssh_host"].startswith("-"):
+            return "An SSH host does not start with a dash."
+        if not values["vpath"].startswith("/") or "/.." in values["vpath"]:
+            return "VPATH is an absolute path, such as /srv."
+        return ""

@@ -1,0 +1,212 @@
+"""The fleet as flat lines for the virtual list: vsite, vnode, vhost; filtered, sorted, folded, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from ..domain.fleet import Vhost, Vnode
+from .filtering import keep
+
+SORTS = ("name", "status", "size")
+WORST_FIRST = {"failed": 0, "vanished": 1, "discovered": 2, "validated": 3, "migrated": 4, "native": 5}
+
+
+class HostLine:
+    """One vhost; light, since there may be 100,000."""
+
+    __slots__ = ("domain", "haystack", "key", "layout", "node", "php", "size", "status", "vanished")
+    depth, kind = 2, "vhost"
+
+    def __init__(self, node: NodeLine, vhost: Vhost) -> None:
+        self.node = node
+        self.domain = vhost.domain
+        self.key = f"{vhost.vnode}/{vhost.domain}"
+        self.take(vhost)
+
+    def take(self, vhost: Vhost) -> None:
+        """Copy what may change."""
+        self.status = "vanished" if vhost.vanished else str(vhost.status.value)
+        self.vanished = vhost.vanished
+        self.layout = vhost.layout.value
+        self.size = vhost.details.get("size") or 0
+        self.php = str(vhost.details.get("php") or "")
+        self.haystack = f"{vhost.domain} {vhost.vnode} {self.node.vnode.vsite} {self.status}".lower()
+
+    def field(self, name: str) -> str:
+        """A field of the filter language."""
+        if name == "node":
+            return self.node.name.lower()
+        if name == "site":
+            return self.node.vnode.vsite.lower()
+        return str(getattr(self, name)).lower()
+
+    @property
+    def vnode(self) -> Vnode:
+        """The server that it is on."""
+        return self.node.vnode
+
+
+class NodeLine:
+    """One vnode with its vhosts."""
+
+    __slots__ = ("counts", "haystack", "hosts", "key", "name", "shown", "vnode")
+    depth, kind = 1, "vnode"
+
+    def __init__(self, vnode: Vnode) -> None:
+        self.vnode, self.name, self.key = vnode, vnode.name, vnode.name
+        self.hosts: list[HostLine] = []
+        self.shown: list[HostLine] = []
+        self.counts: Counter[str] = Counter()
+        self.haystack = f"{vnode.name} {vnode.vsite}".lower()
+
+    def field(self, name: str) -> str:
+        """A field of the filter language; a vnode has no status of a vhost."""
+        return {"node": self.name.lower(), "site": self.vnode.vsite.lower()}.get(name, "")
+
+
+class SiteLine:
+    """One vsite with its vnodes. Its key cannot be a vnode's or a vhost's."""
+
+    __slots__ = ("counts", "key", "name", "nodes")
+    depth, kind = 0, "vsite"
+
+    def __init__(self, name: str) -> None:
+        self.name, self.key = name, f"site:{name}"
+        self.nodes: list[NodeLine] = []
+        self.counts: Counter[str] = Counter()
+
+    @property
+    def shown(self) -> list[HostLine]:
+        """Every vhost below it that passes the filter."""
+        return [host for node in self.nodes for host in node.shown]
+
+
+FleetLine = SiteLine | NodeLine | HostLine
+
+
+class FleetModel:
+    """Holds all lines and answers which to show. Knows nothing of the screen."""
+
+    def __init__(self) -> None:
+        self.sites: list[SiteLine] = []
+        self.nodes: dict[str, NodeLine] = {}
+        self.hosts: dict[str, HostLine] = {}
+        self.expanded: set[str] = set()
+        self.query = ""
+        self.sort = SORTS[0]
+        self.matching = 0
+
+    def load(self, vnodes: Iterable[Vnode], vhosts: Iterable[Vhost]) -> None:
+        """Take over the whole fleet."""
+        self.sites, self.nodes, self.hosts = [], {}, {}
+        sites: dict[str, SiteLine] = {}
+        for vnode in vnodes:
+            node = self.nodes[vnode.name] = NodeLine(vnode)
+            sites.setdefault(vnode.vsite, SiteLine(vnode.vsite)).nodes.append(node)
+        self.sites = sorted(sites.values(), key=lambda site: site.name)
+        for site in self.sites:
+            site.nodes.sort(key=lambda node: node.name)
+        for vhost in vhosts:
+            self._add(vhost)
+        for node in self.nodes.values():
+            node.hosts.sort(key=_by_domain)
+        for site in self.sites:
+            self._count(site)
+
+    def update_vnode(self, vnode: Vnode, vhosts: Iterable[Vhost]) -> None:
+        """Take over one vnode and its vhosts again."""
+        node = self.nodes.get(vnode.name)
+        if node is None or node.vnode.vsite != vnode.vsite:
+            raise KeyError(vnode.name)
+        node.vnode = vnode
+        for host in node.hosts:
+            del self.hosts[host.key]
+        node.hosts = []
+        for vhost in vhosts:
+            self._add(vhost)
+        node.hosts.sort(key=_by_domain)
+        self._count(self._site(node))
+
+    def update_vhost(self, vhost: Vhost) -> None:
+        """Take over what changed in one vhost; one that is new is added."""
+        line = self.hosts.get(f"{vhost.vnode}/{vhost.domain}")
+        if line is not None:
+            line.take(vhost)
+        elif (line := self._add(vhost)) is not None:
+            line.node.hosts.sort(key=_by_domain)
+        else:
+            return
+        self._count(self._site(line.node))
+
+    def flatten(self) -> list[FleetLine]:
+        """The lines to show now, in order: filtered, sorted, folded."""
+        wanted = self._filtered()
+        rows: list[FleetLine] = []
+        for site in self.sites:
+            branch: list[FleetLine] = []
+            for node in site.nodes:
+                node.shown = self._sorted(wanted[node.name]) if wanted is not None else node.hosts
+                if wanted is not None and not node.shown and not self._node_passes(node):
+                    continue
+                branch.append(node)
+                if node.key in self.expanded or (wanted is not None and node.shown):
+                    branch += node.shown if wanted is not None else self._sorted(node.hosts)
+            if branch or wanted is None:
+                rows.append(site)
+                if site.key in self.expanded or wanted is not None:
+                    rows += branch
+        return rows
+
+    def shown_hosts(self) -> list[HostLine]:
+        """Every vhost that passes the filter, folded away or not."""
+        if not self.query:
+            return list(self.hosts.values())
+        return keep(list(self.hosts.values()), self.query)
+
+    def totals(self) -> Counter[str]:
+        """Vhosts by status over the whole fleet."""
+        return sum((site.counts for site in self.sites), Counter())
+
+    def _filtered(self) -> dict[str, list[HostLine]] | None:
+        if not self.query.strip():
+            self.matching = len(self.hosts)
+            return None
+        found: dict[str, list[HostLine]] = {name: [] for name in self.nodes}
+        kept = keep(list(self.hosts.values()), self.query)
+        self.matching = len(kept)
+        for host in kept:
+            found[host.node.name].append(host)
+        return found
+
+    def _node_passes(self, node: NodeLine) -> bool:
+        return not node.hosts and bool(keep([node], self.query))
+
+    def _sorted(self, hosts: list[HostLine]) -> list[HostLine]:
+        if self.sort == "status":
+            return sorted(hosts, key=lambda host: (WORST_FIRST.get(host.status, 9), host.domain))
+        if self.sort == "size":
+            return sorted(hosts, key=lambda host: (-host.size, host.domain))
+        return hosts
+
+    def _add(self, vhost: Vhost) -> HostLine | None:
+        node = self.nodes.get(vhost.vnode)
+        if node is None:
+            return None
+        line = HostLine(node, vhost)
+        node.hosts.append(line)
+        self.hosts[line.key] = line
+        return line
+
+    def _site(self, node: NodeLine) -> SiteLine:
+        return next(site for site in self.sites if site.name == node.vnode.vsite)
+
+    def _count(self, site: SiteLine) -> None:
+        site.counts = Counter()
+        for node in site.nodes:
+            node.counts = Counter(host.status for host in node.hosts)
+            site.counts.update(node.counts)
+
+
+def _by_domain(host: HostLine) -> str:
+    return host.domain

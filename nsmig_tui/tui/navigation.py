@@ -1,0 +1,172 @@
+"""Moving between screens, and keeping the fleet model in step with the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .asking import Asking
+from .dialogs.prompts import MenuDialog
+from .screens.dashboard import DashboardScreen
+from .screens.fleet import FleetScreen
+from .screens.log import LogScreen
+from .screens.runs import RunsScreen
+from .selection import Targets
+from .words import plural
+
+if TYPE_CHECKING:
+    from ..domain.fleet import Vnode
+    from ..domain.ports import FleetStore
+    from ..engine.controller import RunController
+    from .fleet_model import FleetModel
+    from .options import UiOptions
+
+
+class Navigation(Asking):
+    """The half of the application that knows the screens. The fleet is always the lowest."""
+
+    store: FleetStore
+    model: FleetModel
+    controller: RunController
+    options: UiOptions
+    parts: Any
+    marks: set[str]
+
+    def open_first(self) -> None:
+        """The fleet, as the first thing that is seen."""
+        self._fleet = FleetScreen()
+        self.push_screen(self._fleet)
+
+    def _go(self, name: str, make: Callable[[], Any]) -> Any:
+        """To the screen of this name, above the fleet; all others close."""
+        while self.screen is not self._fleet and self.screen.id != name and len(self.screen_stack) > 2:
+            self.pop_screen()
+        if self.screen.id == name:
+            return self.screen
+        screen = make()
+        self.push_screen(screen)
+        return screen
+
+    def open_fleet(self, focus: str = "") -> None:
+        """The fleet, with the cursor on ``focus``."""
+        while self.screen is not self._fleet and len(self.screen_stack) > 1:
+            self.pop_screen()
+        if focus:
+            self.reveal(focus)
+
+    def open_runs(self, focus: str = "") -> None:
+        """The runs, with the cursor on ``focus``."""
+        screen = self._go("runs", RunsScreen)
+        if focus:
+            self.call_after_refresh(screen.focus_run, focus)
+
+    def open_dashboard(self) -> None:
+        """The dashboard."""
+        self._go("dashboard", lambda: DashboardScreen(id="dashboard"))
+
+    def open_log(self, targets: Targets) -> None:
+        """The log of the run that moves on the selection, or of its last kept one."""
+        line = targets.run or targets.line
+        key = line.key if line is not None else ""
+        if self.controller.state(key) is not None:
+            self.show_log(key, lambda: self.controller.log_lines(key))
+            return
+        vnode, _slash, vhost = key.removeprefix("site:").partition("/")
+        found = self.store.runs(vnode or None, vhost or None, limit=1)
+        if found:
+            self.show_log(f"{found[0].verb} {key}", lambda: self.store.log_lines(found[0].run))
+        else:
+            self.notify(f"No run on {key} is recorded.", severity="warning", markup=False)
+
+    def show_log(self, title: str, read: Callable[[], list[tuple[float, str]]]) -> None:
+        """A log over all else."""
+        self.push_screen(LogScreen(title, read))
+
+    # -- the model -------------------------------------------------------------------------------
+
+    def load_model(self) -> None:
+        """Read the fleet from the store."""
+        self.model.load(self.store.vnodes(), self.store.vhosts())
+        if not self.model.expanded:
+            self.model.expanded = {site.key for site in self.model.sites}
+        self.marks.intersection_update(self.model.hosts)
+
+    def reload_fleet(self, focus: str = "") -> None:
+        """Read all again and show it."""
+        self.load_model()
+        self._fleet.show_tree()
+        if focus:
+            self.reveal(focus)
+        self._fleet.detail.show_line(self._fleet.tree.row)
+
+    def reload_vnode(self, name: str) -> None:
+        """Read one vnode and its vhosts again."""
+        vnode = self.store.vnode(name)
+        if vnode is None or name not in self.model.nodes:
+            self.reload_fleet()
+            return
+        self.model.update_vnode(vnode, self.store.vhosts(name))
+        self._fleet.show_tree()
+        self._fleet.detail.show_line(self._fleet.tree.row)
+
+    def reload_vhost(self, vnode: str, domain: str) -> None:
+        """Read one vhost again; without a domain, its vnode."""
+        found = self.store.vhost(vnode, domain) if domain else None
+        if found is None:
+            self.reload_vnode(vnode)
+            return
+        self.model.update_vhost(found)
+        if self.model.query or self.model.sort != "name":
+            self._fleet.show_tree()
+        else:
+            self._fleet.refresh_lines()
+
+    def reveal(self, key: str) -> None:
+        """Open the branches above this line and put the cursor there."""
+        node = self.model.nodes.get(key.partition("/")[0])
+        if node is not None:
+            self.model.expanded.add(f"site:{node.vnode.vsite}")
+            if "/" in key:
+                self.model.expanded.add(node.key)
+        self._fleet.show_tree(keep=key)
+
+    def cursor_key(self) -> str:
+        """The line that the fleet's cursor is on, or was on last."""
+        return self._fleet.last_key
+
+    def ssh_command(self, vnode: Vnode) -> list[str]:
+        """The command that opens a shell on the vnode, with the same configuration as the engine's."""
+        own = getattr(self.parts, "ssh_command", None)
+        if own is not None:
+            return list(own(vnode))
+        config = ["-F", str(self.options.ssh_config)] if self.options.ssh_config else []
+        return ["ssh", *config, "--", vnode.target]
+
+    # -- leaving ---------------------------------------------------------------------------------
+
+    async def action_leave(self) -> None:
+        """Quit, from the key that Textual holds for it."""
+        self.run_worker(self.leave(), group="acts")
+
+    async def leave(self) -> None:
+        """Quit; when runs go on, ask what to do with them."""
+        if self.controller.active:
+            waiting = sum(state.phase == "waiting" for state in self.controller.snapshot())
+            begun = plural(self.controller.active - waiting, "run")
+            facts = [f"{begun} under way: each goes on by itself on its vnode."]
+            if waiting:
+                facts.append(f"{plural(waiting, 'run')} not begun: those are dropped when you leave.")
+            facts.append("Start nsmig again, or `nsmig resume`, to see how they ended.")
+            entries = [
+                ("l", "leave", "leave: what has begun goes on there"),
+                ("w", "wait", "wait until all have ended, then quit"),
+                ("s", "stay", "stay"),
+            ]
+            chosen = await self.ask(MenuDialog("Quit while runs go on?", entries, facts=facts))
+            if chosen == "wait":
+                self.notify("Quits when all runs have ended.", markup=False)
+                await self.controller.wait()
+            elif chosen != "leave":
+                return
+        await self.controller.leave()
+        self.exit(0)

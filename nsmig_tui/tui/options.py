@@ -1,0 +1,40 @@
+"""What the terminal application takes from the settings, with a default for each."""
+
+from __future__ import annotations
+
+import locale
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class UiOptions:
+    """``theme``: a name of theme.NAMES or of Textual's; ``keys``: action id -> key(s), comma between.
+
+    ``ssh_config``: a file for ``ssh -F``, or None for OpenSSH's own. ``jobs``: vnodes at once,
+    ``per_vnode``: vhosts at once on each. ``owners``, ``compat``: what a migration starts from.
+    """
+
+    read_only: bool = False
+    ascii: bool = False
+    theme: str = ""
+    mouse: bool = True
+    keys: Mapping[str, str] = field(default_factory=dict)
+    ssh_config: Path | None = None
+    data_dir: Path = Path(".")
+    jobs: int = 4
+    per_vnode: int = 2
+    confirm_wait: int = 120
+    owners: str = "foreign"
+    compat: str = "auto"
+
+
+def from_settings(settings: Any) -> UiOptions:
+    """Read off ``settings`` whatever of UiOptions it knows; a terminal without UTF-8 gets ASCII signs."""
+    names = vars(UiOptions())
+    values = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
+    if "utf" not in locale.getpreferredencoding(False).lower():
+        values["ascii"] = True
+    return UiOptions(**values)

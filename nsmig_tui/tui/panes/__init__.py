@@ -1,0 +1,1 @@
+"""Pure functions that turn a selection into lines for the detail pane."""

@@ -1,0 +1,139 @@
+"""The whole fleet at a glance: counts, success, space, what needs attention, recent runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from ...domain.fleet import RunRecord
+from ..fleet_model import FleetModel, NodeLine
+from ..words import Line, Signs, pad, plural
+from . import points, wrap
+from .fleet_lines import ORDER
+from .wrap import Row
+
+STALE = 7 * 86400
+"""Seconds after which a vnode counts as not seen for long."""
+
+
+def lines(model: FleetModel, records: list[RunRecord], signs: Signs, now: float, width: int) -> list[Row]:
+    """All parts, one under the other; lines about a vnode or vhost can be opened."""
+    counts = model.totals()
+    rows = [Row(_summary(model, counts)), wrap.blank(), wrap.heading("Vhosts by status")]
+    rows += _bars(counts, signs, width)
+    rows += [wrap.blank(), Row([("Needs attention", "head")])]
+    rows += attention(model, signs, now, width) or [Row([(f"  Nothing. {signs.mark('migrated')[0]}", "ok")])]
+    rows += _space(model, signs, width)
+    rows += [wrap.blank(), Row([("Recent runs  ", "head"), *_success(records)])]
+    rows += points.runs(records[:12], signs, now, width, named=True)
+    return [Row(row.pieces, row.key if row.about is not None else "", row.about) for row in rows]
+
+
+def attention(model: FleetModel, signs: Signs, now: float, width: int) -> list[Row]:
+    """What a person should look at, worst first."""
+    rows: list[Row] = []
+    for node in model.nodes.values():
+        if node.vnode.unreachable:
+            rows.append(
+                _trouble(node.name, f"unreachable: {node.vnode.unreachable}", "fail", node.key, width)
+            )
+    for host in model.hosts.values():
+        if host.status == "failed":
+            rows.append(
+                _trouble(
+                    host.domain,
+                    f"failed on {host.node.name}: resume, undo or validate",
+                    "fail",
+                    host.key,
+                    width,
+                )
+            )
+        elif host.status == "vanished":
+            rows.append(_trouble(host.domain, f"is no longer on {host.node.name}", "warn", host.key, width))
+    for node in model.nodes.values():
+        for name, used in _full(node):
+            if used > 0.85:
+                rows.append(_trouble(node.name, f"{name} is {used:.0%} full", "warn", node.key, width))
+        seen = node.vnode.last_contact
+        if not node.vnode.unreachable and (seen is None or now - seen > STALE):
+            words = "never asked: discover" if seen is None else "not asked for a week: discover again"
+            rows.append(_trouble(node.name, words, "wait", node.key, width))
+    return rows[:200]
+
+
+def _trouble(name: str, words: str, style: str, key: str, width: int) -> Row:
+    room = min(34, max(16, width // 3))
+    return Row([("  ", ""), (pad(name, room), "bold"), (" ", ""), (words, style)], key, key)
+
+
+def _summary(model: FleetModel, counts: Counter[str]) -> Line:
+    lost = sum(bool(node.vnode.unreachable) for node in model.nodes.values())
+    production = sum(node.vnode.production for node in model.nodes.values())
+    line: Line = [
+        (plural(len(model.sites), "vsite"), "bold"),
+        ("   ", ""),
+        (plural(len(model.nodes), "vnode"), "bold"),
+        ("   ", ""),
+        (plural(sum(counts.values()), "vhost"), "bold"),
+    ]
+    if production:
+        line.append((f"   {production} PROD", "prod"))
+    if lost:
+        line.append((f"   {lost} unreachable", "fail"))
+    return line
+
+
+def _bars(counts: Counter[str], signs: Signs, width: int) -> list[Row]:
+    whole = sum(counts.values()) or 1
+    rows = []
+    for status in ORDER:
+        if not counts.get(status):
+            continue
+        word, style = signs.status(status)
+        bar = signs.bar(counts[status] / whole, max(10, min(50, width - 34)), style)
+        rows.append(
+            Row(
+                [
+                    ("  ", ""),
+                    (pad(word, 14), style),
+                    *bar,
+                    (f" {counts[status]:>7,} {counts[status] / whole:4.0%}", ""),
+                ]
+            )
+        )
+    return rows or [Row([("  none yet", "dim")])]
+
+
+def _success(records: list[RunRecord]) -> Line:
+    ended = [
+        one for one in records if one.verb in ("migrate", "undo", "restore") and one.outcome != "running"
+    ]
+    if not ended:
+        return []
+    good = sum(one.outcome == "ok" for one in ended)
+    style = "ok" if good == len(ended) else "warn"
+    return [(f"{good} of {len(ended)} migrations and rollbacks went well ({good / len(ended):.0%})", style)]
+
+
+def _full(node: NodeLine) -> list[tuple[str, float]]:
+    disks: Any = node.vnode.facts.get("disks") or []
+    if isinstance(disks, dict):
+        disks = [{"mount": name, **value} for name, value in disks.items() if isinstance(value, dict)]
+    return [
+        (str(disk.get("mount", "/")), 1 - disk.get("free", 0) / disk["total"])
+        for disk in disks
+        if isinstance(disk, dict) and disk.get("total")
+    ]
+
+
+def _space(model: FleetModel, signs: Signs, width: int) -> list[Row]:
+    found = [(used, node, name) for node in model.nodes.values() for name, used in _full(node)]
+    if not found:
+        return []
+    rows = [wrap.blank(), wrap.heading("Space, fullest first")]
+    for used, node, name in sorted(found, key=lambda entry: -entry[0])[:6]:
+        style = "fail" if used > 0.9 else "warn" if used > 0.75 else "ok"
+        bar = signs.bar(used, max(10, min(50, width - 48)), style)
+        label = pad(f"  {node.name} {name}", 30)
+        rows.append(Row([(label, ""), *bar, (f" {used:4.0%}", style)], f"{node.key}#{name}", node.key))
+    return rows

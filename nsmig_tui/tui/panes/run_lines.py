@@ -1,0 +1,129 @@
+"""How runs look while they move: a row each, the seven steps of one, and the totals of all."""
+
+from __future__ import annotations
+
+from ...domain.fleet import STEPS
+from ...domain.run_state import RunState, StepState, Totals
+from ..words import Line, Signs, clock, pad, percent, size, span
+from . import wrap
+from .wrap import Row
+
+ORDER = {"failed": 0, "refused": 0, "undoing": 1, "running": 2, "left": 3, "waiting": 4, "skipped": 5}
+
+
+def in_order(states: tuple[RunState, ...]) -> list[RunState]:
+    """Failures first, then what moves, what waits, and what is done."""
+    return sorted(states, key=lambda state: (ORDER.get(state.phase, 6), state.queued))
+
+
+def row(state: RunState, width: int, signs: Signs, now: float) -> Line:
+    """One run on one line; columns fall away from the right as it narrows."""
+    word, style = signs.phase(state.phase)
+    steps = [signs.step(step.state) for step in state.steps] or [(signs.dots, "dim")]
+    tail_room = 0 if width < 72 else 12
+    bar_room = 12 if width < 100 else 24
+    room = max(16, width - 8 - 9 - bar_room - 6 - tail_room - 10)
+    name = f"{state.vhost or state.vnode}"
+    line: Line = [
+        (pad(word, 8), style),
+        (pad(name, room), "bold" if state.phase == "running" else ""),
+        (" ", ""),
+        *steps,
+        (" " * max(1, 8 - len(steps)), ""),
+    ]
+    if state.phase in ("failed", "refused", "undoing", "left") and state.error:
+        return [
+            *line,
+            (pad(state.error, bar_room + 6 + tail_room + 10), "fail" if style == "fail" else "warn"),
+        ]
+    line += [*signs.bar(state.fraction(), bar_room, style), (f" {percent(state.fraction())} ", "")]
+    line.append((f"{span(state.elapsed(now)):>6}", "dim"))
+    if tail_room:
+        left = state.remaining(now)
+        line.append((f"  {span(left)} left" if left is not None else "", "dim"))
+    return line
+
+
+def totals_line(sums: Totals, signs: Signs, *, paused: bool, width: int) -> Line:
+    """What all runs come to, on one line."""
+    if not sums.runs:
+        return [("No runs in this session. They begin in the fleet: m migrates, v validates.", "dim")]
+    line: Line = [(f" {sums.ok}/{sums.runs} done", "ok")]
+    for count, word, style in (
+        (sums.failed, "failed", "fail"),
+        (sums.running, "running", "run"),
+        (sums.waiting, "waiting", "wait"),
+        (sums.skipped, "skipped", "dim"),
+    ):
+        if count:
+            line.append((f"  {count} {word}", style))
+    if paused:
+        line.append(("  PAUSED" if signs.ascii else "  ‖ PAUSED", "warn"))
+    line += [
+        ("  ", ""),
+        *signs.bar(sums.fraction, 10 if width < 100 else 30),
+        (f" {percent(sums.fraction)}", ""),
+    ]
+    line.append((f"  {span(sums.elapsed)}", "dim"))
+    if sums.remaining is not None:
+        line.append((f"  {span(sums.remaining)} left", ""))
+    if sums.rate and width >= 100:
+        line.append((f"  {size(sums.rate)}/s", "dim"))
+    return line
+
+
+def steps(state: RunState, signs: Signs, now: float, width: int) -> list[Row]:
+    """The steps of one run, each with its bar, percentage, bytes and time."""
+    word, style = signs.phase(state.phase)
+    title = f"{state.verb} {state.vhost or state.vnode}"
+    rows = [
+        Row([(title, "head"), (f"  on {state.vnode}   " if state.vhost else "   ", "dim"), (word, style)])
+    ]
+    times = f"elapsed {span(state.elapsed(now))}"
+    left = state.remaining(now)
+    if left is not None:
+        times += f"   about {span(left)} left"
+    if state.met:
+        times += f"   {state.met:,} {'found' if state.verb == 'discover' else 'findings'}"
+    rows.append(Row([(times, "dim")]))
+    rows += [Row(_step(step, signs, now, width)) for step in state.steps]
+    if state.error:
+        rows += wrap.fact("error" if state.phase != "left" else "note", state.error, width, style, room=8)
+    if state.hint:
+        rows += wrap.fact("do", state.hint, width, "key", room=8)
+    for warning in state.warnings:
+        rows += wrap.fact("warning", warning, width, "warn", room=8)
+    if state.phase == "ok" and state.archive:
+        rows += wrap.fact("archive", state.archive, width, room=8)
+    return wrap.number(rows)
+
+
+def _step(step: StepState, signs: Signs, now: float, width: int) -> Line:
+    sign, style = signs.step(step.state)
+    name_room = max(len(name) for name in STEPS) + 1
+    line: Line = [(f"{sign} ", style), (pad(step.name, name_room), "bold" if step.state == "running" else "")]
+    bar_room = max(8, min(30, width - name_room - 2 - 30))
+    line += [*signs.bar(step.fraction(), bar_room, style), (f" {percent(step.fraction())} ", "")]
+    if step.state == "running":
+        line.append((f"{span(now - (step.started or now)):>6}", "dim"))
+        if step.total:
+            line.append((f"  {size(step.done)} of {size(step.total)}", "dim"))
+        elif step.done:
+            line.append((f"  {size(step.done)}", "dim"))
+    elif step.seconds:
+        line.append((f"{span(step.seconds):>6}", "dim"))
+    return line
+
+
+def log(lines: list[tuple[float, str]], width: int, *, query: str = "", wrapped: bool = True) -> list[Row]:
+    """Log lines with their time; those with trouble stand out."""
+    rows = []
+    for at, text in lines:
+        if query and query.lower() not in text.lower():
+            continue
+        low = text.lower()
+        style = "fail" if "fail" in low or "error" in low else "warn" if low.startswith("warning") else ""
+        parts = wrap.text(text, max(20, width - 10), style) if wrapped else [Row([(text, style)])]
+        rows.append(Row([(f"{clock(at)}  ", "dim"), *parts[0].pieces]))
+        rows += [Row([(" " * 10, ""), *part.pieces]) for part in parts[1:]]
+    return wrap.number(rows)

@@ -1,0 +1,91 @@
+"""What all full screens share: a title, a key bar fed from the actions, and one door for every action."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+
+from .. import actions
+from ..selection import Targets
+from ..widgets.bars import ClickBar, LineBar
+from ..words import Line
+
+if TYPE_CHECKING:
+    from ..app import NsmigApp
+
+
+class WorkScreen(Screen[None]):
+    """A screen with a name (``WHERE``) under which actions are found for it."""
+
+    WHERE = ""
+    HORIZONTAL_BREAKPOINTS: ClassVar = [(0, "-narrow"), (100, "-wide")]
+    app: NsmigApp
+
+    def compose(self) -> ComposeResult:
+        """Title, body, keys."""
+        yield LineBar(id="title")
+        yield from self.body()
+        yield ClickBar(id="keybar")
+
+    def body(self) -> Iterable[Widget]:
+        """What is between the bars."""
+        return ()
+
+    def targets(self) -> Targets:
+        """What an action would act on now."""
+        return Targets()
+
+    def title_pieces(self) -> Line:
+        """What the title says of this screen."""
+        return []
+
+    def on_screen_resume(self) -> None:
+        """Back on this screen: what it shows may be old."""
+        self.refresh_bars()
+
+    def on_resize(self) -> None:
+        """The bars hold what fits."""
+        self.call_after_refresh(self.refresh_bars)
+
+    def refresh_bars(self) -> None:
+        """Draw title and keys anew."""
+        if not self.is_mounted:
+            return
+        self.query_one("#title", LineBar).show([*self.app.title_pieces(), *self.title_pieces()])
+        words = []
+        for action, why in self.app.available(self.targets(), self):
+            if action.footer:
+                style = "dim" if why else "key"
+                words.append(
+                    (
+                        action.id,
+                        [(self.app.keys_of(action), style), (f" {action.name}", "dim" if why else "")],
+                    )
+                )
+        bar = self.query_one("#keybar", ClickBar)
+        bar.show_words(sorted(words, key=lambda word: word[0] == "help"))
+
+    async def action_do(self, name: str) -> None:
+        """Run the action with this id, or say why not."""
+        action = actions.BY_ID[name]
+        if self.app.options.read_only and action.danger:
+            self.app.notify(
+                f"{action.name}: switched off in a read-only session.", severity="warning", markup=False
+            )
+            return
+        targets = self.targets()
+        why = action.why_not(self.app, targets)
+        if why:
+            self.app.notify(why, title=action.name, severity="warning", markup=False)
+            return
+        self.app.run_act(action, targets)
+
+    @on(ClickBar.Chosen, "#keybar")
+    async def _key_clicked(self, event: ClickBar.Chosen) -> None:
+        event.stop()
+        await self.action_do(event.name)

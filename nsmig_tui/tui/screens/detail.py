@@ -1,0 +1,199 @@
+"""The pane beside the tree: tabs with what is known of the selected line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+
+from ...domain.errors import NsmigError
+from ...domain.events import Planned
+from ...domain.fleet import RunRecord
+from ...domain.options import MigrateOptions, RollbackPoint
+from ..fleet_model import FleetLine, HostLine, NodeLine
+from ..panes import findings, overview, plan, points, run_lines, wrap
+from ..panes.wrap import Row
+from ..widgets.bars import ClickBar
+from ..widgets.virtual_list import VirtualList
+
+if TYPE_CHECKING:
+    from ..app import NsmigApp
+
+TABS = {
+    "vhost": ("overview", "findings", "plan", "archives", "history"),
+    "vnode": ("overview", "history"),
+    "vsite": ("overview",),
+}
+
+
+class Detail(Vertical):
+    """Shows one fleet line. Plans and archives are asked of the vnode only when wanted, and kept."""
+
+    app: NsmigApp
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.line: FleetLine | None = None
+        self.tab = "overview"
+        self.plans: dict[str, Planned | str] = {}
+        self.archives: dict[str, list[RollbackPoint] | str] = {}
+
+    def compose(self) -> ComposeResult:
+        """The tab bar over one list."""
+        yield ClickBar(id="tabs")
+        yield VirtualList(wrap.draw, wrap.key_of, id="lines")
+
+    @property
+    def list(self) -> VirtualList:
+        """The list of lines."""
+        return self.query_one("#lines", VirtualList)
+
+    def take_focus(self) -> None:
+        """Put the cursor into the pane."""
+        self.list.focus()
+
+    @property
+    def has_focus_within(self) -> bool:
+        """Whether the cursor is in the pane."""
+        return self.list.has_focus
+
+    # -- tabs ------------------------------------------------------------------------------------
+
+    @property
+    def tabs(self) -> tuple[str, ...]:
+        """The tabs of what is shown."""
+        return TABS[self.line.kind] if self.line else ("overview",)
+
+    def turn(self, by: int) -> None:
+        """To the next or previous tab."""
+        here = self.tabs.index(self.tab) if self.tab in self.tabs else 0
+        self.choose(self.tabs[(here + by) % len(self.tabs)])
+
+    def choose(self, tab: str) -> None:
+        """Show this tab."""
+        self.tab = tab
+        self.reload(top=True)
+        if tab == "archives":
+            self.app.run_worker(self.ask_archives(), exit_on_error=True, group="archives")
+
+    def show_line(self, line: FleetLine | None) -> None:
+        """Show another line of the tree; the tab stays where it can."""
+        changed = (line.key if line else None) != (self.line.key if self.line else None)
+        self.line = line
+        self.reload(top=changed)
+        if changed and self.tab == "archives" and isinstance(line, HostLine):
+            self.app.run_worker(self.ask_archives(), exit_on_error=True, group="archives")
+
+    # -- what the vnode must be asked ------------------------------------------------------------
+
+    async def make_plan(self, host: HostLine | None) -> None:
+        """Have a dry run made and show it."""
+        if host is None:
+            return
+        self.plans[host.key] = f"Asking {host.node.name} for the plan …"
+        self.tab = "plan"
+        if self.line is None or self.line.key != host.key:
+            self.line = host
+        self.reload(top=True)
+        options = MigrateOptions(owners=self.app.options.owners, compat=self.app.options.compat)
+        try:
+            self.plans[host.key] = await self.app.engine.plan_migrate(host.node.name, host.domain, options)
+        except NsmigError as error:
+            self.plans[host.key] = f"No plan: {error}"
+        self.reload(top=True)
+
+    async def ask_archives(self) -> None:
+        """Read the list of archives from the vnode."""
+        host = self.line
+        if not isinstance(host, HostLine):
+            return
+        self.archives.setdefault(host.key, f"Asking {host.node.name} …")
+        self.reload()
+        try:
+            self.archives[host.key] = await self.app.engine.points(host.node.name, host.domain)
+        except NsmigError as error:
+            self.archives[host.key] = str(error)
+        self.reload()
+
+    # -- drawing ---------------------------------------------------------------------------------
+
+    def reload(self, *, top: bool = False) -> None:
+        """Make the lines anew from what is known now."""
+        if not self.is_mounted or not self.display:
+            return
+        tab = self.tab if self.tab in self.tabs else "overview"
+        words = []
+        for name in self.tabs:
+            words.append((name, [(f" {name.capitalize()} ", "on" if name == tab else "dim")]))
+        self.query_one("#tabs", ClickBar).show_words(words)
+        width = max(20, self.list.scrollable_content_region.width or 60)
+        self.list.show(self._rows(tab, width), top=top)
+
+    def _rows(self, tab: str, width: int) -> list[Row]:
+        line, app = self.line, self.app
+        if line is None:
+            return []
+        if isinstance(line, HostLine):
+            make: dict[str, Callable[[HostLine, int], list[Row]]] = {
+                "overview": self._overview,
+                "findings": self._findings,
+                "plan": self._plan,
+                "archives": self._archives,
+                "history": self._history,
+            }
+            return make[tab](line, width)
+        if isinstance(line, NodeLine):
+            if tab == "history":
+                records = app.store.runs(line.name, limit=100)
+                return points.runs(records, app.signs, app.clock(), width, named=True)
+            return overview.vnode(line.vnode, line.counts, app.signs, app.clock(), width)
+        return overview.vsite(line, app.signs, app.clock(), width)
+
+    def _overview(self, line: HostLine, width: int) -> list[Row]:
+        app = self.app
+        host = app.store.vhost(line.node.name, line.domain)
+        if host is None:
+            return []
+        records = app.store.runs(line.node.name, line.domain, limit=1)
+        return overview.vhost(host, line.vnode, records, app.signs, app.clock(), width)
+
+    def _findings(self, line: HostLine, width: int) -> list[Row]:
+        host = self.app.store.vhost(line.node.name, line.domain)
+        return findings.lines(host, self.app.signs, self.app.clock(), width) if host else []
+
+    def _plan(self, line: HostLine, width: int) -> list[Row]:
+        made = self.plans.get(line.key, "p asks the vnode what a migration would change. It changes nothing.")
+        if isinstance(made, str):
+            return wrap.number(wrap.text(made, width, "dim"))
+        return plan.lines(made, self.app.signs, width)
+
+    def _archives(self, line: HostLine, width: int) -> list[Row]:
+        found = self.archives.get(line.key, f"Asking {line.node.name} …")
+        if isinstance(found, str):
+            return wrap.number(wrap.text(found, width, "dim"))
+        return points.points(found, self.app.signs, self.app.clock(), width)
+
+    def _history(self, line: HostLine, width: int) -> list[Row]:
+        app = self.app
+        records = app.store.runs(line.node.name, line.domain, limit=50)
+        rows = points.runs(records, app.signs, app.clock(), width)
+        if records:
+            last = app.store.log_lines(records[0].run)[-200:]
+            rows += [wrap.blank(), wrap.heading("Log of the last run"), *run_lines.log(last, width)]
+        return wrap.number(
+            [Row(row.pieces, "" if row.key.startswith("#") else row.key, row.about) for row in rows]
+        )
+
+    @on(VirtualList.Opened, "#lines")
+    def _opened(self, event: VirtualList.Opened) -> None:
+        event.stop()
+        about = event.row.about
+        if isinstance(about, RunRecord):
+            self.app.show_log(
+                f"{about.verb} {about.vhost or about.vnode}", lambda: self.app.store.log_lines(about.run)
+            )
+        elif isinstance(about, RollbackPoint) and isinstance(self.line, HostLine):
+            self.app.open_rollback(self.line, about.filename)

@@ -1,0 +1,261 @@
+"""The fleet screen: the tree on the left, what is known of the selection on the right."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.events import Resize
+from textual.timer import Timer
+from textual.widgets import Input, Static
+
+from .. import actions, filtering
+from ..fleet_model import SORTS, FleetLine, HostLine
+from ..panes import fleet_lines
+from ..safe import content
+from ..selection import Targets, choose
+from ..widgets.bars import ClickBar, LineBar
+from ..widgets.virtual_list import VirtualList
+from ..words import Line, plural
+from .base import WorkScreen
+from .detail import Detail
+from .marking import Marking
+
+EMPTY = "The fleet is empty.  n adds a vnode,  ? shows all keys."
+
+
+class FleetScreen(Marking, WorkScreen):
+    """Below 100 columns one of the two parts is shown at a time, with breadcrumbs."""
+
+    WHERE = "fleet"
+    CSS_PATH = "fleet.tcss"
+    BINDINGS: ClassVar = [
+        *actions.bindings("fleet"),
+        Binding("right", "unfold", "Open", show=False),
+        Binding("left", "fold", "Close", show=False),
+        Binding("escape", "back", "Back", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="fleet")
+        self.last_key = ""
+        self._soon: Timer | None = None
+
+    def body(self):
+        """Tree and detail side by side, the filter below."""
+        with Horizontal(id="parts"):
+            with Vertical(id="left"):
+                yield VirtualList(self._draw, lambda row: row.key, marked=self.app.marks, id="tree")
+                yield Static(content(EMPTY), id="empty", markup=False)
+            yield Detail(id="detail")
+        with Horizontal(id="filter-row"):
+            yield Static(content("/"), id="slash", markup=False)
+            yield Input(placeholder=filtering.HELP, id="filter", select_on_focus=False)
+        yield LineBar(id="status")
+
+    @property
+    def tree(self) -> VirtualList:
+        """The fleet's list."""
+        return self.query_one("#tree", VirtualList)
+
+    @property
+    def detail(self) -> Detail:
+        """The pane on the right."""
+        return self.query_one(Detail)
+
+    def on_mount(self) -> None:
+        """First paint with what the database knows."""
+        self.show_tree(keep=self.app.memory.get("cursor"))
+        self.query_one("#filter", Input).value = self.app.model.query
+        self.tree.focus()
+        self.set_interval(0.5, self._tick)
+
+    # -- drawing ---------------------------------------------------------------------------------
+
+    def _draw(self, row: FleetLine, width: int) -> Line:
+        return fleet_lines.draw(row, width, self.app.model, self.app.signs, self.app.clock())
+
+    def show_tree(self, keep: str | None = None) -> None:
+        """Flatten the model anew and show it."""
+        self.tree.show(self.app.model.flatten(), keep=keep)
+        is_empty = not self.app.model.nodes
+        self.query_one("#empty").display = is_empty
+        self.tree.display = not is_empty
+        self.query_one("#filter-row").display = bool(self.app.model.query) or self._filtering
+        self.refresh_bars()
+        self.show_status()
+
+    def show_status(self) -> None:
+        """How many are shown and marked, and the sort order."""
+        model = self.app.model
+        line: Line = [(f" {model.matching:,} of {plural(len(model.hosts), 'vhost')}", "dim")]
+        if self.app.marks:
+            nodes = {key.partition("/")[0] for key in self.app.marks}
+            line.append((f"   {len(self.app.marks):,} marked on {plural(len(nodes), 'vnode')}", "mark"))
+        if self._range_from:
+            line.append(("   range: move, then V", "mark"))
+        line.append((f"   by {model.sort}", "dim"))
+        self.query_one("#status", LineBar).show(line)
+
+    def refresh_lines(self) -> None:
+        """Draw changed lines and the pane again, without flattening."""
+        self.tree.redraw()
+        self.detail.reload()
+        self.refresh_bars()
+
+    def title_pieces(self) -> Line:
+        """Breadcrumbs while only the pane is shown."""
+        row = self.tree.row
+        if not self.has_class("-detail") or not isinstance(row, HostLine):
+            return [("Fleet", "bold")]
+        return [(f"Fleet > {row.vnode.vsite} > {row.node.name} > {row.domain}", "bold")]
+
+    def targets(self) -> Targets:
+        """Marks, else the line under the cursor."""
+        return choose(self.app.model, self.app.marks, self.tree.row)
+
+    def _tick(self) -> None:
+        self.tree.redraw()
+        self.refresh_bars()
+
+    # -- moving ----------------------------------------------------------------------------------
+
+    @on(VirtualList.Highlighted, "#tree")
+    def _highlighted(self, event: VirtualList.Highlighted) -> None:
+        event.stop()
+        self.last_key = event.row.key if event.row is not None else ""
+        # The pane waits until the cursor rests, so that a held key stays quick.
+        if self._soon is not None:
+            self._soon.stop()
+        self._soon = self.set_timer(0.05, self._settled)
+
+    def _settled(self) -> None:
+        self.detail.show_line(self.tree.row)
+        self.refresh_bars()
+
+    @on(VirtualList.Opened, "#tree")
+    def _opened(self, event: VirtualList.Opened) -> None:
+        event.stop()
+        if isinstance(event.row, HostLine):
+            self.add_class("-detail")
+            self.detail.show_line(event.row)
+            self.detail.take_focus()
+            self.refresh_bars()
+        else:
+            self._toggle(event.row)
+
+    def _toggle(self, row: FleetLine) -> None:
+        self.app.model.expanded ^= {row.key}
+        self.show_tree(keep=row.key)
+
+    def action_unfold(self) -> None:
+        """Open the branch, or the vhost."""
+        row = self.tree.row
+        if isinstance(row, HostLine) or (row and row.key in self.app.model.expanded):
+            self.tree.action_open() if isinstance(row, HostLine) else self.tree.action_move(1)
+        elif row:
+            self._toggle(row)
+
+    def action_fold(self) -> None:
+        """Back to the tree; in the tree, close the branch or go to its head."""
+        row = self.tree.row
+        if self.has_class("-detail") or not self.tree.has_focus:
+            self.action_back()
+        elif isinstance(row, HostLine):
+            self.tree.move_to(self.tree.index_of(row.node.key) or 0)
+        elif row and row.key in self.app.model.expanded:
+            self._toggle(row)
+        elif row and row.kind == "vnode":
+            self.tree.move_to(self.tree.index_of(f"site:{row.vnode.vsite}") or 0)
+
+    def action_back(self) -> None:
+        """Out of the pane, then out of the range, then out of the filter."""
+        if self.has_class("-detail") or self.detail.has_focus_within:
+            self.remove_class("-detail")
+            self.tree.focus()
+        elif self._range_from:
+            self._range_from = None
+        elif self.app.model.query:
+            self.query_one("#filter", Input).value = ""
+        self.show_status()
+        self.refresh_bars()
+
+    # -- the filter ------------------------------------------------------------------------------
+
+    @property
+    def _filtering(self) -> bool:
+        return self.query_one("#filter", Input).has_focus
+
+    def start_filter(self) -> None:
+        """Show the filter and type in it."""
+        self.query_one("#filter-row").display = True
+        self.query_one("#filter", Input).focus()
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if event.value != self.app.model.query:
+            self.app.model.query = event.value
+            self.show_tree()
+
+    @on(Input.Submitted, "#filter")
+    def _filter_kept(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.tree.focus()
+        self.query_one("#filter-row").display = bool(self.app.model.query)
+
+    def on_key(self, event) -> None:
+        """In the filter, escape clears it and down goes to the list."""
+        if not self._filtering:
+            return
+        if event.key == "escape":
+            event.stop()
+            self.query_one("#filter", Input).value = ""
+        if event.key in ("escape", "down"):
+            event.prevent_default()
+            self.tree.focus()
+            self.query_one("#filter-row").display = bool(self.app.model.query) and event.key == "down"
+
+    def next_sort(self) -> None:
+        """The next sort order."""
+        self.app.model.sort = SORTS[(SORTS.index(self.app.model.sort) + 1) % len(SORTS)]
+        self.show_tree()
+
+    def fold_all(self) -> None:
+        """Open every branch, or close all when all are open."""
+        model = self.app.model
+        every = {site.key for site in model.sites} | set(model.nodes)
+        model.expanded = set() if model.expanded >= every else every
+        self.show_tree()
+
+    # -- the pane --------------------------------------------------------------------------------
+
+    def next_tab(self) -> None:
+        """The next tab of the pane."""
+        self.detail.turn(1)
+
+    def prev_tab(self) -> None:
+        """The previous tab of the pane."""
+        self.detail.turn(-1)
+
+    async def make_plan(self) -> None:
+        """Ask the engine for a dry run and show it in its tab."""
+        if not self.has_class("-wide"):
+            self.add_class("-detail")
+        await self.detail.make_plan(self.targets().host)
+
+    def refresh_all(self) -> None:
+        """Read the database again."""
+        self.app.reload_fleet()
+
+    @on(ClickBar.Chosen, "#tabs")
+    def _tab_clicked(self, event: ClickBar.Chosen) -> None:
+        event.stop()
+        self.detail.choose(event.name)
+
+    def on_resize(self, event: Resize) -> None:
+        """Bars and pane fit the new width."""
+        super().on_resize()
+        self.call_after_refresh(self.detail.reload)

@@ -1,0 +1,115 @@
+"""The log of one run, full width: follows its end, filters, wraps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding
+from textual.containers import Horizontal
+from textual.widgets import Input, Static
+
+from .. import actions
+from ..panes import run_lines, wrap
+from ..safe import content
+from ..widgets.virtual_list import VirtualList
+from ..words import Line
+from .base import WorkScreen
+
+
+class LogScreen(WorkScreen):
+    """``read`` answers (time, text) lines; it is asked again while the run goes on."""
+
+    WHERE = "log"
+    CSS_PATH = "log.tcss"
+    BINDINGS: ClassVar = [
+        *actions.bindings("log"),
+        Binding("escape,left", "back", "Back", show=False),
+        Binding("w", "wrap", "Wrap", show=False),
+        Binding("E", "next_error", "Next error", show=False),
+    ]
+
+    def __init__(self, title: str, read: Callable[[], list[tuple[float, str]]]) -> None:
+        super().__init__()
+        self.log_title, self.read = title, read
+        self.query_text, self.is_wrapped = "", True
+        self._seen = -1
+
+    def body(self):
+        """The lines, and a filter that is shown when asked for."""
+        yield VirtualList(wrap.draw, wrap.key_of, with_cursor=False, id="lines")
+        with Horizontal(id="filter-row"):
+            yield Static(content("/"), id="slash", markup=False)
+            yield Input(placeholder="only lines with these words", id="filter")
+
+    @property
+    def list(self) -> VirtualList:
+        """The list of lines."""
+        return self.query_one("#lines", VirtualList)
+
+    def title_pieces(self) -> Line:
+        """Whose log it is."""
+        return [(f"Log: {self.log_title}", "bold"), ("   G follows the end, w wraps, E next error", "dim")]
+
+    def on_mount(self) -> None:
+        """Begin at the end."""
+        self.query_one("#filter-row").display = False
+        self.list.follow = True
+        self.list.focus()
+        self.look()
+        self.set_interval(0.5, self.look)
+
+    def look(self, force: bool = False) -> None:
+        """Read again; draw when there is more."""
+        lines = self.read()
+        if len(lines) != self._seen or force:
+            self._seen = len(lines)
+            width = max(20, self.list.scrollable_content_region.width)
+            rows = run_lines.log(lines, width, query=self.query_text, wrapped=self.is_wrapped)
+            self.list.show(rows or wrap.text("There is nothing in the log.", width, "dim"))
+
+    def on_resize(self) -> None:
+        """Wrap to the new width."""
+        super().on_resize()
+        self.call_after_refresh(self.look, True)
+
+    def action_back(self) -> None:
+        """Close the filter, then the log."""
+        if self.query_one("#filter-row").display:
+            self.query_one("#filter", Input).value = ""
+            self.query_one("#filter-row").display = False
+            self.list.focus()
+        else:
+            self.dismiss(None)
+
+    def action_wrap(self) -> None:
+        """Long lines on several lines, or cut."""
+        self.is_wrapped = not self.is_wrapped
+        self.look(force=True)
+
+    def action_next_error(self) -> None:
+        """Scroll to the next line with trouble."""
+        here = round(self.list.scroll_y)
+        for index, row in enumerate(self.list.rows):
+            if index > here and any(style == "fail" for _text, style in row.pieces):
+                self.list.follow = False
+                self.list.move_to(index)
+                return
+        self.app.notify("No further error.", markup=False, timeout=2)
+
+    def start_filter(self) -> None:
+        """Show the filter and type in it."""
+        self.query_one("#filter-row").display = True
+        self.query_one("#filter", Input).focus()
+
+    @on(Input.Changed, "#filter")
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.query_text = event.value
+        self.look(force=True)
+
+    @on(Input.Submitted, "#filter")
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.list.focus()

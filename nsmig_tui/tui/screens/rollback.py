@@ -1,0 +1,210 @@
+"""The rollback screen: undo, or one of the archives; what would change; then the question."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding
+from textual.containers import Vertical
+
+from ...domain.errors import NsmigError
+from ...domain.events import Planned
+from ...domain.options import RollbackOptions, RollbackPoint
+from ...engine.controller import Wish
+from .. import actions
+from ..acts import work
+from ..dialogs.confirm import Choice, ConfirmDialog
+from ..fleet_model import HostLine
+from ..panes import plan, points, wrap
+from ..panes.wrap import Row
+from ..selection import Targets
+from ..widgets.bars import LineBar
+from ..widgets.virtual_list import VirtualList
+from ..words import Line, ago, plural, size, span, when
+from .base import WorkScreen
+
+UNDO = "undo"
+CHOICES = (
+    Choice("exact", "x", "exact: files that are new since are NOT carried over", typed=True,
+           why="what was written since leaves the live tree"),
+    Choice("with_mail", "w", "with mail: msg/ is restored too", typed=True,
+           why="mail that came since leaves the live mailboxes"),
+)  # fmt: skip
+
+
+class RollbackScreen(WorkScreen):
+    """Points come from the vnode itself; the plan of the one under the cursor is asked when it rests."""
+
+    WHERE = "rollback"
+    CSS_PATH = "rollback.tcss"
+    BINDINGS: ClassVar = [
+        *actions.bindings("rollback"),
+        Binding("escape,left", "back", "Back", show=False),
+        Binding("tab", "swap", "Other part", show=False),
+    ]
+
+    def __init__(self, host: HostLine, archive: str = "") -> None:
+        super().__init__()
+        self.host, self.wanted = host, archive
+        self.points: list[RollbackPoint] = []
+        self.plans: dict[str, Planned | str] = {}
+
+    def body(self):
+        """The points above, what would change below."""
+        yield LineBar(id="facts")
+        yield VirtualList(wrap.draw, wrap.key_of, id="points")
+        with Vertical(id="change"):
+            yield VirtualList(wrap.draw, wrap.key_of, with_cursor=False, id="plan")
+        yield LineBar(id="hint")
+
+    @property
+    def list(self) -> VirtualList:
+        """The list of points."""
+        return self.query_one("#points", VirtualList)
+
+    def title_pieces(self) -> Line:
+        """Which vhost it is about."""
+        return [(f"Rollback: {self.host.domain} on {self.host.node.name}", "bold")]
+
+    def targets(self) -> Targets:
+        """The vhost it is about."""
+        return Targets((self.host,), (self.host.node,), self.host)
+
+    def on_mount(self) -> None:
+        """Ask the vnode for its archives."""
+        self.query_one("#facts", LineBar).show([(f" Asking {self.host.node.name} for archives …", "dim")])
+        hint = " enter goes back to it, after a question   tab scrolls the changes   esc leaves"
+        self.query_one("#hint", LineBar).show([(hint, "dim")])
+        self.list.focus()
+        self.list.show([self._undo_row()])
+        self.run_worker(self._ask_points(), exit_on_error=True)
+
+    async def _ask_points(self) -> None:
+        try:
+            self.points = await self.app.engine.points(self.host.node.name, self.host.domain)
+        except NsmigError as error:
+            self.query_one("#facts", LineBar).show([(f" {error}", "fail")])
+            return
+        words = f" {plural(len(self.points), 'archive')} on {self.host.node.name}, newest first."
+        words += " Databases are not part of them."
+        self.query_one("#facts", LineBar).show([(words, "dim")])
+        now, width = self.app.clock(), self.size.width
+        rows = [points.point_row(point, self.app.signs, now, width) for point in self.points]
+        self.list.show([self._undo_row(), *rows], keep=self.wanted or UNDO)
+        self.list.styles.height = min(len(rows) + 1, max(4, self.size.height // 3))
+
+    def _undo_row(self) -> Row:
+        known = self.app.store.vhost(self.host.node.name, self.host.domain)
+        can = known is not None and known.status.value in ("migrated", "failed")
+        words = "Undo the migration" if can else "Undo the migration (it is not migrated now)"
+        tail = "   everything written since stays" if can else ""
+        return Row([(words, "bold" if can else "dim"), (tail, "dim")], UNDO, can)
+
+    # -- what would change -----------------------------------------------------------------------
+
+    @on(VirtualList.Highlighted, "#points")
+    def _highlighted(self, event: VirtualList.Highlighted) -> None:
+        event.stop()
+        row = self.list.row
+        if row is not None and row.key not in self.plans and row.about is not False:
+            self.plans[row.key] = "Asking what would change …"
+            self.run_worker(self._ask_plan(row.key), exit_on_error=True)
+        self._show_plan()
+
+    async def _ask_plan(self, key: str) -> None:
+        options = RollbackOptions(archive=None if key == UNDO else key)
+        try:
+            self.plans[key] = await self.app.engine.plan_rollback(
+                self.host.node.name, self.host.domain, options
+            )
+        except NsmigError as error:
+            self.plans[key] = f"This cannot be done: {error}"
+        self._show_plan()
+
+    def _show_plan(self) -> None:
+        shown = self.query_one("#plan", VirtualList)
+        width = max(20, shown.scrollable_content_region.width)
+        made = self.plans.get(self.list.row.key, "") if self.list.row else ""
+        rows = (
+            wrap.text(made, width, "dim")
+            if isinstance(made, str)
+            else plan.lines(made, self.app.signs, width)
+        )
+        shown.show(rows, top=True)
+
+    def on_resize(self) -> None:
+        """Wrap to the new width."""
+        super().on_resize()
+        self.call_after_refresh(self._show_plan)
+
+    # -- going back ------------------------------------------------------------------------------
+
+    @on(VirtualList.Opened, "#points")
+    async def _opened(self, event: VirtualList.Opened) -> None:
+        event.stop()
+        if self.app.options.read_only:
+            self.app.notify(
+                "Rollback: switched off in a read-only session.", severity="warning", markup=False
+            )
+        elif event.row.about is False:
+            self.app.notify(
+                f"{self.host.domain} is {self.host.status}: nothing to undo.",
+                severity="warning",
+                markup=False,
+            )
+        elif isinstance(event.row.about, RollbackPoint) and event.row.about.ok is False:
+            self.app.notify("A damaged archive is never used.", severity="error", markup=False)
+        else:
+            self.run_worker(self._ask_and_go(event.row), exit_on_error=True)
+
+    async def _ask_and_go(self, row: Row) -> None:
+        chosen = await self.app.ask(self.question(row))
+        if chosen is None:
+            return
+        options = RollbackOptions(
+            archive=None if row.key == UNDO else row.key,
+            exact=chosen.get("exact") == "yes",
+            with_mail=chosen.get("with_mail") == "yes",
+            confirm_wait=self.app.options.confirm_wait,
+        )
+        self.dismiss(None)
+        work.begin(
+            self.app, [Wish("rollback", self.host.node.name, self.host.domain, options, self.host.size)]
+        )
+
+    def question(self, row: Row) -> ConfirmDialog:
+        """The confirm dialog for one point, with the facts of its plan."""
+        facts = work.production_facts([self.host])
+        made = self.plans.get(row.key)
+        if isinstance(row.about, RollbackPoint):
+            point = row.about
+            age = ago(point.created_at, self.app.clock())
+            facts.append(("", f"Archive of {when(point.created_at)} UTC ({age}), {size(point.size)}."))
+            facts.append(("", "The tree that it replaces is kept in .archive/replaced-…"))
+            facts.append(("", "Files that are new since are carried over; mail stays live."))
+            facts.append(("warn", "Databases are not part of it."))
+            if point.ok is None:
+                facts.append(("warn", "Not verified yet: it is checked before anything is touched."))
+            choices = CHOICES
+        else:
+            facts.append(("", "Structure, configuration, owners and modes go back as they were."))
+            facts.append(("", "Everything written since (uploads, edits, mail) stays."))
+            choices = ()
+        if isinstance(made, Planned):
+            count = sum(len(step.get("changes") or ()) for step in made.steps)
+            facts.append(("", f"{plural(count, 'change')}; about {span(made.expected_s)}."))
+            facts += [("warn", f"Warning: {warning}") for warning in made.warnings]
+        facts.append(("ok", "Way back: a rollback can itself be undone. No service is stopped."))
+        verb = "undo" if row.key == UNDO else "restore"
+        return ConfirmDialog(
+            f"Roll back {self.host.domain}?", facts, verb=verb, choices=choices, word=self.host.domain
+        )
+
+    def action_back(self) -> None:
+        """Leave without doing anything."""
+        self.dismiss(None)
+
+    def action_swap(self) -> None:
+        """The keys move the other part."""
+        (self.query_one("#plan") if self.list.has_focus else self.list).focus()

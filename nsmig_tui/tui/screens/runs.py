@@ -1,0 +1,177 @@
+"""The runs screen: every run of this session, failures first; the seven steps and the log of one."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from ...domain.run_state import RunState, totals
+from .. import actions
+from ..panes import run_lines, wrap
+from ..safe import content
+from ..selection import Targets
+from ..widgets.bars import LineBar
+from ..widgets.virtual_list import VirtualList
+from ..words import Line
+from .base import WorkScreen
+
+TICK = 0.2
+"""Seconds between looks at the controller: quick for the eye, few bytes for slow links."""
+
+
+class RunsScreen(WorkScreen):
+    """Draws snapshots of the controller; the runs do not know of this screen."""
+
+    WHERE = "runs"
+    CSS_PATH = "runs.tcss"
+    BINDINGS: ClassVar = [*actions.bindings("runs"), Binding("escape,left", "back", "Back", show=False)]
+
+    def __init__(self) -> None:
+        super().__init__(id="runs")
+        self._seen = -1
+        self._order: list[str] = []
+
+    def body(self):
+        """Totals, the list, the steps of one run, its log."""
+        yield LineBar(id="totals")
+        yield VirtualList(self._draw, lambda key: key, id="list")
+        with Vertical(id="one"):
+            yield VirtualList(wrap.draw, wrap.key_of, with_cursor=False, id="steps")
+            yield Static(content("Log"), id="log-title", markup=False)
+            yield VirtualList(wrap.draw, wrap.key_of, with_cursor=False, id="log")
+
+    @property
+    def list(self) -> VirtualList:
+        """The list of runs."""
+        return self.query_one("#list", VirtualList)
+
+    def on_mount(self) -> None:
+        """Draw at once, then look again and again."""
+        self.query_one("#log", VirtualList).follow = True
+        self.list.focus()
+        self.look(force=True)
+        self.set_interval(TICK, self.look)
+
+    def on_screen_resume(self) -> None:
+        """Back here: catch up."""
+        super().on_screen_resume()
+        self.look(force=True)
+
+    def focus_run(self, key: str) -> None:
+        """Put the cursor on this run."""
+        self.look(force=True)
+        index = self.list.index_of(key)
+        if index is not None:
+            self.list.move_to(index)
+
+    @property
+    def state(self) -> RunState | None:
+        """The run under the cursor."""
+        return self.app.controller.state(self.list.row) if self.list.row else None
+
+    def targets(self) -> Targets:
+        """The vhost of the run under the cursor."""
+        state = self.state
+        if state is None:
+            return Targets()
+        node, host = self.app.model.nodes.get(state.vnode), self.app.model.hosts.get(state.key)
+        return Targets((host,) if host else (), (node,) if node else (), host or node, run=state)
+
+    def look(self, force: bool = False) -> None:
+        """Take a snapshot and draw what has changed; nothing to do costs nothing."""
+        control = self.app.controller
+        if self.app.screen is not self or (
+            not force and control.version == self._seen and not control.active
+        ):
+            return
+        self._seen = control.version
+        states = run_lines.in_order(control.snapshot())
+        order = [state.key for state in states]
+        if order != self._order or force:
+            self._order = order
+            self.list.styles.height = max(1, min(len(order), max(3, (self.size.height - 4) // 2)))
+            self.list.show(order)
+        else:
+            self.list.redraw()
+        now = self.app.clock()
+        sums = totals(tuple(states), now)
+        line = run_lines.totals_line(sums, self.app.signs, paused=control.paused, width=self.size.width)
+        self.query_one("#totals", LineBar).show(line)
+        self._show_one(now)
+        self.refresh_bars()
+
+    @on(VirtualList.Highlighted, "#list")
+    def _highlighted(self, event: VirtualList.Highlighted) -> None:
+        event.stop()
+        self._show_one(self.app.clock())
+        self.refresh_bars()
+
+    def _draw(self, key: str, width: int) -> Line:
+        state = self.app.controller.state(key)
+        return run_lines.row(state, width, self.app.signs, self.app.clock()) if state else []
+
+    def _show_one(self, now: float) -> None:
+        state, steps, log = (
+            self.state,
+            self.query_one("#steps", VirtualList),
+            self.query_one("#log", VirtualList),
+        )
+        self.query_one("#one").display = state is not None
+        if state is None:
+            return
+        width = max(20, steps.scrollable_content_region.width)
+        rows = run_lines.steps(state, self.app.signs, now, width)
+        steps.styles.height = min(len(rows), max(4, self.size.height // 2))
+        update(steps, rows)
+        update(log, run_lines.log(self.app.controller.log_lines(state.key)[-500:], width))
+
+    # -- acts ------------------------------------------------------------------------------------
+
+    def action_back(self) -> None:
+        """Back to the fleet; the runs go on."""
+        self.app.open_fleet()
+
+    def toggle_pause(self) -> None:
+        """Hold back runs that have not begun, or let them go."""
+        control = self.app.controller
+        control.unpause() if control.paused else control.pause()
+        self.look(force=True)
+
+    def cancel_run(self) -> None:
+        """Drop the run under the cursor, if it has not begun."""
+        state = self.state
+        if state is None:
+            return
+        if self.app.controller.cancel(state.key):
+            words = f"{state.vhost or state.vnode} dropped; nothing was touched."
+        elif state.ended:
+            words = "It has ended."
+        else:
+            words = (
+                "It goes on by itself on the vnode and cannot be dropped; roll it back when it has ended (b)."
+            )
+        self.app.notify(words, markup=False)
+
+    def retry_failed(self) -> None:
+        """Ask again for all that failed."""
+        keys = self.app.controller.retry_failed()
+        self.app.notify(f"{len(keys)} asked again." if keys else "Nothing has failed.", markup=False)
+        self.look(force=True)
+
+    def clear_ended(self) -> None:
+        """Take ended runs out of the view."""
+        self.app.controller.forget_ended()
+        self.look(force=True)
+
+
+def update(shown: VirtualList, rows: list) -> None:
+    """Show ``rows``; where their number is the same, only lines that differ are drawn."""
+    if len(rows) == len(shown.rows) and not shown.with_cursor:
+        shown.rows = rows
+        shown.redraw()
+    else:
+        shown.show(rows)

@@ -1,0 +1,51 @@
+"""Starts the application on a terminal: judges the terminal, builds the parts, runs, answers an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from ..domain.errors import ExitCode, UsageError
+from .app import NsmigApp
+from .options import from_settings
+
+
+class LateAnswers:
+    """Stands in for the application's dialogs until it exists."""
+
+    app: NsmigApp | None = None
+
+    async def host_key(self, host: str, kind: str, fingerprint: str) -> bool:
+        """An AskHostKey."""
+        return self.app is not None and await self.app.ask_host_key(host, kind, fingerprint)
+
+    async def password(self, prompt: str) -> str | None:
+        """An AskPassword."""
+        return await self.app.ask_password(prompt) if self.app is not None else None
+
+
+def start(settings: Any, parts: Any = None) -> int:
+    """Run the application on ``parts`` (built from ``settings`` when None); answers the exit code."""
+    refuse_bad_terminal()
+    from .. import wiring
+
+    answers = LateAnswers()
+    built = (
+        parts
+        if parts is not None
+        else wiring.build(settings, ask_host_key=answers.host_key, ask_password=answers.password)
+    )
+    options = from_settings(settings)
+    answers.app = NsmigApp(built, options)
+    answers.app.run(mouse=options.mouse)
+    return answers.app.return_code or 0
+
+
+def refuse_bad_terminal() -> None:
+    """Raise UsageError where a full-screen program cannot work: Textual itself would hang there."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("TERM", "") in ("", "dumb"):
+        raise UsageError(
+            "The terminal application needs a terminal.",
+            hint=f"For scripts use the commands, such as `nsmig list --json` (exit {ExitCode.USAGE:d}).",
+        )

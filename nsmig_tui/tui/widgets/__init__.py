@@ -1,0 +1,1 @@
+"""Widgets: one virtual list, the key bar, the tab bar."""
