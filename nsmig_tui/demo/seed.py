@@ -104,13 +104,16 @@ def _system_files(root: Path, name: str, sites: list[SeededSite]) -> None:
 
 
 def _programs(root: Path) -> None:
-    """The commands of this vnode: two daemons run by our own Python, the service manager in sh."""
+    """The commands of this vnode: daemons run by our own Python, the service manager in sh."""
     here = Path(__file__).parent / "standins"
     # The daemons write their titles over their arguments, so there must be room for one.
     room = f"title={'-' * (64 + 2 * len(str(root)))}"
     for command, script in (("nginx", "nginx.py"), ("php-fpm8.2", "fpm.py")):
         words = [sys.executable, "-I", "-S", "-B", "-X", room, str(here / script), str(root)]
         _script(root / "bin" / command, f'exec {shlex.join(words)} "$@"')
+    # Nobody becomes the real root here, and nothing asks the machine's own sudo.
+    for command in ("sudo", "doas"):
+        _script(root / "bin" / command, f"echo '{command}: not in the demo' >&2; exit 1")
     words = ["/bin/sh", str(here / "systemctl.sh"), str(root)]
     _script(root / "bin/systemctl", f'exec {shlex.join(words)} "$@"')
 
