@@ -102,16 +102,16 @@ async def test_a_detached_process_of_a_vnode_ends_with_the_world(visitor):
 def test_the_next_start_sweeps_worlds_without_owner_and_no_others(tmp_path):
     dead = subprocess.Popen(["true"])
     dead.wait()
-    stale, living, unknown = (
-        tmp_path / f"{leftovers.PREFIX}{name}" for name in ("stale", "living", "unknown")
-    )
-    for folder in (stale, living, unknown, tmp_path / "else"):
+    place = tmp_path / "place"
+    place.mkdir()
+    stale, living, unknown = (place / f"{leftovers.PREFIX}{name}" for name in ("stale", "living", "unknown"))
+    for folder in (stale, living, unknown, place / "else"):
         folder.mkdir()
     (stale / "closed").mkdir(mode=0)
     (stale / leftovers.OWNER).write_text(f"{dead.pid} 12345\n")
     leftovers.claim(living)
-    assert leftovers.sweep([tmp_path]) == [stale]
-    assert sorted(tmp_path.iterdir()) == sorted([living, unknown, tmp_path / "else"])
+    assert leftovers.sweep([place]) == [stale]
+    assert sorted(place.iterdir()) == sorted([living, unknown, place / "else"])
 
 
 def test_a_pid_that_another_process_has_now_counts_as_gone(tmp_path):
