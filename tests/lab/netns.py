@@ -33,16 +33,21 @@ class Answer:
         return self.body.decode(errors="replace")
 
 
+def enter(namespace: str) -> None:
+    """Move the calling thread into the named namespace for good; OSError when that fails."""
+    handle = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
+    try:
+        if _libc.setns(handle, CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns failed")
+    finally:
+        os.close(handle)
+
+
 def connect(namespace: str, port: int, timeout_s: float = 10.0) -> socket.socket:
     """A TCP connection to 127.0.0.1:port as seen inside the named namespace; OSError as usual."""
 
     def inside() -> socket.socket:
-        handle = os.open(f"/run/netns/{namespace}", os.O_RDONLY)
-        try:
-            if _libc.setns(handle, CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), "setns failed")
-        finally:
-            os.close(handle)
+        enter(namespace)
         return socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
 
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -62,16 +67,26 @@ def request(
 ) -> Answer:
     """One HTTP request to 127.0.0.1 in the namespace with this Host header; redirects are not followed."""
     plain = connect(namespace, port)
-    try:
-        if tls:
-            context = ssl.create_default_context()
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            plain = context.wrap_socket(plain, server_hostname=host)
-        connection = http.client.HTTPConnection(host, port)
-        connection.sock = plain
-        connection.request(method, path, body=body, headers={"Connection": "close", **(headers or {})})
+    if tls:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        plain = context.wrap_socket(plain, server_hostname=host)
+    return _exchange(plain, host, path, method, headers or {}, body)
+
+
+def plain_request(host: str, path: str, timeout_s: float = 30.0) -> Answer:
+    """A GET to 127.0.0.1:80 from the namespace that the calling thread is in."""
+    return _exchange(socket.create_connection(("127.0.0.1", 80), timeout_s), host, path, "GET", {}, None)
+
+
+def _exchange(
+    link: socket.socket, host: str, path: str, method: str, headers: dict[str, str], body: bytes | None
+) -> Answer:
+    """Send one request over ``link``, read the answer to its end, close."""
+    with link:
+        connection = http.client.HTTPConnection(host)
+        connection.sock = link
+        connection.request(method, path, body=body, headers={"Connection": "close", **headers})
         reply = connection.getresponse()
         return Answer(reply.status, reply.headers, reply.read())
-    finally:
-        plain.close()

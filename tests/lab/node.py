@@ -24,7 +24,7 @@ SERVICES = ("nginx.service", f"php{PHP}-fpm.service")
 MIRRORED = ("etc", "root", "home", "opt", "usr/local", "var/spool/cron", "var/www", "var/lib/php")
 # Fresh copies in the upper layer: a directory of the lower layer cannot be renamed or exchanged.
 FRESH = ("etc/nginx", "etc/php", "etc/ssh", "var/lib/php", "var/spool/cron")
-CLEAN_ENV = ["env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+CLEAN_ENV = ["env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
 
 
 class NodeError(RuntimeError):
