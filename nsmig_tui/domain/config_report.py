@@ -27,6 +27,8 @@ def nginx_leftovers(model: NginxModel, site: Site) -> list[Problem]:
             problems += _placed(placed, paths, values)
     for placed in model.outside:
         problems += _placed(placed, paths, {})
+        if placed.directive.name == "map" and len(placed.directive.args) == 2:
+            problems += _shared_map(placed, site, paths)
     return list(dict.fromkeys(problems))
 
 
@@ -54,6 +56,26 @@ def uses_tmp(site: Site, pools: Iterable[Pool]) -> bool:
     )
 
 
+def _shared_map(placed: Placed, site: Site, paths: PathMap) -> list[Problem]:
+    """Entries of a map that the vhost uses and that build its paths for all vhosts, or compare with them."""
+    variable = placed.directive.values[1]
+    if not any(variable in v for server in site.servers for p in server.inner for v in p.directive.values):
+        return []
+    values = {
+        "host": site.domain,
+        "http_host": site.domain,
+        placed.directive.values[0].strip("${}"): site.domain,
+    }
+    problems = []
+    for entry in placed.directive.block or ():
+        shared = any(hit.templated for value in entry.values for hit in paths.find(value, values))
+        if shared or paths.find(entry.name.lstrip("~*^"), values):
+            message = f"the map of {variable} names the vhost's path in a line that is not changed"
+            where = f"{placed.file}:{entry.line}"
+            problems.append(Problem("critical", message, where, f"Give {site.domain} a line of its own."))
+    return problems
+
+
 def _placed(placed: Placed, paths: PathMap, values: Mapping[str, str]) -> list[Problem]:
     directive = placed.directive
     problems: list[Problem] = []
@@ -70,7 +92,7 @@ def _value(value: str, name: str, where: str, paths: PathMap, values: Mapping[st
         normal = posixpath.normpath(word)
         top = next((top for top in tops if below(normal, top)), None)
         if top is None:
-            unknown = _unknown_vhost(word, paths.upath)
+            unknown = _unknown_vhost(word, paths.upath) if values else ""
             if unknown:
                 message = f"{name} {value} is built from ${unknown}, which cannot be followed"
                 problems.append(Problem("error", message, where, "Write the path out."))

@@ -81,8 +81,8 @@ def find_site(
     tops = (upath, *link_paths)
     named = [s for s in model.servers if domain in s.names or f".{domain}" in s.names]
     root = _document_root(model, named, domain)
-    same = _same_root(model, root, tops)
-    own = [s for s in model.servers if s in named or s.number in same or _is_sibling(s, domain, real_dirs)]
+    same = _same_root(model, root, tops) | _siblings(model, domain, real_dirs, tops)
+    own = [server for server in model.servers if server in named or server.number in same]
     root = root or _document_root(model, own, domain)
     problems = [
         *_catch_all(model, own, named, domain, tops),
@@ -93,7 +93,7 @@ def find_site(
     sockets = [
         address
         for server in own
-        for placed in server.any(*PASS)
+        for placed in server.any("fastcgi_pass")
         for address in _addresses(model, server, placed, domain)
     ]
     names = [domain, *(name for server in own for name in plain_names(server))]
@@ -133,8 +133,17 @@ def _document_root(model: NginxModel, servers: list[Server], domain: str) -> str
     return None
 
 
-def _is_sibling(server: Server, domain: str, real_dirs: Collection[str]) -> bool:
-    return bool({f"www.{domain}", f"*.{domain}"} & set(server.names)) and f"www.{domain}" not in real_dirs
+def _siblings(model: NginxModel, domain: str, real_dirs: Collection[str], tops: tuple[str, ...]) -> set[int]:
+    """Blocks for ``www.`` or all names below the domain that redirect, or serve from this tree."""
+    if f"www.{domain}" in real_dirs:
+        return set()
+    using = {used.server.number for top in tops for used in model.used_below(top)}
+    wanted = {f"www.{domain}", f"*.{domain}"}
+    return {
+        server.number
+        for server in model.servers
+        if wanted & set(server.names) and (server.number in using or is_redirect_only(server))
+    }
 
 
 def _same_root(model: NginxModel, root: str | None, tops: tuple[str, ...]) -> set[int]:
@@ -151,12 +160,10 @@ def _same_root(model: NginxModel, root: str | None, tops: tuple[str, ...]) -> se
 
 
 def _addresses(model: NginxModel, server: Server, placed: Placed, domain: str) -> list[str]:
-    """Where a ``*_pass`` leads: its upstream's servers, or itself."""
+    """Where a ``fastcgi_pass`` leads: its upstream's servers, or itself."""
     if not placed.directive.args:
         return []
     value = resolve_value(model, server, placed.directive.values[0], domain)
-    if placed.directive.name == "proxy_pass":
-        return []
     lines = [p for p in model.upstream(value) if p.directive.args]
     return [resolve_value(model, server, p.directive.values[0], domain) for p in lines] or [value]
 

@@ -32,6 +32,24 @@ def test_leftovers(inside, word):
     assert (problem.severity, problem.where) == ("error", "/etc/nginx/sites-enabled/a:1")
 
 
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (b"default /srv/$host/web;", ["critical"]),
+        (b"~^(.*)$ /srv/$host/web;", ["critical"]),
+        (b"~^/srv/a.test/web 1;", ["critical"]),
+        (b"a.test /srv/a.test/web;", []),
+        (b"default /srv/b.test/web;", []),
+    ],
+)
+def test_maps(entry, expected):
+    text = b"map $host $r { %b } server { server_name a.test; root $r; }" % entry
+    model = nginx({"a": text})
+    assert [problem.severity for problem in nginx_leftovers(model, site(model))] == expected
+    unused = nginx({"a": text.replace(b"root $r", b"root /x")})
+    assert nginx_leftovers(unused, site(unused)) == []
+
+
 def test_pools_leftovers_and_tmp():
     text = b"[a.test]\nenv[PATH]=/bin:/srv/$pool/bin\nphp_value[auto_prepend_file]=/srv/a.test/etc/p.php\n"
     (pool,) = load_fpm({"/p": text}).pools

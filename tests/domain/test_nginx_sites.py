@@ -78,6 +78,15 @@ def test_redirects_are_known_and_aliases_of_the_tree_belong_to_it():
     assert found.document_root == "/srv/a.test/web"
 
 
+def test_names_below_the_domain_that_serve_other_trees_are_not_its_own():
+    text = (
+        b"server { server_name a.test; root /srv/a.test/web; }"
+        b"server { server_name *.a.test; root /srv/b.test/web; fastcgi_pass unix:/srv/b.test/var/run/x; }"
+    )
+    found = site(nginx({"a": text}))
+    assert (len(found.servers), found.sockets, found.problems) == (1, (), ())
+
+
 def test_set_and_map_are_followed():
     text = b"server { server_name a.test; set $top /srv/a.test; root $top/web; fastcgi_pass php_a; }"
     upstream = b"upstream php_a { server unix:/srv/a.test/var/run/x.sock; }"
