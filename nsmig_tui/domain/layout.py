@@ -1,0 +1,154 @@
+"""Which layout a vhost's tree has, judged from disk, and what a journal says about half-done work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .fleet import STEPS, Layout, Status
+
+
+def layout_of(flags: Mapping[str, str]) -> Layout:
+    """The layout from the structural paths that exist (path -> anything; a link says ``link``).
+
+    NS3 has web/app/public, web/log and web/run as folders; NS1 has web but not all three. An NS1 site
+    may hold app/public of its own (Laravel), so that alone decides nothing.
+    """
+    real = {name for name, what in flags.items() if what not in ("link", "other")}
+    if "web" not in real:
+        return Layout.UNKNOWN
+    new = {"web/app/public", "web/log", "web/run"} <= real
+    old = bool({"var/log", "var/run", "var"} & real)
+    if new and not ({"var/log", "var/run"} <= real):
+        return Layout.NS3
+    if new and old:
+        return Layout.MIXED
+    return Layout.NS1
+
+
+@dataclass(frozen=True)
+class JournalView:
+    """What the vnode's journal says of the newest run.
+
+    ``state``: none, running (no end yet), awaiting, ok, undone, refused, attention. ``steps`` completed,
+    ``current`` step. ``migrated``: a migration is committed and not undone. ``archive``: the newest one's
+    (name, sha256, bytes, entries). ``touched``: the newest unfinished run got past its checks.
+    """
+
+    state: str = "none"
+    run: str = ""
+    verb: str = ""
+    operator: str = ""
+    steps: tuple[str, ...] = ()
+    current: str = ""
+    failed_step: str = ""
+    warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    migrated: bool = False
+    unfinished: bool = False
+    archive: tuple[str, str, int, int] | None = None
+    points: int = 0
+    reloads: Mapping[str, int] = field(default_factory=dict)
+    started: float = 0.0
+    finished: float | None = None
+
+
+@dataclass
+class JournalReader:
+    """Feeds on journal bytes as they come; ``view`` is the state after the last whole line."""
+
+    only_run: str = ""
+    view: JournalView = field(default_factory=JournalView)
+    new: list[tuple[str, str]] = field(default_factory=list)
+    _rest: bytes = b""
+
+    def feed(self, data: bytes) -> list[tuple[str, str]]:
+        """Take more bytes; answer the new (kind, detail) pairs of the run we follow."""
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        fresh = []
+        for line in lines:
+            parts = line.decode("utf-8", "replace").split("\t", 4)
+            if len(parts) == 5:
+                at = float(parts[1]) if parts[1].isdigit() else 0.0
+                self._take(at, parts[2], parts[3], parts[4])
+                if not self.only_run or parts[2] == self.only_run:
+                    fresh.append((parts[3], parts[4]))
+        return fresh
+
+    def _take(self, at: float, run: str, kind: str, detail: str) -> None:
+        v = self.view
+        if kind == "begin":
+            verb, _, operator = detail.partition(" ")
+            self.view = JournalView(
+                state="running",
+                run=run,
+                verb=verb,
+                operator=operator,
+                migrated=v.migrated,
+                unfinished=v.unfinished,
+                archive=v.archive,
+                started=at,
+            )
+            return
+        change = self._change(v, kind, detail)
+        if kind in ("end", "committed"):
+            change["finished"] = at
+        self.view = JournalView(**{**vars(v), **change})
+
+    @staticmethod
+    def _change(v: JournalView, kind: str, detail: str) -> dict[str, object]:
+        match kind:
+            case "step":
+                return {"current": detail, "unfinished": v.unfinished or detail == STEPS[1]}
+            case "step_done":
+                return {"steps": (*v.steps, detail) if detail not in v.steps else v.steps}
+            case "step_failed":
+                step, _, why = detail.partition(" ")
+                return {"failed_step": step, "errors": (*v.errors, why)}
+            case "warning":
+                return {"warnings": (*v.warnings, detail)}
+            case "error":
+                return {"errors": (*v.errors, detail)}
+            case "attention":
+                return {"errors": (*v.errors, detail), "state": "attention"}
+            case "await":
+                return {"state": "awaiting"}
+            case "reloaded":
+                return {"reloads": {**v.reloads, detail: v.reloads.get(detail, 0) + 1}}
+            case "archive":
+                name, sha, size, entries = [*detail.split(" "), "", "0", "0"][:4]
+                return {"archive": (name, sha, int(size or 0), int(entries or 0))}
+            case "committed":
+                return {"migrated": True, "unfinished": False, "state": "ok"}
+            case "points":
+                return {"points": int(detail or 0)}
+            case "end":
+                gone = v.verb == "undo" and detail == "ok"
+                done = detail in ("ok", "undone", "refused")
+                return {
+                    "state": detail,
+                    "migrated": v.migrated and not gone and detail != "undone",
+                    "unfinished": v.unfinished and not (done and (gone or detail != "refused")),
+                }
+        return {}
+
+
+def read_journal(data: bytes) -> JournalView:
+    """The view after a whole (or cut) journal."""
+    reader = JournalReader()
+    reader.feed(data)
+    return reader.view
+
+
+def status_from_disk(layout: Layout, journal: JournalView, was: Status | None) -> Status:
+    """The status that disk and journal imply; the database's word (``was``) only breaks ties."""
+    if journal.unfinished or journal.state == "attention" or layout is Layout.MIXED:
+        return Status.FAILED
+    if layout is Layout.NS3:
+        return Status.MIGRATED if journal.migrated else Status.NATIVE
+    if was in (Status.VALIDATED, Status.FAILED):
+        return was
+    if journal.verb == "undo" and journal.state == "ok":
+        return Status.VALIDATED
+    return Status.DISCOVERED

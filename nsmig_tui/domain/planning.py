@@ -1,0 +1,355 @@
+"""Makes the plan of one migration from facts: the very object that a dry run shows and a run follows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .fleet import Vnode
+from .fpm_rewrite import fpm_changes
+from .nginx_rewrite import Transition, nginx_changes
+from .options import MigrateOptions
+from .path_map import PathMap, below, final_map
+from .readings import Inspection
+from .rewrite import FileChange, Outcome
+from .surroundings import Serving
+
+SIDE_NAME = ".nsmig-app"
+"""Where the content waits while nginx leaves a document root that has an entry called ``app``."""
+
+LEGACY = (".ssh", "bin", "etc")
+
+
+@dataclass(frozen=True)
+class ConfigFilePlan:
+    """One configuration file in all its stages. ``stages``: stage name -> whole text."""
+
+    path: str
+    kind: str
+    original: bytes | None
+    stages: Mapping[str, bytes]
+
+    @property
+    def sha256(self) -> str:
+        """Of the original, or ``absent`` for a file that we create."""
+        return "absent" if self.original is None else hashlib.sha256(self.original).hexdigest()
+
+
+@dataclass(frozen=True)
+class MigrationPlan:
+    """Everything that one migration will do. ``values`` are the runner's variables."""
+
+    vnode: str
+    domain: str
+    upath: str
+    values: Mapping[str, str]
+    configs: tuple[ConfigFilePlan, ...]
+    warnings: tuple[str, ...]
+    blocked: tuple[str, ...]
+    sizes: Mapping[str, int]
+    climbing: tuple[tuple[str, str], ...] = ()
+    keep_legacy: tuple[str, ...] = ()
+    relocate_tmp: bool = False
+    compat_web: bool = False
+    compat_var: bool = False
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    final_changes: tuple[FileChange, ...] = ()
+
+    def run_files(self, runner: bytes, overrides: Mapping[str, str]) -> dict[str, bytes]:
+        """The files of the run's directory on the vnode, by relative name."""
+        lines = []
+        files = {"runner.sh": runner, "plan": plan_text({**self.values, **overrides})}
+        for number, config in enumerate(self.configs, 1):
+            lines.append(f"{number}\t{config.kind}\t{config.sha256}\t{config.path}\n")
+            for stage, text in config.stages.items():
+                files[f"conf/{number}.{stage}"] = text
+        files["conf/list"] = "".join(lines).encode("utf-8", "surrogateescape")
+        files["meta.json"] = (json.dumps(self.meta, sort_keys=True, ensure_ascii=True) + "\n").encode()
+        files["climb"] = "".join(f"{at}\t{to}\n" for at, to in self.climbing).encode(
+            "utf-8", "surrogateescape"
+        )
+        return files
+
+
+def plan_text(values: Mapping[str, str]) -> bytes:
+    """``KEY='value'`` lines that only a POSIX shell reads, quoted by the standard library."""
+    return "".join(f"{k}={shlex.quote(v)}\n" for k, v in sorted(values.items())).encode(
+        "utf-8", "surrogateescape"
+    )
+
+
+def make_plan(
+    vnode: Vnode, domain: str, seen: Inspection, serving: Serving, options: MigrateOptions, stamp: str
+) -> MigrationPlan:
+    """The plan for ``domain``; ``stamp`` is the UTC time for names, ``YYYYmmdd-HHMMSS``.
+
+    What stands in the way is in ``blocked``; the plan is still whole enough to be shown.
+    """
+    upath = f"{vnode.vpath}/{domain}"
+    tmp_used = _names_path(serving, f"{upath}/var/tmp")
+    hold = SIDE_NAME if "app" in seen.entries.get("web", ()) else "app"
+    configs, outcomes = _configs(serving, upath, hold, tmp_used)
+    compat_web, compat_var = _compat(seen, upath, options.compat)
+    keep = tuple(
+        name for name in LEGACY if _names_path(serving, f"{upath}/{name}") or _referenced(seen, upath, name)
+    )
+    climbing, climb_problems = _climbing(seen, upath)
+    problems = [p for o in outcomes for p in o.problems]
+    blocked = [p.message + (f" ({p.where})" if p.where else "") for p in problems if p.severity != "warning"]
+    blocked += climb_problems
+    warnings = [p.message for p in problems if p.severity == "warning"]
+    warnings += _warnings(seen, keep, hold, compat_web or compat_var, options)
+    values = _values(vnode, domain, upath, seen, serving, options, stamp)
+    values |= {
+        "HOLD": hold,
+        "TMP_INO": seen.places["var/tmp"].inode if tmp_used and seen.is_dir("var/tmp") else "",
+        "COMPAT_WEB": "all" if compat_web else "none",
+        "COMPAT_VAR": "all" if compat_var else "none",
+        "LEGACY_KEEP": " ".join(keep),
+    }
+    sizes = {
+        "allocated": seen.tree.get("alloc", 0),
+        "bytes": seen.tree.get("bytes", 0),
+        "entries": seen.tree.get("entries", 0),
+    }
+    meta = {
+        "vnode": vnode.name,
+        "domain": domain,
+        "upath": upath,
+        "account": {"uid": values["UIDN"], "gid": values["GIDN"]},
+        "places": {k: vars(p) for k, p in seen.places.items()},
+        "configuration": [{"path": c.path, "kind": c.kind, "sha256": c.sha256} for c in configs],
+        "sizes": sizes,
+        "owners": options.owners,
+        "compat": {"web": compat_web, "var": compat_var},
+        "tar": seen.capabilities.tar,
+        "exchange": seen.capabilities.exchange,
+        "mounts": list(seen.mounts),
+    }
+    finals = tuple(c for o in outcomes[-2:] for c in o.changes)
+    return MigrationPlan(
+        vnode.name,
+        domain,
+        upath,
+        values,
+        configs,
+        tuple(dict.fromkeys(warnings)),
+        tuple(dict.fromkeys(blocked)),
+        sizes,
+        climbing,
+        keep,
+        tmp_used,
+        compat_web,
+        compat_var,
+        json.loads(json.dumps(meta, default=str)),
+        finals,
+    )
+
+
+def _stages(serving: Serving, upath: str, hold: str, tmp_used: bool) -> dict[str, tuple[str, Outcome]]:
+    """Stage name -> (kind, outcome). Logs and sessions move in the final stages only; see run_tree.sh."""
+    staging = f"{posixpath.dirname(upath)}/.nsmig/{posixpath.basename(upath)}"
+    final = final_map(upath, serving.site.links)
+    if not tmp_used:
+        final = final.without("var/tmp")
+    held = f"web/{hold}/public"
+    roots = final.without("var/log", "var/run", "var/tmp").with_target("web", held)
+    detour = roots.with_target("var/log", f"{staging}/tlog")
+    stages: dict[str, tuple[str, Outcome]] = {}
+    if serving.nginx is not None:
+        model, site = serving.nginx, serving.site
+        switch = Transition(f"{staging}/new/{held[4:]}", f"{upath}/web/.nsmig-switched", f"{upath}/{held}")
+        stages["bridge"] = ("nginx", nginx_changes(model, site, roots, copies=False))
+        stages["transition"] = ("nginx", nginx_changes(model, site, detour, copies=False, transition=switch))
+        stages["final"] = ("nginx", nginx_changes(model, site, final))
+    if serving.fpm is not None:
+        model_, pools = serving.fpm, serving.pools
+        both: PathMap = final.without("var/log", "var/tmp").with_target("web", held)
+        both_t = both.with_target("var/log", f"{staging}/tlog")
+        stages["both"] = ("fpm", fpm_changes(model_, pools, both, copies=False, keep_old_socket=True))
+        stages["both_t"] = ("fpm", fpm_changes(model_, pools, both_t, copies=False, keep_old_socket=True))
+        stages["fpm final"] = ("fpm", fpm_changes(model_, pools, final))
+    return stages
+
+
+def _configs(
+    serving: Serving, upath: str, hold: str, tmp_used: bool
+) -> tuple[tuple[ConfigFilePlan, ...], list[Outcome]]:
+    stages = _stages(serving, upath, hold, tmp_used)
+    originals: dict[tuple[str, str], bytes | None] = {}
+    for kind, outcome in stages.values():
+        for change in outcome.changes:
+            originals[(kind, change.path)] = None if change.created else change.original
+    plans = []
+    for (kind, path), original in sorted(originals.items(), key=lambda item: (item[1] is not None, item[0])):
+        texts: dict[str, bytes] = {}
+        for name, (stage_kind, outcome) in stages.items():
+            if stage_kind != kind:
+                continue
+            change = next((c for c in outcome.changes if c.path == path), None)
+            if change is not None:
+                texts[name.split()[-1]] = change.new
+            elif original is not None:
+                texts[name.split()[-1]] = original
+        plans.append(ConfigFilePlan(path, kind, original, texts))
+    return tuple(plans), [outcome for _, outcome in stages.values()]
+
+
+def _names_path(serving: Serving, path: str) -> bool:
+    """Whether a site or pool file of this vhost names a path at or below ``path``."""
+    if serving.nginx is not None and any(
+        used.server.number in {s.number for s in serving.site.servers}
+        for used in serving.nginx.used_below(path)
+    ):
+        return True
+    return any(
+        path in entry.value.replace("$pool", pool.name) for pool in serving.pools for entry in pool.entries
+    )
+
+
+def _referenced(seen: Inspection, upath: str, name: str) -> bool:
+    return any(below(_path_in(ref.text, upath), f"{upath}/{name}") for ref in seen.references)
+
+
+def _path_in(text: str, upath: str) -> str:
+    start = text.find(upath)
+    return text[start:] if start >= 0 else ""
+
+
+def _compat(seen: Inspection, upath: str, policy: str) -> tuple[bool, bool]:
+    """Whether links stay at the old places of (web's entries, var's folders)."""
+    if policy != "auto":
+        return policy == "always", policy == "always"
+    used = [_path_in(ref.text, upath) for ref in seen.references] + [target for _, target in seen.old_links]
+    web = any(below(path, f"{upath}/web") for path in used)
+    return web, any(below(path, f"{upath}/var") for path in used)
+
+
+def _climbing(seen: Inspection, upath: str) -> tuple[tuple[tuple[str, str], ...], list[str]]:
+    """For relative links that leave web: links that make them lead to the same place from two levels deeper.
+
+    Answers (place below UPATH, target) pairs, and what cannot be helped.
+    """
+    made: dict[str, str] = {}
+    problems = []
+    for link, target in seen.climbing:
+        folder = posixpath.dirname(link)[len(upath) :].strip("/")
+        meant = posixpath.normpath(posixpath.join(upath, folder, target))
+        lands = posixpath.normpath(
+            posixpath.join(upath, "web/app/public", folder[len("web") :].strip("/"), target)
+        )
+        if below(lands, f"{upath}/web/app/public"):
+            continue
+        relative = posixpath.relpath(lands, upath)
+        first = relative.split("/")
+        top = "/".join(first[: 3 if first[:2] == ["web", "app"] else 2])
+        rest = "/".join(first[len(top.split("/")) :])
+        base = meant[: -len(rest)].rstrip("/") if rest and meant.endswith(rest) else meant
+        if not top.startswith("web/") or top in ("web/app", "web/log", "web/run", "web/tmp"):
+            problems.append(f"the link {link} -> {target} would lead elsewhere after the migration")
+            continue
+        made[top] = posixpath.relpath(base, posixpath.dirname(posixpath.join(upath, top)))
+    return tuple(sorted(made.items())), problems
+
+
+def _warnings(
+    seen: Inspection, keep: tuple[str, ...], hold: str, compat: bool, options: MigrateOptions
+) -> list[str]:
+    found = [f"{name!r} at the top stays where it is" for name in _unknown(seen, "top")]
+    found += [f"var/{name!r} stays where it is" for name in _unknown(seen, "var")]
+    found += [f"{name} stays: something still names it" for name in keep]
+    if not options.backup:
+        found.append("no archive: there will be nothing to restore from, and the old directories stay")
+    if compat:
+        found.append("old paths are still in use; links keep them valid")
+    if seen.is_dir(".ssh") and ".ssh" not in keep and options.backup:
+        found.append(".ssh leaves the live tree: logins by keys kept there stop working")
+    if hold != "app" and seen.capabilities.exchange == "none":
+        found.append(
+            "the content has an entry called app; without an exchange it is unreachable for a moment"
+        )
+    return found
+
+
+def _unknown(seen: Inspection, where: str) -> list[str]:
+    known = {"top": {"web", "msg", "var", "bin", "etc", ".ssh", ".archive"}, "var": {"log", "run", "tmp"}}
+    return sorted(set(seen.entries.get(where, ())) - known[where])
+
+
+def _inode(seen: Inspection, name: str) -> str:
+    return seen.places[name].inode if seen.is_dir(name) else ""
+
+
+def _values(
+    vnode: Vnode,
+    domain: str,
+    upath: str,
+    seen: Inspection,
+    serving: Serving,
+    options: MigrateOptions,
+    stamp: str,
+) -> dict[str, str]:
+    can, service = seen.capabilities, vnode.service
+    web = seen.places.get("web")
+    final = final_map(upath, serving.site.links)
+    old, new = [], []
+    for pool in serving.pools:
+        moved = final.apply(pool.listen, {"pool": pool.name})
+        if pool.listen.startswith("/"):
+            new.append(moved)
+            if moved != pool.listen:
+                old.append(pool.listen)
+    unit = (serving.master.unit if serving.master else "") or f"php{serving.php_version}-fpm.service"
+    return {
+        "DOMAIN": domain,
+        "UPATH": upath,
+        "TS": stamp,
+        "MACHINE_ID": can.machine_id,
+        "UIDN": str(web.uid if web else 0),
+        "GIDN": str(can.web_gid if can.web_gid is not None else 0),
+        "WUIDN": str(can.web_uid if can.web_uid is not None else 0),
+        "UPATH_INO": _inode(seen, "upath"),
+        "WEB_INO": _inode(seen, "web"),
+        "VAR_INO": _inode(seen, "var"),
+        "LOG_INO": _inode(seen, "var/log"),
+        "MSG_INO": _inode(seen, "msg"),
+        "XCHG": can.exchange,
+        "TAR": can.tar,
+        "GZ": can.gzip or "gzip",
+        "BACKUP": "1" if options.backup else "0",
+        "OWNERS": options.owners,
+        "MANAGER": service.get("manager", can.manager),
+        "NGINX_UNIT": "nginx.service",
+        "NGINX_CMD": service.get("nginx", ""),
+        "NGINX_PID": nginx_pid_file(serving, seen),
+        "FPM_CONF": serving.fpm.main if serving.fpm else "",
+        "FPM_BIN": serving.binary,
+        "FPM_UNIT": unit if serving.fpm else "",
+        "FPM_CMD": service.get("php-fpm", ""),
+        "OLD_SOCKETS": " ".join(old),
+        "NEW_SOCKETS": " ".join(new),
+        "OTHER_SOCKETS": " ".join(serving.other_sockets),
+        "NEED_KB": str(2 * seen.tree.get("alloc", 0) // 1024 + 1024),
+        "NEED_INODES": str(len(seen.entries.get("web", ())) + 64),
+        "TOTAL_BYTES": str(seen.tree.get("bytes", 0)),
+        "CONFIRM_WAIT": str(options.confirm_wait),
+        "NICE": str(options.nice),
+        "CRASH_AT": str(options.crash_at),
+        "FAIL_AT": options.fail_at,
+    }
+
+
+def nginx_pid_file(serving: Serving, seen: Inspection) -> str:
+    """Where nginx's master writes its pid: the ``pid`` directive, else what it was built with."""
+    if serving.nginx is not None:
+        for placed in serving.nginx.outside:
+            if placed.directive.name == "pid" and not placed.blocks and placed.directive.args:
+                value = placed.directive.values[0]
+                if value.startswith("/"):
+                    return value
+    return (seen.nginx.pid_file if seen.nginx else "") or "/run/nginx.pid"

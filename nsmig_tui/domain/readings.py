@@ -1,0 +1,366 @@
+"""What the reading scripts print, turned into frozen facts; pure, and never raises on odd input."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from .names import parse_settings
+
+Row = tuple[str, ...]
+
+
+def unb64(text: str) -> bytes:
+    """Base64 to bytes; empty for what is none."""
+    try:
+        return base64.b64decode(text, validate=False)
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def as_name(text: str) -> str:
+    """A base64 file name as text that keeps every byte (surrogateescape)."""
+    return unb64(text).decode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True)
+class Sections:
+    """The rows of one answer by section name."""
+
+    rows: Mapping[str, tuple[Row, ...]]
+
+    def of(self, section: str, kind: str) -> Iterator[Row]:
+        """Rows of a section that start with ``kind``, without that word."""
+        for row in self.rows.get(section, ()):
+            if row[0] == kind:
+                yield row[1:]
+
+    def values(self, section: str) -> dict[str, str]:
+        """The ``KEY=VALUE`` rows of a section; the first of equal keys wins."""
+        found: dict[str, str] = {}
+        for row in self.rows.get(section, ()):
+            key, mark, value = row[0].partition("=")
+            if mark:
+                found.setdefault(key, "\t".join((value, *row[1:])))
+        return found
+
+
+def split_sections(output: bytes) -> Sections:
+    """Cut a script's output at its ``@name`` lines."""
+    rows: dict[str, list[Row]] = {}
+    current = rows.setdefault("", [])
+    for raw in output.split(b"\n"):
+        line = raw.decode("utf-8", "surrogateescape")
+        if line.startswith("@"):
+            current = rows.setdefault(line[1:], [])
+        elif line:
+            current.append(tuple(line.split("\t")))
+    return Sections({name: tuple(found) for name, found in rows.items()})
+
+
+@dataclass(frozen=True)
+class FpmMaster:
+    """A running php-fpm master: its configuration file, program and unit (empty when unknown)."""
+
+    pid: int
+    conf: str
+    exe: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a vnode can do, from capabilities.sh. Sizes in KiB."""
+
+    machine_id: str = ""
+    hostname: str = ""
+    os: str = ""
+    os_id: str = ""
+    kernel: str = ""
+    uid: int = -1
+    root_id: str = "0:0"
+    manager: str = "none"
+    exchange: str = "none"
+    tar: str = "other"
+    gzip: str = ""
+    boot_id: str = ""
+    now: float = 0.0
+    tools: frozenset[str] = frozenset()
+    disk_kb: int = 0
+    avail_kb: int = 0
+    inodes_free: int | None = None
+    web_user: str = ""
+    web_uid: int | None = None
+    web_gid: int | None = None
+    masters: tuple[FpmMaster, ...] = ()
+
+
+def _number(text: str | None, default: int = 0) -> int:
+    try:
+        return int(float(text or default))
+    except ValueError:
+        return default
+
+
+def read_capabilities(sections: Sections, section: str = "capabilities") -> Capabilities:
+    """The capabilities part of an answer."""
+    value = sections.values(section)
+    masters = []
+    groups: dict[str, int] = {}
+    users: dict[str, int] = {}
+    for row in sections.rows.get(section, ()):
+        key, _, rest = row[0].partition("=")
+        if key == "fpm" and len(row) >= 4:
+            masters.append(FpmMaster(_number(rest), row[1], row[2], row[3]))
+        elif key in ("wugid", "wuid"):
+            name, _, number = rest.partition(":")
+            (groups if key == "wugid" else users)[name] = _number(number)
+    web = next((name for name in ("www-data", "nginx") if name in groups), "")
+    inodes = value.get("inodes_free")
+    return Capabilities(
+        machine_id="".join(c for c in value.get("machine_id", "") if c.isalnum()),
+        hostname=value.get("hostname", ""),
+        os=value.get("os", ""),
+        os_id=value.get("os_id", ""),
+        kernel=value.get("kernel", ""),
+        uid=_number(value.get("uid"), -1),
+        root_id=value.get("root_id", "0:0"),
+        manager=value.get("manager", "none"),
+        exchange=value.get("exchange", "none"),
+        tar=value.get("tar", "other"),
+        gzip=value.get("gzip", ""),
+        boot_id=value.get("boot_id", ""),
+        now=float(_number(value.get("now"))),
+        tools=frozenset(value.get("tools", "").split()),
+        disk_kb=_number(value.get("disk_kb")),
+        avail_kb=_number(value.get("avail_kb")),
+        inodes_free=_number(inodes) if inodes else None,
+        web_user=web,
+        web_uid=users.get(web),
+        web_gid=groups.get(web),
+        masters=tuple(masters),
+    )
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A configuration file as a service reads it; ``real`` is the path behind links."""
+
+    path: str
+    real: str
+    mode: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class ServiceConfig:
+    """One service's configuration tree. ``test_rc`` is None when no test was run."""
+
+    main: str = ""
+    binary: str = ""
+    pid_file: str = ""
+    files: tuple[ConfigFile, ...] = ()
+    test_rc: int | None = None
+    test_says: str = ""
+
+    def texts(self) -> dict[str, bytes]:
+        """Path as read -> bytes."""
+        return {f.path: f.data for f in self.files}
+
+    def resolve(self) -> dict[str, str]:
+        """Path as read -> real path, where they differ."""
+        return {f.path: f.real for f in self.files if f.real != f.path}
+
+
+def read_service_configs(sections: Sections, section: str) -> list[ServiceConfig]:
+    """The ``@nginx`` or ``@fpm`` part: one tree a ``conf`` row."""
+    found: list[dict[str, object]] = []
+    files: list[list[ConfigFile]] = []
+    for row in sections.rows.get(section, ()):
+        if row[0] == "conf":
+            found.append({"main": as_name(row[1]), "binary": row[2] if len(row) > 2 else ""})
+            files.append([])
+        elif not found:
+            continue
+        elif row[0] == "pid" and len(row) > 1:
+            found[-1]["pid_file"] = as_name(row[1])
+        elif row[0] == "test" and len(row) > 2:
+            found[-1].update(test_rc=_number(row[1], 1), test_says=unb64(row[2]).decode("utf-8", "replace"))
+        elif row[0] == "file" and len(row) >= 5:
+            path = as_name(row[1])
+            if all(f.path != path for f in files[-1]):
+                files[-1].append(ConfigFile(path, as_name(row[2]) or path, row[3], unb64(row[4])))
+    return [
+        ServiceConfig(files=tuple(some), **values)  # type: ignore[arg-type]
+        for values, some in zip(found, files, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One structural path: ``kind`` is dir, link or other; ``target`` of a link."""
+
+    kind: str
+    uid: int = -1
+    gid: int = -1
+    mode: str = ""
+    inode: str = ""
+    device: str = ""
+    mount: str = ""
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A line somewhere that names an old path. ``kind``: application, cron, logrotate, certbot…"""
+
+    kind: str
+    file: str
+    line: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """All that inspect_main.sh says about one vhost's tree and its surroundings. Sizes in bytes."""
+
+    places: Mapping[str, Place] = field(default_factory=dict)
+    tree: Mapping[str, int] = field(default_factory=dict)
+    odd: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    entries: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    siblings: tuple[str, ...] = ()
+    climbing: tuple[tuple[str, str], ...] = ()
+    old_links: tuple[tuple[str, str], ...] = ()
+    mounts: tuple[str, ...] = ()
+    immutable: tuple[str, ...] = ()
+    references: tuple[Reference, ...] = ()
+    space: Mapping[str, tuple[int, int, str]] = field(default_factory=dict)
+    readonly: tuple[str, ...] = ()
+    journal: bytes = b""
+    listening: frozenset[str] = frozenset()
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    settings: Mapping[str, str] | None = None
+    account: tuple[str, int, int, str, str] | None = None
+    nginx: ServiceConfig | None = None
+    fpm: tuple[ServiceConfig, ...] = ()
+
+    def is_dir(self, name: str) -> bool:
+        """Whether the structural path is there as a real directory."""
+        place = self.places.get(name)
+        return place is not None and place.kind == "dir"
+
+
+def _place(row: Row) -> Place:
+    bits = (row[2].split(":") + [""] * 7)[:7]
+    return Place(
+        row[1],
+        _number(bits[0], -1),
+        _number(bits[1], -1),
+        bits[2],
+        bits[3],
+        bits[4],
+        bits[6],
+        as_name(row[3]),
+    )
+
+
+def read_inspection(output: bytes) -> Inspection:
+    """The whole answer of inspect_main.sh."""
+    s = split_sections(output)
+    odd: dict[str, list[str]] = {}
+    for row in s.of("tree", "odd"):
+        if len(row) >= 2:
+            odd.setdefault(row[0], []).append(as_name(row[1]))
+    entries: dict[str, list[str]] = {}
+    for row in s.of("entries", "entry"):
+        if len(row) >= 2:
+            entries.setdefault(row[0], []).append(as_name(row[1]))
+    nginx = read_service_configs(s, "nginx")
+    account = next((r for r in s.of("account", "account") if len(r) >= 5), None)
+    settings = next(s.of("settings", "settings"), None)
+    return Inspection(
+        places={r[0]: _place(r) for r in s.of("stat", "stat") if len(r) >= 4},
+        tree={k: _number(v) for k, v in s.values("tree").items()},
+        odd={k: tuple(v) for k, v in odd.items()},
+        entries={k: tuple(v) for k, v in entries.items()},
+        siblings=tuple(r[0] for r in s.of("entries", "sibling") if r),
+        climbing=tuple((as_name(r[0]), as_name(r[1])) for r in s.of("entries", "climb") if len(r) >= 2),
+        old_links=tuple((as_name(r[0]), as_name(r[1])) for r in s.of("entries", "oldlink") if len(r) >= 2),
+        mounts=tuple(r[0] for r in s.of("mounts", "mount") if r),
+        immutable=tuple(r[0] for r in s.of("mounts", "immutable") if r),
+        references=tuple(
+            Reference(r[0], as_name(r[1]), r[2], as_name(r[3])) for r in s.of("refs", "ref") if len(r) >= 4
+        ),
+        space={r[0]: (_number(r[1]), _number(r[2], -1), r[3]) for r in s.of("space", "space") if len(r) >= 4},
+        readonly=tuple(r[0] for r in s.of("space", "readonly") if r),
+        journal=unb64(next((r[0] for r in s.of("journal", "journal") if r), "")),
+        listening=frozenset(r[0] for r in s.of("pools", "listening") if r),
+        capabilities=read_capabilities(s),
+        settings=parse_settings(unb64(settings[0]).decode("utf-8", "replace")) if settings else None,
+        account=(account[0], _number(account[1]), _number(account[2]), account[3], account[4])
+        if account
+        else None,
+        nginx=nginx[0] if nginx else None,
+        fpm=tuple(read_service_configs(s, "fpm")),
+    )
+
+
+@dataclass(frozen=True)
+class FoundVhost:
+    """One directory below VPATH. ``flags``: structural path -> ``uid:gid:mode``, ``link`` or ``other``."""
+
+    name: str
+    kind: str
+    uid: int
+    gid: int
+    target: str
+    flags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """All that discover_main.sh says about a vnode."""
+
+    capabilities: Capabilities
+    vhosts: tuple[FoundVhost, ...]
+    journals: Mapping[str, bytes]
+    archives: Mapping[str, int]
+    settings: Mapping[str, Mapping[str, str]]
+    accounts: Mapping[int, str]
+    nginx: ServiceConfig | None
+    fpm: tuple[ServiceConfig, ...]
+
+
+def read_discovery(output: bytes) -> Discovery:
+    """The whole answer of discover_main.sh."""
+    s = split_sections(output)
+    vhosts = []
+    for row in s.of("vhosts", "vhost"):
+        if len(row) < 4:
+            continue
+        bits = row[2].split(":")
+        flags = dict(part.split("=", 1) for part in row[4:] if "=" in part)
+        uid, gid = (_number(bits[0], -1), _number(bits[1], -1)) if len(bits) > 1 else (-1, -1)
+        vhosts.append(FoundVhost(as_name(row[0]), row[1], uid, gid, as_name(row[3]), flags))
+    accounts = {}
+    for row in s.rows.get("passwd", ()):
+        parts = row[0].split(":")
+        if len(parts) >= 3 and parts[1].isdigit():
+            accounts.setdefault(int(parts[1]), parts[0])
+    nginx = read_service_configs(s, "nginx")
+    return Discovery(
+        read_capabilities(s),
+        tuple(vhosts),
+        {r[0]: unb64(r[1]) for r in s.of("vhosts", "journal") if len(r) >= 2},
+        {r[0]: _number(r[1]) for r in s.of("vhosts", "archives") if len(r) >= 2},
+        {
+            as_name(r[0]): parse_settings(unb64(r[1]).decode("utf-8", "replace"))
+            for r in s.of("settings", "settings")
+            if len(r) >= 2
+        },
+        accounts,
+        nginx[0] if nginx else None,
+        tuple(read_service_configs(s, "fpm")),
+    )

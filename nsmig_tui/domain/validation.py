@@ -1,0 +1,273 @@
+"""The judgements of `validate`: facts in, findings out; pure.
+
+What the migration itself will create is no fault; what is merely odd in a site's content is a warning;
+what could not be looked at is an error that says so, never "not there".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from .findings import (
+    COMPLETENESS,
+    CONFIGURATION,
+    CRITICAL,
+    ERROR,
+    PASSED,
+    SECURITY,
+    SERVICES,
+    SETTINGS,
+    STRUCTURE,
+    USER,
+    WARNING,
+    Finding,
+)
+from .names import MAX_SOCKET_PATH
+from .path_map import below
+from .readings import Inspection
+from .surroundings import Serving, document_root_below
+
+STRUCTURAL = ("web", "msg", "var", "var/log", "var/run", "var/tmp", ".ssh", "bin", "etc", ".archive")
+Judge = Callable[[str, str, Inspection, Serving], Iterator[Finding]]
+
+
+def validate(domain: str, upath: str, seen: Inspection, serving: Serving) -> list[Finding]:
+    """All findings on one NS1 vhost, category by category; a silent category gets a ``passed``."""
+    judges: tuple[tuple[str, Judge], ...] = (
+        (SETTINGS, _settings),
+        (USER, _user),
+        (STRUCTURE, _structure),
+        (CONFIGURATION, _configuration),
+        (COMPLETENESS, _completeness),
+        (SERVICES, _services),
+        (SECURITY, _security),
+    )
+    found: list[Finding] = []
+    for category, judge in judges:
+        rows = list(judge(domain, upath, seen, serving))
+        found += rows or [Finding(PASSED, category, "nothing to object to")]
+    return found
+
+
+def _settings(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
+    if seen.settings is None:
+        return
+    s = seen.settings
+    web = seen.places.get("web")
+    pairs = (
+        ("VHOST", domain),
+        ("UPATH", upath),
+        ("WPATH", f"{upath}/web"),
+        ("MPATH", f"{upath}/msg"),
+        ("U_UID", str(web.uid) if web else ""),
+        ("UUSER", seen.account[0] if seen.account else ""),
+    )
+    for key, real in pairs:
+        said = s.get(key)
+        if said and real and said.rstrip("/") != real:
+            yield Finding(
+                WARNING, SETTINGS, f"{key} does not say what is there", real, said, "Correct it later."
+            )
+
+
+def _user(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
+    web = seen.places.get("web")
+    if web and seen.account is None:
+        yield Finding(
+            ERROR,
+            USER,
+            f"web belongs to uid {web.uid}, which no account has",
+            "an account",
+            str(web.uid),
+            "Create the account or correct the owner of web.",
+        )
+    elif web and web.uid == 0 and seen.capabilities.root_id.startswith("0:"):
+        yield Finding(
+            ERROR, USER, "web belongs to root", "the vhost's account", "root", "Give web to its account."
+        )
+    if seen.capabilities.web_gid is None:
+        yield Finding(ERROR, USER, "there is no group www-data or nginx", hint="Is a web server installed?")
+    upper = seen.places.get("upath")
+    if upper and re.fullmatch(r".*[2367]", upper.mode):
+        yield Finding(
+            ERROR, USER, "everybody may write to the vhost's top directory", "no o+w", upper.mode, "chmod o-w"
+        )
+
+
+def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
+    if not seen.is_dir("upath"):
+        yield Finding(CRITICAL, STRUCTURE, f"{upath} is no real directory", hint="Links are not migrated.")
+        return
+    for name in STRUCTURAL:
+        place = seen.places.get(name)
+        if place and place.kind == "link":
+            yield Finding(
+                CRITICAL,
+                STRUCTURE,
+                f"{name} is a link",
+                "a real directory",
+                f"-> {place.target}",
+                "A root-run command must not follow it. Put a real directory in its place.",
+            )
+        elif place and place.kind == "other":
+            yield Finding(CRITICAL, STRUCTURE, f"{name} is no directory", hint="Remove or rename it.")
+        elif place and place.device != seen.places["upath"].device:
+            yield Finding(CRITICAL, STRUCTURE, f"{name} is on another file system", hint="Unmount it first.")
+    if "web" not in seen.places:
+        yield Finding(ERROR, STRUCTURE, "there is no web directory", f"{upath}/web", "", "Is this a vhost?")
+    top = seen.places.get("vpath")
+    if top and top.device != seen.places["upath"].device:
+        yield Finding(CRITICAL, STRUCTURE, f"{upath} is a file system of its own", hint="Not supported.")
+    for mount in seen.mounts:
+        yield Finding(CRITICAL, STRUCTURE, f"{mount} is a mount point", hint="Unmount it for the migration.")
+    for path in seen.immutable:
+        yield Finding(ERROR, STRUCTURE, f"{path} is immutable or append-only", hint="chattr -i -a")
+    if seen.tree.get("longest", 0) + len(upath) + len("/app/public") > 4000:
+        yield Finding(ERROR, STRUCTURE, "a path in web would become too long for the system")
+    known = {"web", "msg", "var", ".ssh", "bin", "etc", ".archive"}
+    for name in sorted(set(seen.entries.get("top", ())) - known):
+        yield Finding(WARNING, STRUCTURE, f"{name!r} at the top stays where it is")
+    for name in sorted(set(seen.entries.get("var", ())) - {"log", "run", "tmp"}):
+        yield Finding(WARNING, STRUCTURE, f"var/{name!r} stays where it is")
+    for path, target in seen.climbing:
+        if target.count("..") > 2 + _depth(path, upath):
+            yield Finding(
+                ERROR, STRUCTURE, f"the link {path} climbs too far", "", target, "Make it absolute."
+            )
+
+
+def _depth(link: str, upath: str) -> int:
+    return link[len(upath) + len("/web/") :].count("/")
+
+
+def _configuration(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
+    for problem in serving.problems:
+        where = f" ({problem.where})" if problem.where else ""
+        yield Finding(problem.severity, CONFIGURATION, problem.message + where, hint=problem.hint)
+    if serving.nginx is None or not serving.site.servers:
+        return
+    if serving.site.document_root and not document_root_below(serving.site):
+        yield Finding(
+            ERROR,
+            CONFIGURATION,
+            "nginx does not serve this vhost from its web directory",
+            f"{upath}/web",
+            serving.site.document_root,
+            "Nothing here would change for visitors; this shape is not supported.",
+        )
+    socket = f"{upath}/web/run/fpm.sock"
+    if len(socket.encode()) > MAX_SOCKET_PATH:
+        yield Finding(
+            ERROR, CONFIGURATION, "the new socket's path is too long", f"<= {MAX_SOCKET_PATH}", socket
+        )
+    for pool in serving.pools:
+        if pool.listen.startswith("/") and pool.listen not in seen.listening and seen.listening:
+            yield Finding(ERROR, CONFIGURATION, f"nothing listens on {pool.listen} of the pool [{pool.name}]")
+    if serving.fpm is not None and serving.master is None:
+        yield Finding(
+            ERROR, CONFIGURATION, f"no running php-fpm uses {serving.fpm.main}", hint="Start php-fpm."
+        )
+
+
+def _completeness(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
+    if seen.settings is None:
+        yield Finding(
+            WARNING, COMPLETENESS, f"there is no /root/.vhosts/{domain}", hint="Not needed to migrate."
+        )
+        return
+    missing = [k for k in ("VHOST", "UPATH", "UUSER", "U_UID", "U_GID", "WPATH") if not seen.settings.get(k)]
+    if missing:
+        yield Finding(WARNING, COMPLETENESS, f"settings are missing: {', '.join(missing)}")
+
+
+def _services(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
+    if seen.nginx is None:
+        yield Finding(ERROR, SERVICES, "cannot look at nginx", hint="Is nginx installed and running?")
+    elif seen.nginx.test_rc:
+        says = seen.nginx.test_says.strip().splitlines()
+        yield Finding(ERROR, SERVICES, "nginx -t fails", "", says[0] if says else "", "Mend it first.")
+    for config in seen.fpm:
+        if config.test_rc and serving.fpm is not None and config.main == serving.fpm.main:
+            says = config.test_says.strip().splitlines()
+            yield Finding(ERROR, SERVICES, "php-fpm -t fails", "", says[0] if says else "", "Mend it first.")
+    if seen.capabilities.manager == "none":
+        yield Finding(
+            ERROR,
+            SERVICES,
+            "no service manager was found",
+            "systemd, OpenRC or sysvinit",
+            "",
+            "Give the reload commands in the settings.",
+        )
+
+
+def _security(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
+    archive = seen.places.get(".archive")
+    root = seen.capabilities.root_id.split(":")[0]
+    if archive and archive.kind == "dir" and str(archive.uid) != root:
+        yield Finding(
+            CRITICAL, SECURITY, ".archive does not belong to root", "root", str(archive.uid), "Remove it."
+        )
+    web = seen.places.get("web")
+    for name in ("var", "var/log", "var/run", "var/tmp", "msg"):
+        place = seen.places.get(name)
+        trusted = {0, web.uid if web else 0, seen.capabilities.web_uid}
+        if place and place.uid not in trusted and name != "msg":
+            yield Finding(WARNING, SECURITY, f"{name} belongs to a foreign uid {place.uid}")
+    yield from _root_logs(upath, seen, serving)
+    notes = (
+        ("writable", "directories that everybody may write to"),
+        ("setuid", "files with setuid or setgid"),
+        ("foreign", "entries that belong neither to the account nor to the web server"),
+        ("hardlink", "files with hard links that lead out of the vhost"),
+        ("special", "pipes, sockets or devices"),
+        ("oddname", "names with control characters"),
+    )
+    for kind, what in notes:
+        if seen.tree.get(f"n_{kind}"):
+            some = ", ".join(repr(p)[1:-1] for p in seen.odd.get(kind, ())[:3])
+            yield Finding(WARNING, SECURITY, f"{seen.tree[f'n_{kind}']} {what}", "", some)
+    for ref in seen.references[:40]:
+        yield Finding(
+            WARNING,
+            SECURITY,
+            f"{ref.kind}: {ref.file} line {ref.line} names an old path",
+            "",
+            ref.text[:200],
+            _hint_for(ref.kind),
+        )
+    if seen.is_dir(".ssh"):
+        yield Finding(
+            WARNING,
+            SECURITY,
+            ".ssh leaves the live tree",
+            hint="Logins by keys kept there will stop working.",
+        )
+
+
+def _hint_for(kind: str) -> str:
+    if kind == "certbot":
+        return "A link keeps it valid; change webroot_path after the migration."
+    return "Links keep the old path valid; change it when there is time."
+
+
+def _root_logs(upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
+    """nginx's master opens literal log paths as root; a directory that the account writes to is a trap.
+
+    Source: reliability.md E10, the class of CVE-2016-1247.
+    """
+    log = seen.places.get("var/log")
+    if serving.nginx is None or log is None or log.uid == 0:
+        return
+    for used in serving.nginx.used_below(f"{upath}/var/log"):
+        if used.placed.directive.name in ("access_log", "error_log") and below(used.path, upath):
+            yield Finding(
+                WARNING,
+                SECURITY,
+                "root opens log files in a directory that the account can write to",
+                "a directory of root's",
+                used.path,
+                "A link planted there would be followed. Consider $host in the path or logs elsewhere.",
+            )
+            return

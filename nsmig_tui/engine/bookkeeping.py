@@ -1,0 +1,141 @@
+"""Keeps the operator's records of a run: events into the log, the run's row, the vhost's new state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..domain.errors import ExitCode
+from ..domain.events import (
+    Emit,
+    Planned,
+    Result,
+    RunStarted,
+    StepFailed,
+    StepFinished,
+    StepProgressed,
+    StepStarted,
+    Warned,
+)
+from ..domain.fleet import RunRecord, Status, Vhost
+from ..domain.ports import FleetStore
+
+Clock = Callable[[], float]
+
+
+@dataclass
+class Bookkeeper:
+    """One run's books. ``emit`` is where events go on to, after they were noted."""
+
+    store: FleetStore
+    verb: str
+    vnode: str
+    vhost: str
+    run: str
+    operator: str
+    emit: Emit
+    clock: Clock = time.time
+    started: float = 0.0
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    hint: str = ""
+
+    def begin(self) -> None:
+        """Open the run's row and say so."""
+        self.started = self.clock()
+        self.store.save_run(self._record("running", None))
+        self.tell(RunStarted(self.vnode, self.vhost, self.run, self.verb))
+
+    def tell(self, event: Any) -> None:
+        """Note a transition, then pass the event on; ticks are only passed on."""
+        if not isinstance(event, StepProgressed):
+            self._note(event)
+        self.emit(event)
+
+    def _note(self, event: Any) -> None:
+        line = ""
+        match event:
+            case StepStarted(step=step):
+                self.steps.append({"name": step, "ok": None, "started": self.clock(), "seconds": 0.0})
+                line = f"{step} begins"
+            case StepFinished(step=step, seconds=seconds):
+                for row in self.steps:
+                    if row["name"] == step:
+                        row.update(ok=True, seconds=seconds)
+                line = f"{step} done in {seconds:.2f} s"
+            case StepFailed(step=step, message=message):
+                for row in self.steps:
+                    if row["name"] == step:
+                        row.update(ok=False)
+                self.errors.append(message)
+                line = f"{step} failed: {message}"
+            case Warned(message=message):
+                self.warnings.append(message)
+                line = f"warning: {message}"
+            case RunStarted():
+                line = f"{self.verb} by {self.operator}"
+            case Result(ok=ok, errors=errors):
+                line = "ended well" if ok else f"ended badly: {'; '.join(errors)}"
+            case Planned():
+                line = "planned"
+        if line:
+            self.store.log(self.run, self.clock(), line)
+
+    def end(
+        self,
+        outcome: str,
+        vhost: Vhost | None,
+        *,
+        code: ExitCode = ExitCode.DONE,
+        steps: tuple[str, ...] = (),
+        archive: str | None = None,
+        sha256: str = "",
+        skipped: bool = False,
+    ) -> Result:
+        """Close the books: the vhost's row, the run's row, the Result."""
+        if vhost is not None:
+            self.store.save_vhost(vhost)
+        ok = code == ExitCode.DONE
+        self.store.save_run(
+            replace(self._record(outcome, self.clock()), backup_archive=archive, archive_sha256=sha256)
+        )
+        result = Result(
+            self.vnode,
+            self.vhost,
+            self.run,
+            ok=ok,
+            status=str(vhost.status) if vhost else "",
+            steps_completed=steps,
+            backup_archive=archive,
+            warnings=tuple(dict.fromkeys(self.warnings)),
+            errors=tuple(dict.fromkeys(self.errors)),
+            duration_s=round(self.clock() - self.started, 3),
+            hint=self.hint,
+            exit_code=int(code),
+            skipped=skipped,
+        )
+        self.tell(result)
+        return result
+
+    def _record(self, outcome: str, finished: float | None) -> RunRecord:
+        return RunRecord(
+            self.run,
+            self.verb,
+            self.vnode,
+            self.vhost,
+            self.operator,
+            self.started,
+            finished,
+            outcome,
+            tuple(self.steps),
+            tuple(dict.fromkeys(self.warnings)),
+            tuple(dict.fromkeys(self.errors)),
+        )
+
+
+def failed(vhost: Vhost, error: str, hint: str) -> Vhost:
+    """The vhost after work on it went wrong."""
+    return replace(vhost, status=Status.FAILED, last_error=error, last_hint=hint)

@@ -1,0 +1,137 @@
+"""What every verb works with: the ports, the operator's name, and how to find and name things."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from ..domain.errors import ConnectError, ExitCode, NsmigError, Refused, UsageError
+from ..domain.events import Emit, Result
+from ..domain.fleet import Status, Vhost, Vnode, may_become
+from ..domain.ports import Connector, FleetStore, Shell
+from ..domain.readings import Capabilities
+from .bookkeeping import Bookkeeper
+from .reading import Scripts
+
+
+@dataclass
+class Desk:
+    """The engine's tools. ``services``: per vnode, the service manager given in the settings."""
+
+    store: FleetStore
+    connector: Connector
+    scripts: Scripts
+    operator: str
+    clock: Callable[[], float] = time.time
+    services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    read_only: bool = False
+
+    def vnode(self, name: str) -> Vnode:
+        """A vnode by name. Raises UsageError for one that is not known."""
+        found = self.store.vnode(name)
+        if found is None:
+            known = ", ".join(v.name for v in self.store.vnodes()[:8]) or "none yet"
+            raise UsageError(
+                f"there is no vnode {name!r}", hint=f"Known: {known}. Add it with: nsmig node add {name}"
+            )
+        service = dict(self.services.get(name, {}))
+        return replace(found, service={**found.service, **service})
+
+    def vhost(self, vnode: str, domain: str) -> Vhost:
+        """A vhost by name. Raises UsageError for one that was never discovered."""
+        found = self.store.vhost(vnode, domain)
+        if found is None:
+            raise UsageError(
+                f"there is no vhost {domain!r} on {vnode}", hint=f"Look first: nsmig discover {vnode}"
+            )
+        return found
+
+    def pair(self, vnode: str, domain: str) -> tuple[Vnode, Vhost]:
+        """Both."""
+        return self.vnode(vnode), self.vhost(vnode, domain)
+
+    def books(self, verb: str, vnode: str, vhost: str, emit: Emit) -> Bookkeeper:
+        """New books for one run; its name is unique on every machine."""
+        books = Bookkeeper(self.store, verb, vnode, vhost, self.run_name(), self.operator, emit, self.clock)
+        books.begin()
+        return books
+
+    def run_name(self) -> str:
+        """A fresh run id: UTC time and random letters."""
+        return f"{self.stamp()}-{secrets.token_hex(3)}"
+
+    def stamp(self) -> str:
+        """UTC now, as archives are named."""
+        return datetime.fromtimestamp(self.clock(), UTC).strftime("%Y%m%d-%H%M%S")
+
+    async def shell(self, vnode: Vnode) -> Shell:
+        """The vnode's connection; notes in the store whether it could be reached."""
+        try:
+            shell = await self.connector.shell(vnode)
+        except ConnectError as error:
+            kept = self.store.vnode(vnode.name)
+            if kept is not None:
+                self.store.save_vnode(replace(kept, unreachable=error.message))
+            raise
+        return shell
+
+    def saw(self, vnode: Vnode, capabilities: Capabilities) -> Vnode:
+        """Remember what a vnode said of itself, and that it answered."""
+        facts = {
+            **vnode.facts,
+            "os": capabilities.os,
+            "kernel": capabilities.kernel,
+            "hostname": capabilities.hostname,
+            "manager": capabilities.manager,
+            "exchange": capabilities.exchange,
+            "tar": capabilities.tar,
+            "gzip": capabilities.gzip,
+            "web_uid": capabilities.web_uid,
+            "web_gid": capabilities.web_gid,
+            "tools": sorted(capabilities.tools),
+            "disk_kb": capabilities.disk_kb,
+            "avail_kb": capabilities.avail_kb,
+            "inodes_free": capabilities.inodes_free,
+        }
+        kept = self.store.vnode(vnode.name)
+        seen = replace(
+            kept or vnode,
+            machine_id=vnode.machine_id or capabilities.machine_id,
+            facts=facts,
+            last_contact=self.clock(),
+            unreachable="",
+        )
+        self.store.save_vnode(seen)
+        return replace(seen, service=vnode.service)
+
+
+def same_machine(vnode: Vnode, capabilities: Capabilities) -> None:
+    """Refuse to go on when the name leads to another machine than it did (reliability.md A15)."""
+    if vnode.machine_id and capabilities.machine_id and vnode.machine_id != capabilities.machine_id:
+        raise Refused(
+            f"{vnode.name} is another machine than the one that was discovered",
+            hint="If the server was reinstalled, remove the vnode and add it again.",
+            vnode=vnode.name,
+        )
+
+
+def move(vhost: Vhost, status: Status) -> Vhost:
+    """The vhost under a new status. Raises Refused for a transition that is none."""
+    if not may_become(vhost.status, status):
+        raise Refused(f"a vhost that is {vhost.status} cannot become {status}", vhost=vhost.domain)
+    return replace(vhost, status=status)
+
+
+def ended_by(error: NsmigError, books: Bookkeeper, vhost: Vhost) -> Result:
+    """The Result for a run that an error ended before or beside the runner's own word."""
+    books.errors.append(error.message)
+    books.hint = error.hint
+    outcome = {
+        ExitCode.REFUSED: "refused",
+        ExitCode.INTERRUPTED: "interrupted",
+        ExitCode.LOCKED: "refused",
+    }.get(error.exit_code, "failed")
+    return books.end(outcome, vhost, code=error.exit_code, skipped=error.exit_code is ExitCode.LOCKED)

@@ -1,0 +1,66 @@
+"""The engine as both faces see it: one method a verb, over the ports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..domain.events import Emit, Planned, Result
+from ..domain.options import MigrateOptions, RollbackOptions, RollbackPoint
+from ..domain.ports import Connector, FleetStore
+from . import discovering, migrating, resuming, returning, validating
+from .desk import Desk
+from .reading import Scripts
+
+
+class Engine:
+    """Implements ``domain.ports.EngineApi``; what each method promises stands there."""
+
+    def __init__(
+        self,
+        store: FleetStore,
+        connector: Connector,
+        *,
+        scripts: Scripts,
+        operator: str,
+        services: Mapping[str, Mapping[str, str]] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.desk = Desk(store, connector, scripts, operator, clock, services or {})
+
+    async def check(self, vnode: str) -> dict[str, Any]:
+        """Connect and probe."""
+        return await discovering.check(self.desk, vnode)
+
+    async def discover(self, vnode: str, emit: Emit) -> list[Result]:
+        """Import what stands on the vnode."""
+        return await discovering.discover(self.desk, vnode, emit)
+
+    async def validate(self, vnode: str, domain: str, emit: Emit) -> Result:
+        """Judge one vhost."""
+        return await validating.validate(self.desk, vnode, domain, emit)
+
+    async def plan_migrate(self, vnode: str, domain: str, options: MigrateOptions) -> Planned:
+        """The dry run of a migration."""
+        return await migrating.plan_migrate(self.desk, vnode, domain, options)
+
+    async def migrate(self, vnode: str, domain: str, options: MigrateOptions, emit: Emit) -> Result:
+        """Migrate one vhost."""
+        return await migrating.migrate(self.desk, vnode, domain, options, emit)
+
+    async def points(self, vnode: str, domain: str) -> list[RollbackPoint]:
+        """What a vhost can be rolled back to."""
+        return await returning.points(self.desk, vnode, domain)
+
+    async def plan_rollback(self, vnode: str, domain: str, options: RollbackOptions) -> Planned:
+        """The dry run of a rollback."""
+        return await returning.plan_rollback(self.desk, vnode, domain, options)
+
+    async def rollback(self, vnode: str, domain: str, options: RollbackOptions, emit: Emit) -> Result:
+        """Undo a migration or restore an archive."""
+        return await returning.rollback(self.desk, vnode, domain, options, emit)
+
+    async def resume(self, vnode: str, domain: str, emit: Emit, *, undo: bool = False) -> Result:
+        """Attach, finish or undo."""
+        return await resuming.resume(self.desk, vnode, domain, emit, undo_it=undo)

@@ -1,0 +1,211 @@
+"""`migrate`: plan, baseline, hand over to the runner, judge the answers, keep the books.
+
+Order of what is written, and why: the runner's files and journal stand synced on the vnode before
+anything moves; the operator's database is written after the journal said so. Whatever dies in
+between is found again from the journal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .. import __version__
+from ..domain.describing import describe_plan
+from ..domain.errors import ExitCode, NsmigError, Refused
+from ..domain.events import Emit, Planned, Result, StepStarted
+from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
+from ..domain.http_answers import Baseline, neighbour_requests, requests_for
+from ..domain.layout import JournalView, read_journal
+from ..domain.options import MigrateOptions
+from ..domain.planning import MigrationPlan, make_plan
+from ..domain.ports import Shell
+from ..domain.readings import Inspection
+from ..domain.surroundings import Serving
+from ..domain.validation import validate as judge
+from . import reading
+from .bookkeeping import Bookkeeper, failed
+from .desk import Desk, ended_by, same_machine
+from .http_checks import differences, take_baseline
+from .runner_link import Ending, RunnerLink, Verdict
+from .validating import layout_seen
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Facts and plan of a migration that may begin."""
+
+    plan: MigrationPlan
+    seen: Inspection
+    serving: Serving
+
+
+def gate(vhost: Vhost) -> None:
+    """Only a validated vhost is migrated. Raises Refused with what to do instead."""
+    where = f"{vhost.vnode} {vhost.domain}"
+    if vhost.status is Status.VALIDATED:
+        return
+    hint = {
+        Status.DISCOVERED: f"Validate it first: nsmig validate {where}",
+        Status.FAILED: f"nsmig resume {where} [--undo], or nsmig validate {where}",
+    }.get(vhost.status, "")
+    raise Refused(
+        f"{vhost.domain} is {vhost.status}, not validated", hint=hint, vnode=vhost.vnode, vhost=vhost.domain
+    )
+
+
+async def prepare(desk: Desk, vnode: Vnode, vhost: Vhost, shell: Shell, options: MigrateOptions) -> Prepared:
+    """Look again and plan. Raises Refused for whatever stands in the way."""
+    seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, test=False)
+    same_machine(vnode, seen.capabilities)
+    if read_journal(seen.journal).unfinished:
+        raise Refused(
+            f"a run on {vhost.domain} is unfinished",
+            hint=f"Finish or undo it: nsmig resume {vnode.name} {vhost.domain} [--undo]",
+        )
+    if layout_seen(seen) is not Layout.NS1:
+        raise Refused(f"{vhost.domain} does not have the old layout", hint=f"nsmig discover {vnode.name}")
+    bad = [f for f in judge(vhost.domain, f"{vnode.vpath}/{vhost.domain}", seen, serving) if f.blocks]
+    if bad:
+        raise Refused(bad[0].message, hint=bad[0].hint or f"nsmig validate {vnode.name} {vhost.domain}")
+    plan = make_plan(vnode, vhost.domain, seen, serving, options, desk.stamp())
+    if plan.blocked:
+        raise Refused(plan.blocked[0], hint="Nothing was touched.")
+    return Prepared(plan, seen, serving)
+
+
+async def plan_migrate(desk: Desk, name: str, domain: str, options: MigrateOptions) -> Planned:
+    """The dry run: the plan that a real run would follow. Writes nothing on the vnode."""
+    vnode, vhost = desk.pair(name, domain)
+    if vhost.status in (Status.MIGRATED, Status.NATIVE):
+        raise Refused(f"{domain} has the new layout already", hint="There is nothing to migrate.")
+    gate(vhost)
+    shell = await desk.shell(vnode)
+    ready = await prepare(desk, vnode, vhost, shell, options)
+    return describe_plan(ready.plan, ready.seen, ready.serving)
+
+
+async def migrate(desk: Desk, name: str, domain: str, options: MigrateOptions, emit: Emit) -> Result:
+    """Migrate one vhost. Never raises for what happens to it; the Result says it."""
+    vnode, vhost = desk.pair(name, domain)
+    books = desk.books("migrate", name, domain, emit)
+    if vhost.status in (Status.MIGRATED, Status.NATIVE):
+        books.warnings.append(f"{domain} is {vhost.status} already; nothing was changed")
+        return books.end("ok", vhost, skipped=True)
+    try:
+        gate(vhost)
+        books.tell(StepStarted(name, domain, books.run, STEPS[0]))
+        shell = await desk.shell(vnode)
+        ready = await prepare(desk, vnode, vhost, shell, options)
+        for warning in ready.plan.warnings:
+            books.warnings.append(warning)
+        baseline = await take_baseline(shell, requests_for(ready.serving, ready.seen.entries.get("web", ())))
+        beside = await take_baseline(shell, neighbour_requests(ready.serving))
+        link = await launch(desk, vnode, books, ready.plan, "migrate", [*baseline, *beside])
+        if baseline and all(b.status == 0 for b in baseline):
+            books.warnings.append("the site could not be asked over HTTP: verified by files and sockets only")
+        ending = await link.follow(answers_as_before([*baseline, *beside]))
+    except NsmigError as error:
+        return ended_by(error, books, vhost)
+    return conclude(desk, books, vnode, vhost, ending)
+
+
+async def launch(
+    desk: Desk,
+    vnode: Vnode,
+    books: Bookkeeper,
+    plan: MigrationPlan,
+    verb: str,
+    baseline: Sequence[Baseline],
+) -> RunnerLink:
+    """Start the runner with this plan."""
+    files = plan.run_files(desk.scripts("runner").encode(), run_values(books, verb))
+    files["baseline.json"] = json.dumps([b.as_json() for b in baseline]).encode()
+    link = RunnerLink(desk.connector, vnode, books.vhost, books.run, desk.scripts, books.tell)
+    link.step = STEPS[0] if verb == "migrate" else ""
+    await link.start(files)
+    return link
+
+
+def run_values(books: Bookkeeper, verb: str) -> dict[str, str]:
+    """The runner's variables that belong to the run, not to the plan."""
+    return {"RUN": books.run, "VERB": verb, "OPERATOR": books.operator, "VERSION": __version__}
+
+
+def answers_as_before(baseline: Sequence[Baseline]) -> Verdict:
+    """The operator's verdict: why the result is bad, or nothing."""
+
+    async def verdict(shell: Shell) -> str:
+        wrong = await differences(shell, baseline)
+        return "; ".join(wrong[:3])
+
+    return verdict
+
+
+def conclude(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending) -> Result:
+    """The Result of a run whose journal has been read to its end."""
+    view = ending.view
+    name = view.archive[0] if view.archive else None
+    sha = view.archive[1] if view.archive else ""
+    for line in view.errors:
+        if line not in books.errors:
+            books.errors.append(line)
+    _count_reloads(books, view)
+    tried = replace(vhost, migration_attempts=vhost.migration_attempts + 1, steps_completed=view.steps)
+    if view.state == "ok":
+        done = replace(
+            tried,
+            status=Status.MIGRATED,
+            layout=Layout.NS3,
+            rollback_available=True,
+            migrated_at=desk.clock(),
+            backup_archive=name,
+            last_error="",
+            last_hint="",
+        )
+        return books.end("ok", done, steps=view.steps, archive=name, sha256=sha)
+    return badly_ended(books, vnode, tried, ending, name, sha)
+
+
+def _count_reloads(books: Bookkeeper, view: JournalView) -> None:
+    if view.reloads.get("php-fpm"):
+        count = view.reloads["php-fpm"]
+        books.warnings.append(f"php-fpm was reloaded {count} times; each may end requests in flight")
+
+
+def badly_ended(
+    books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending, name: str | None, sha: str
+) -> Result:
+    """Refused, undone, stopped half-way, or in need of a person."""
+    view = ending.view
+    where = f"{vnode.name} {vhost.domain}"
+    error = view.errors[0] if view.errors else f"the runner stopped in {view.current or 'its beginning'}"
+    if ending.died:
+        books.hint = f"Finish it: nsmig resume {where}; or go back: nsmig resume {where} --undo"
+        books.errors.append(error)
+        return books.end(
+            "interrupted",
+            failed(vhost, error, books.hint),
+            code=ExitCode.UNDO_FAILED,
+            steps=view.steps,
+            archive=name,
+        )
+    if view.state == "refused":
+        books.hint = "Nothing was touched. Mend it and validate again."
+        refused = replace(vhost, last_error=error, last_hint=books.hint)
+        return books.end("refused", refused, code=ExitCode.REFUSED)
+    if view.state == "undone":
+        books.hint = f"All was undone. Mend it, then: nsmig validate {where}"
+        return books.end(
+            "undone",
+            failed(vhost, error, books.hint),
+            code=ExitCode.UNDONE,
+            steps=view.steps,
+            archive=name,
+            sha256=sha,
+        )
+    books.hint = f"Look at /var/lib/nsmig/{vhost.domain} on {vnode.name}, then: nsmig resume {where} --undo"
+    return books.end(
+        "failed", failed(vhost, error, books.hint), code=ExitCode.UNDO_FAILED, steps=view.steps, archive=name
+    )

@@ -1,0 +1,131 @@
+"""Asks a vnode with the reading scripts and answers with facts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..domain.errors import ConnectError
+from ..domain.fleet import Vhost, Vnode
+from ..domain.http_answers import Baseline, baseline_from
+from ..domain.layout import JournalView, read_journal
+from ..domain.options import RollbackPoint
+from ..domain.ports import Shell
+from ..domain.readings import (
+    Capabilities,
+    Discovery,
+    Inspection,
+    as_name,
+    read_capabilities,
+    read_discovery,
+    read_inspection,
+    split_sections,
+    unb64,
+)
+from ..domain.surroundings import Serving, serving_of
+
+Scripts = Callable[[str], str]
+"""Name of a remote script -> its text."""
+
+LOOK = 120.0
+"""Seconds that a reading script may take; trees of many files are walked."""
+
+HASH = 3600.0
+"""Seconds that hashing archives may take."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the vnode keeps of a vhost's migration."""
+
+    exists: bool = False
+    committed: bool = False
+    journal: JournalView = field(default_factory=JournalView)
+    baseline: tuple[Baseline, ...] = ()
+
+
+async def ask(shell: Shell, vnode: Vnode, text: str, args: list[str], limit: float = LOOK) -> bytes:
+    """Run a reading script. Raises ConnectError when it did not answer properly."""
+    rc, output = await shell.run(text, args, timeout=limit)
+    if rc != 0:
+        raise ConnectError(
+            f"a reading script failed on {vnode.name} (status {rc})",
+            hint="Is there a POSIX sh with the core utilities?",
+            vnode=vnode.name,
+        )
+    return output
+
+
+async def probe(shell: Shell, vnode: Vnode, scripts: Scripts) -> Capabilities:
+    """What the vnode can do."""
+    return read_capabilities(split_sections(await ask(shell, vnode, scripts("probe"), [vnode.vpath])), "")
+
+
+async def discover(shell: Shell, vnode: Vnode, scripts: Scripts) -> Discovery:
+    """Everything about the vnode in one round trip."""
+    return read_discovery(await ask(shell, vnode, scripts("discover"), [vnode.vpath]))
+
+
+async def inspect(
+    shell: Shell, vnode: Vnode, vhost: Vhost, scripts: Scripts, *, test: bool
+) -> tuple[Inspection, Serving]:
+    """All about one vhost. ``test``: also run nginx -t and php-fpm -t, which open log files."""
+    upath = f"{vnode.vpath}/{vhost.domain}"
+    web_uid = vnode.facts.get("web_uid")
+    args = [
+        vhost.domain,
+        upath,
+        str(vhost.uid if vhost.uid is not None else 0),
+        str(web_uid if web_uid is not None else 33),
+        "test" if test else "dry",
+    ]
+    seen = read_inspection(await ask(shell, vnode, scripts("inspect"), args))
+    serving = serving_of(
+        vhost.domain,
+        upath,
+        seen.nginx,
+        seen.fpm,
+        seen.capabilities,
+        seen.listening,
+        seen.siblings,
+        seen.entries.get("alias", ()),
+    )
+    return seen, serving
+
+
+async def record(shell: Shell, vnode: Vnode, domain: str, scripts: Scripts) -> Record:
+    """The record on the vnode: the truth about what was done there."""
+    s = split_sections(await ask(shell, vnode, scripts("record"), [domain]))
+    flags = {row[0] for row in s.of("", "flag")}
+    journal = next((unb64(row[0]) for row in s.of("", "journal") if row), b"")
+    kept = next((unb64(row[0]) for row in s.of("", "baseline") if row), b"")
+    try:
+        baseline = tuple(baseline_from(row) for row in json.loads(kept or b"[]"))
+    except (ValueError, TypeError, KeyError):
+        baseline = ()
+    return Record(any(s.of("", "record")), "committed" in flags, read_journal(journal), baseline)
+
+
+async def points(
+    shell: Shell, vnode: Vnode, domain: str, scripts: Scripts, *, check: bool
+) -> list[RollbackPoint]:
+    """The archives on the vnode, newest first; ``check`` reads each one and compares its hash."""
+    upath = f"{vnode.vpath}/{domain}"
+    args = [domain, upath, "hash" if check else "quick"]
+    s = split_sections(await ask(shell, vnode, scripts("points"), args, HASH if check else LOOK))
+    found = []
+    for row in s.of("", "point"):
+        name, at, size, _sha, _recorded, entries, verdict = (*row, *[""] * 7)[:7]
+        filename = as_name(name)
+        found.append(
+            RollbackPoint(
+                filename,
+                f"{upath}/.archive/{filename}",
+                float(at or 0),
+                int(size or 0),
+                {"verified": True, "damaged": False}.get(verdict),
+                int(entries) if entries.isdigit() else None,
+            )
+        )
+    return sorted(found, key=lambda p: (p.created_at, p.filename), reverse=True)

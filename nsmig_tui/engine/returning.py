@@ -1,0 +1,144 @@
+"""`rollback`: undo a migration by rename, or restore an archive; and the list of points."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..domain.errors import ExitCode, NsmigError, Refused
+from ..domain.events import Emit, Planned, Result
+from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
+from ..domain.http_answers import neighbour_requests, requests_for
+from ..domain.options import RollbackOptions, RollbackPoint
+from ..domain.planning import plan_text
+from ..domain.ports import Shell
+from ..domain.readings import Inspection
+from ..domain.surroundings import Serving
+from . import reading
+from .bookkeeping import Bookkeeper
+from .desk import Desk, ended_by, same_machine
+from .http_checks import differences, take_baseline
+from .migrating import badly_ended, run_values
+from .runner_link import Ending, RunnerLink
+
+
+async def points(desk: Desk, name: str, domain: str) -> list[RollbackPoint]:
+    """The archives on the vnode, each read and compared with its recorded hash."""
+    vnode, vhost = desk.pair(name, domain)
+    shell = await desk.shell(vnode)
+    return await reading.points(shell, vnode, vhost.domain, desk.scripts, check=True)
+
+
+async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOptions) -> Planned:
+    """What an undo would do. Changes nothing."""
+    vnode, vhost = desk.pair(name, domain)
+    shell = await desk.shell(vnode)
+    kept = await reading.record(shell, vnode, domain, desk.scripts)
+    if not kept.exists:
+        raise _nothing_to_undo(vnode, vhost)
+    up = f"{vnode.vpath}/{domain}"
+    steps = {step: [] for step in STEPS}
+    steps[STEPS[2]] = [
+        {"what": "move", "from": f"{up}/web/app/public", "to": f"{up}/web"},
+        {"what": "move", "from": f"{up}/web/log", "to": f"{up}/var/log"},
+        {"what": "bring back", "from": f"{up}/.archive/legacy-*", "to": up},
+    ]
+    steps[STEPS[3]] = [{"what": "owners and modes go back as they were recorded"}]
+    steps[STEPS[4]] = [{"what": "the configuration files go back, byte for byte"}]
+    steps[STEPS[5]] = [{"what": "nginx and php-fpm are reloaded, never stopped"}]
+    steps[STEPS[6]] = [{"what": "compare the HTTP answers with those of now"}]
+    return Planned(
+        name,
+        domain,
+        verb="undo",
+        steps=tuple({"name": step, "changes": steps[step]} for step in STEPS),
+        expected_s=2.0,
+        warnings=("everything written since the migration stays",),
+    )
+
+
+def _nothing_to_undo(vnode: Vnode, vhost: Vhost) -> Refused:
+    what = "was native from birth" if vhost.status is Status.NATIVE else "has no migration on record"
+    return Refused(
+        f"{vhost.domain} {what}; there is nothing to undo",
+        hint=f"Archives, if any: nsmig rollback {vnode.name} {vhost.domain} --list",
+        vnode=vnode.name,
+        vhost=vhost.domain,
+    )
+
+
+async def rollback(desk: Desk, name: str, domain: str, options: RollbackOptions, emit: Emit) -> Result:
+    """Undo the migration, or restore the archive that the options name."""
+    vnode, vhost = desk.pair(name, domain)
+    books = desk.books("undo", name, domain, emit)
+    try:
+        shell = await desk.shell(vnode)
+        kept = await reading.record(shell, vnode, domain, desk.scripts)
+        if not kept.exists:
+            raise _nothing_to_undo(vnode, vhost)
+        return await undo(desk, books, vnode, vhost, shell, options)
+    except NsmigError as error:
+        return ended_by(error, books, vhost)
+
+
+async def undo(
+    desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell, options: RollbackOptions
+) -> Result:
+    """Run the undo on the vnode and compare the answers before and after."""
+    seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, test=False)
+    same_machine(vnode, seen.capabilities)
+    asked = [*requests_for(serving, _content_names(seen)), *neighbour_requests(serving)]
+    before = await take_baseline(shell, asked)
+    link = RunnerLink(desk.connector, vnode, vhost.domain, books.run, desk.scripts, books.tell)
+    await link.start(undo_files(desk, books, vnode, vhost, seen, serving, options))
+    ending = await link.follow()
+    if ending.view.state == "ok":
+        wrong = await differences(await desk.shell(vnode), before)
+        books.warnings += [f"after the undo: {why}" for why in wrong[:5]]
+    return after_undo(desk, books, vnode, vhost, ending)
+
+
+def _content_names(seen: Inspection) -> tuple[str, ...]:
+    return tuple(n for n in seen.entries.get("web", ()) if n not in ("app", "log", "run", "tmp"))
+
+
+def undo_files(
+    desk: Desk,
+    books: Bookkeeper,
+    vnode: Vnode,
+    vhost: Vhost,
+    seen: Inspection,
+    serving: Serving,
+    options: RollbackOptions,
+) -> dict[str, bytes]:
+    """The files of an undo run: the runner, and a plan that the record on the vnode fills up."""
+    values = {
+        **run_values(books, "undo"),
+        "DOMAIN": vhost.domain,
+        "UPATH": f"{vnode.vpath}/{vhost.domain}",
+        "CONFIRM_WAIT": str(options.confirm_wait),
+        "CRASH_AT": str(options.crash_at),
+        "FAIL_AT": options.fail_at,
+    }
+    return {"runner.sh": desk.scripts("runner").encode(), "plan": plan_text(values)}
+
+
+def after_undo(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending) -> Result:
+    """The Result of an undo."""
+    view = ending.view
+    books.errors += [e for e in view.errors if e not in books.errors]
+    if view.state == "ok":
+        back = replace(
+            vhost,
+            status=Status.VALIDATED,
+            layout=Layout.NS1,
+            migrated_at=None,
+            last_error="",
+            last_hint="",
+            steps_completed=(),
+            rollback_available=vhost.backup_archive is not None,
+        )
+        return books.end("ok", back, archive=vhost.backup_archive)
+    if view.state == "refused":
+        books.hint = f"Archives, if any: nsmig rollback {vnode.name} {vhost.domain} --list"
+        return books.end("refused", vhost, code=ExitCode.REFUSED)
+    return badly_ended(books, vnode, vhost, ending, vhost.backup_archive, "")

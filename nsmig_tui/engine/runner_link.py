@@ -1,0 +1,168 @@
+"""Starts the detached runner on a vnode and follows its journal, through lost connections as well."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import tarfile
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from ..domain.errors import ConnectError, Interrupted, LockHeld
+from ..domain.events import (
+    Emit,
+    StepFailed,
+    StepFinished,
+    StepProgressed,
+    StepStarted,
+    Warned,
+)
+from ..domain.fleet import Vnode
+from ..domain.layout import JournalReader, JournalView
+from ..domain.ports import Connector, Shell
+from ..domain.readings import split_sections, unb64
+from .reading import Scripts
+
+POLL = 10
+"""Tenths of a second that one poll waits on the vnode for news."""
+
+PATIENCE = 90.0
+"""Seconds of lost connection after which the operator's side gives up looking; the run goes on there."""
+
+Verdict = Callable[[Shell], Awaitable[str]]
+"""Looks at the result; answers why it is bad, or nothing."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a followed run stopped. ``alive`` is False for a runner that died without an end in its journal."""
+
+    view: JournalView
+    died: bool = False
+
+
+def pack(files: Mapping[str, bytes]) -> bytes:
+    """The run's files as one tar, root-only modes."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o600
+            tar.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+class RunnerLink:
+    """One run on one vhost, as seen from here."""
+
+    def __init__(
+        self, connector: Connector, vnode: Vnode, domain: str, run: str, scripts: Scripts, emit: Emit
+    ) -> None:
+        self.connector, self.vnode, self.domain, self.run = connector, vnode, domain, run
+        self.scripts, self.emit = scripts, emit
+        self.offset = 0
+        self.reader = JournalReader(only_run=run)
+        self.step = ""
+        self._since = 0.0
+
+    async def start(self, files: Mapping[str, bytes]) -> None:
+        """Hand over the files and start the runner, detached. Safe to call again after a lost answer."""
+        runner = files["runner.sh"]
+        args = [self.domain, self.run, hashlib.sha256(runner).hexdigest(), str(len(runner))]
+        data = pack(files)
+        for attempt in (1, 2):
+            try:
+                shell = await self.connector.shell(self.vnode)
+                rc, output = await shell.send(self.scripts("launch"), args, data, timeout=60.0)
+            except ConnectError:
+                if attempt == 2:
+                    raise
+                continue
+            words = output.decode("utf-8", "replace").split()
+            if rc == 0 and words[:1] == ["started"]:
+                self.offset = int(words[2]) if words[1] != "again" else 0
+                return
+            raise ConnectError(
+                f"the runner could not be started on {self.vnode.name}: {' '.join(words)[:200]}",
+                hint="Nothing was touched. Is /var/lib writable?",
+                vnode=self.vnode.name,
+                vhost=self.domain,
+            )
+
+    async def follow(self, verdict: Verdict | None = None, *, total: int = 0) -> Ending:
+        """Watch until the run has ended. Raises LockHeld, or Interrupted when the link stays lost."""
+        lost_since: float | None = None
+        loop = asyncio.get_running_loop()
+        self._since = loop.time()
+        while True:
+            try:
+                shell = await self.connector.shell(self.vnode)
+                alive, ended = await self._poll(shell)
+                if self.reader.view.state == "awaiting" and alive == "yes" and verdict is not None:
+                    await self._judge(shell, verdict)
+                    verdict = None
+                lost_since = None
+            except ConnectError as error:
+                lost_since = lost_since or loop.time()
+                if loop.time() - lost_since > PATIENCE:
+                    raise Interrupted(
+                        f"the connection to {self.vnode.name} stays lost; the run goes on there",
+                        hint=f"Attach again with: nsmig resume {self.vnode.name} {self.domain}",
+                        vnode=self.vnode.name,
+                        vhost=self.domain,
+                    ) from error
+                await asyncio.sleep(1.0)
+                continue
+            if alive == "locked":
+                raise LockHeld(
+                    f"another run works on {self.domain}",
+                    hint=f"Attach to it with: nsmig resume {self.vnode.name} {self.domain}",
+                    vnode=self.vnode.name,
+                    vhost=self.domain,
+                )
+            if ended:
+                return Ending(self.reader.view)
+            if alive == "no":
+                return Ending(self.reader.view, died=True)
+
+    async def _poll(self, shell: Shell) -> tuple[str, bool]:
+        args = [self.domain, self.run, str(self.offset), str(POLL)]
+        rc, output = await shell.run(self.scripts("poll"), args, timeout=30.0)
+        if rc != 0:
+            raise ConnectError("the journal could not be read", vnode=self.vnode.name, vhost=self.domain)
+        s = split_sections(output)
+        data = next((unb64(row[0]) for row in s.of("", "journal") if row), b"")
+        self.offset += len(data)
+        ended = False
+        for kind, detail in self.reader.feed(data):
+            self._tell(kind, detail)
+            ended = ended or kind == "end"
+        for row in s.of("", "progress"):
+            if len(row) >= 4 and row[0] == self.step:
+                total = int(row[3] or 0)
+                self.emit(self._progress(row[0], min(int(row[2] or 0), total), total))
+        alive = next((row[0] for row in s.of("", "alive") if row), "none")
+        return alive, ended
+
+    def _progress(self, step: str, done: int, total: int) -> StepProgressed:
+        return StepProgressed(self.vnode.name, self.domain, self.run, step, done, total)
+
+    def _tell(self, kind: str, detail: str) -> None:
+        where = (self.vnode.name, self.domain, self.run)
+        now = asyncio.get_running_loop().time()
+        if kind == "step" and detail != self.step:
+            self.step, self._since = detail, now
+            self.emit(StepStarted(*where, detail))
+        elif kind == "step_done":
+            self.emit(StepFinished(*where, detail, round(now - self._since, 3)))
+        elif kind == "step_failed":
+            step, _, why = detail.partition(" ")
+            self.emit(StepFailed(*where, step, why))
+        elif kind == "warning":
+            self.emit(Warned(*where, detail))
+
+    async def _judge(self, shell: Shell, verdict: Verdict) -> None:
+        why = await verdict(shell)
+        word = "undo" if why else "commit"
+        await shell.run(self.scripts("verdict"), [self.domain, self.run, word, why[:500]], timeout=30.0)

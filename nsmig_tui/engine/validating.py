@@ -1,0 +1,79 @@
+"""`validate`: look closely, judge, and say what was found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..domain.errors import ExitCode, NsmigError
+from ..domain.events import Emit, FindingMade, Result
+from ..domain.findings import PASSED, WARNING, Finding
+from ..domain.fleet import Layout, Status, Vhost, Vnode
+from ..domain.layout import layout_of, read_journal
+from ..domain.readings import Inspection
+from ..domain.validation import validate as judge
+from . import reading
+from .desk import Desk, ended_by, same_machine
+
+
+def layout_seen(seen: Inspection) -> Layout:
+    """The layout from an inspection."""
+    return layout_of({name: place.kind for name, place in seen.places.items()})
+
+
+async def validate(desk: Desk, name: str, domain: str, emit: Emit) -> Result:
+    """Judge one vhost in seven categories; no critical and no error makes it ``validated``."""
+    vnode, vhost = desk.pair(name, domain)
+    books = desk.books("validate", name, domain, emit)
+    try:
+        shell = await desk.shell(vnode)
+        seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, test=True)
+        same_machine(vnode, seen.capabilities)
+    except NsmigError as error:
+        return ended_by(error, books, vhost)
+    desk.saw(vnode, seen.capabilities)
+    layout = layout_seen(seen)
+    if layout is Layout.NS3 and vhost.status in (Status.MIGRATED, Status.NATIVE):
+        books.warnings.append(f"{domain} has the new layout already; there is nothing to validate")
+        return books.end("ok", vhost, skipped=True)
+    if read_journal(seen.journal).unfinished:
+        books.errors.append("a run on this vhost is unfinished")
+        books.hint = f"Finish or undo it first: nsmig resume {name} {domain} [--undo]"
+        return books.end("refused", vhost, code=ExitCode.REFUSED)
+    findings = judge(domain, f"{vnode.vpath}/{domain}", seen, serving)
+    for row in findings:
+        books.tell(FindingMade(name, domain, books.run, **row.row()))
+    checked = _judged(desk, vnode, vhost, seen, layout, findings)
+    bad = [f for f in findings if f.blocks]
+    books.warnings += [f.message for f in findings if f.severity == WARNING]
+    books.errors += [f.message for f in bad]
+    books.hint = next((f.hint for f in bad if f.hint), "")
+    code = ExitCode.REFUSED if bad else ExitCode.DONE
+    return books.end("refused" if bad else "ok", checked, code=code)
+
+
+def _judged(
+    desk: Desk, vnode: Vnode, vhost: Vhost, seen: Inspection, layout: Layout, findings: list[Finding]
+) -> Vhost:
+    bad = any(f.blocks for f in findings)
+    web = seen.places.get("web")
+    details = {
+        **vhost.details,
+        "size": seen.tree.get("alloc", 0),
+        "bytes": seen.tree.get("bytes", 0),
+        "entries": seen.tree.get("entries", 0),
+        "mail": seen.tree.get("mail", 0),
+    }
+    return replace(
+        vhost,
+        status=Status.DISCOVERED if bad else Status.VALIDATED,
+        layout=layout,
+        uid=web.uid if web else vhost.uid,
+        gid=web.gid if web else vhost.gid,
+        uuser=seen.account[0] if seen.account else vhost.uuser,
+        validated_at=None if bad else desk.clock(),
+        findings=tuple(f.row() for f in findings if f.severity != PASSED)
+        + tuple(f.row() for f in findings if f.severity == PASSED),
+        last_error="" if not bad else next(f.message for f in findings if f.blocks),
+        last_hint="",
+        details=details,
+    )

@@ -1,0 +1,28 @@
+"""Puts the remote sh scripts together from their files; each is sent, or runs, as one text."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+PARTS: dict[str, tuple[str, ...]] = {
+    "probe": ("prelude", "capabilities", "probe_main"),
+    "discover": ("prelude", "capabilities", "configs", "discover_main"),
+    "inspect": ("prelude", "capabilities", "configs", "walk", "inspect_main"),
+    "points": ("prelude", "points_main"),
+    "launch": ("prelude", "launch_main"),
+    "poll": ("prelude", "poll_main"),
+    "verdict": ("prelude", "verdict_main"),
+    "record": ("prelude", "record_main"),
+    "runner": (
+        *("prelude", "capabilities", "walk", "run_base", "run_services", "run_config", "run_backup"),
+        *("run_tree", "run_tail", "run_verify", "run_undo", "run_main"),
+    ),
+}
+
+
+@cache
+def load_script(name: str) -> str:
+    """The whole text of a script. Raises KeyError for a name that is none."""
+    folder = files("nsmig_tui.remote") / "scripts"
+    return "".join((folder / f"{part}.sh").read_text("ascii") for part in PARTS[name])

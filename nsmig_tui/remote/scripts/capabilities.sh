@@ -1,0 +1,69 @@
+# What this vnode can do. Output: KEY=VALUE lines. Changes nothing.
+# Argument: VPATH (for space and file system).
+one_line() { head -n 1 | tr -cd 'A-Za-z0-9 ._:+/()=~,-' ; }
+
+os_value() {
+  sed -n "s/^$1=//p" "$R/etc/os-release" 2>/dev/null | tr -d "\"'" | one_line
+}
+
+service_manager() {
+  if [ -d "$R/run/systemd/system" ] && have systemctl; then printf systemd
+  elif [ -e "$R/run/openrc/softlevel" ] && have rc-service; then printf openrc
+  elif [ -x "$R/etc/init.d/nginx" ]; then printf sysvinit
+  else printf none; fi
+}
+
+exchange_way() {
+  if mv --help 2>&1 | grep -q -- --exchange; then printf mv
+  elif have perl && perl -e 'exit($^O eq "linux" ? 0 : 1)' 2>/dev/null; then printf perl
+  else printf none; fi
+}
+
+tar_flavour() {
+  case $(tar --version 2>&1 | head -n 1) in *GNU*) printf gnu ;; *usybox*|*BusyBox*) printf busybox ;; *) printf other ;; esac
+}
+
+compressor() {
+  for c in igzip pigz gzip; do if have "$c"; then printf '%s' "$c"; return; fi; done
+}
+
+# Rows "fpm=PID TAB CONF TAB EXE TAB UNIT", one a running php-fpm master of this system.
+fpm_masters() {
+  grep -las '^php-fpm: master process (' /proc/[0-9]*/cmdline | while IFS= read -r p; do
+    conf=$(tr '\000' ' ' 2>/dev/null <"$p"); conf=${conf#*\(}; conf=${conf%%\)*}
+    p=${p%/cmdline}
+    case $conf in "$R"/*) ;; *) continue ;; esac
+    unit=$(sed -n 's|.*/\([^/]*php[^/]*\.service\).*|\1|p' "$p/cgroup" 2>/dev/null | head -n 1)
+    printf 'fpm=%s\t%s\t%s\t%s\n' "${p#/proc/}" "$conf" "$(readlink "$p/exe" 2>/dev/null)" "$unit"
+  done
+}
+
+capabilities() {
+  printf 'machine_id=%s\n' "$(one_line <"$R/etc/machine-id" 2>/dev/null)"
+  if [ -n "$R" ]; then printf 'hostname=%s\n' "$(one_line <"$R/etc/hostname" 2>/dev/null)"
+  else printf 'hostname=%s\n' "$(uname -n | one_line)"; fi
+  printf 'os=%s\n' "$(os_value PRETTY_NAME)"
+  printf 'os_id=%s\n' "$(os_value ID)"
+  printf 'kernel=%s\n' "$(uname -sr | one_line)"
+  printf 'uid=%s\n' "$(id -u)"
+  printf 'root_id=%s\n' "$ROOT_ID"
+  printf 'now=%s\n' "$(date +%s)"
+  printf 'manager=%s\n' "$(service_manager)"
+  printf 'exchange=%s\n' "$(exchange_way)"
+  printf 'tar=%s\n' "$(tar_flavour)"
+  printf 'gzip=%s\n' "$(compressor)"
+  printf 'boot_id=%s\n' "$(one_line 2>/dev/null </proc/sys/kernel/random/boot_id)"
+  tools=
+  for t in nginx perl flock setsid getfacl setfacl getfattr setfattr getcap setcap lsattr sha256sum base64 curl wget ionice nice; do
+    if have "$t"; then tools="$tools $t"; fi
+  done
+  printf 'tools=%s\n' "${tools# }"
+  df -Pk "$1" 2>/dev/null | awk 'NR==2 {printf "disk_kb=%s\navail_kb=%s\n", $2, $4}'
+  df -Pi "$1" 2>/dev/null | awk 'NR==2 && $4 ~ /^[0-9]+$/ {printf "inodes_free=%s\n", $4}'
+  stat -f -c 'fs=%T' "$1" 2>/dev/null
+  for g in www-data nginx; do
+    sed -n "s/^$g:[^:]*:\([0-9]*\):.*/wugid=$g:\1/p" "$R/etc/group" 2>/dev/null
+    sed -n "s/^$g:[^:]*:\([0-9]*\):.*/wuid=$g:\1/p" "$R/etc/passwd" 2>/dev/null
+  done
+  fpm_masters
+}

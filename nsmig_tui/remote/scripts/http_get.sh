@@ -1,0 +1,82 @@
+# Purpose: one HTTP GET from the server to itself, with whatever tool there is.
+# Arguments: address port host path tls(0|1) seconds.
+# Output: tool=NAME, then the raw answer: status line, headers, blank line, body (cut at 1.25 MiB).
+# Exit: 0 the tool ran (its answer may be empty), 3 no tool.
+address=$1 port=$2 host=$3 path=$4 tls=$5 seconds=$6
+limit=1310720
+have() { command -v "$1" >/dev/null 2>&1; }
+
+scheme=http usual=80
+if [ "$tls" = 1 ]; then
+    scheme=https usual=443
+fi
+name=$host
+if [ "$port" != "$usual" ]; then
+    name=$host:$port
+fi
+
+request() {
+    printf 'GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: nsmig\r\nAccept: */*\r\n' "$path" "$name"
+    printf 'Accept-Encoding: identity\r\nConnection: close\r\n\r\n'
+}
+
+if have curl; then
+    echo tool=curl
+    case $address in
+    *:*) to="[$address]" ;;
+    *) to=$address ;;
+    esac
+    curl -q -sikN --raw --http1.1 --globoff --path-as-is --noproxy '*' -A nsmig -m "$seconds" \
+        -H 'Connection: close' --connect-to "$host:$port:$to:$port" -- "$scheme://$name$path" 2>/dev/null |
+        head -c "$limit"
+elif [ "$tls" = 0 ] && have perl && perl -MSocket -e 1 2>/dev/null; then
+    echo tool=perl
+    # shellcheck disable=SC2016 # these are perl's variables
+    request | perl -MSocket -e '
+        my ($host, $port, $seconds) = @ARGV;
+        alarm $seconds;
+        my ($error, @found) = Socket::getaddrinfo($host, $port, {socktype => SOCK_STREAM});
+        exit 1 if $error or not @found;
+        socket(my $s, $found[0]{family}, SOCK_STREAM, 0) or exit 1;
+        connect($s, $found[0]{addr}) or exit 1;
+        my $question = join "", <STDIN>;
+        syswrite($s, $question);
+        while (sysread($s, my $piece, 65536)) { print $piece }
+    ' -- "$address" "$port" "$seconds" | head -c "$limit"
+elif [ "$tls" = 0 ] && have bash && have timeout; then
+    echo tool=bash
+    # shellcheck disable=SC2016 # these are the inner bash's variables
+    request | timeout "$seconds" bash -c '
+        exec 3<>"/dev/tcp/$0/$1" || exit 1
+        cat >&3
+        cat <&3
+    ' "$address" "$port" 2>/dev/null | head -c "$limit"
+elif [ "$tls" = 0 ] && have nc; then
+    echo tool=nc
+    request | nc -w "$seconds" "$address" "$port" 2>/dev/null | head -c "$limit"
+elif [ "$tls" = 0 ] && have busybox && busybox nc --help >/dev/null 2>&1; then
+    echo tool=busybox
+    request | busybox nc -w "$seconds" "$address" "$port" 2>/dev/null | head -c "$limit"
+elif [ "$tls" = 1 ] && have openssl && have timeout; then
+    echo tool=openssl
+    request | timeout "$seconds" openssl s_client -quiet -connect "$address:$port" \
+        -servername "$host" 2>/dev/null | head -c "$limit"
+elif have wget && wget --help 2>&1 | grep -q -- --save-headers; then
+    echo tool=wget
+    # It cannot be told which server name to ask for in TLS; the Host header is enough for most sites.
+    wget -q -O - --save-headers --content-on-error --max-redirect=0 --no-check-certificate --tries=1 \
+        --no-proxy --no-config --timeout="$seconds" --header="Host: $name" -U nsmig \
+        "$scheme://$address:$port$path" 2>/dev/null | head -c "$limit"
+elif have wget && wget --help 2>&1 | grep -q BusyBox; then
+    echo tool=wget
+    body=$(mktemp) || exit 3
+    wget -q -S -O "$body" -T "$seconds" --no-check-certificate --header "Host: $name" -U nsmig \
+        "$scheme://$address:$port$path" 2>&1 | tr -d '\r' | sed -n 's/^  *//; /^HTTP\//,$p' |
+        sed -n '1p; 2,${/^HTTP\//q; /^[A-Za-z-]*:/{/^[Tt]ransfer-[Ee]ncoding:/!{/^[Cc]ontent-[Ll]ength:/!p;};};}'
+    echo
+    head -c "$limit" "$body"
+    rm -f "$body"
+else
+    exit 3
+fi
+exit 0

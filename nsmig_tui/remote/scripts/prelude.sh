@@ -1,0 +1,33 @@
+# Shared by every script. Gives: R (prefix of system places, empty on a real server), VAR, ROOT_ID,
+# TAB, NL, die, have, b64, ino, is_dir, sync_file, sync_dir. Prints nothing by itself.
+# BusyBox and GNU both; no bashisms. Exit codes of die: 64.
+set -u
+LC_ALL=C
+export LC_ALL
+umask 077
+R=${NSMIG_ROOT:-}
+VAR=$R/var/lib/nsmig
+case ":$PATH:" in *:/usr/sbin:*) ;; *) PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin ;; esac
+export PATH
+ROOT_ID=0:0
+if [ "${NSMIG_UNPRIVILEGED:-}" = 1 ]; then ROOT_ID=$(id -u):$(id -g); fi
+TAB=$(printf '\t')
+NL='
+'
+
+die() { printf '%s\n' "$*" >&2; exit 64; }
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# base64 on one line
+b64() { base64 | tr -d '\n'; }
+
+# inode number of a path, the link itself when it is one; empty when it is not there
+ino() { stat -c %i -- "$1" 2>/dev/null; }
+
+# a real directory, not a link to one
+is_dir() { [ -d "$1" ] && [ ! -L "$1" ]; }
+
+# BusyBox without FANCY_SYNC ignores the argument and syncs everything: slower, as safe
+sync_file() { sync "$1" 2>/dev/null || sync; }
+sync_dir() { sync "$1" 2>/dev/null || sync; }

@@ -1,0 +1,2 @@
+# Entry of `node check`: capabilities only. Argument: VPATH.
+capabilities "$1"

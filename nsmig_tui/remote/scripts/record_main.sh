@@ -1,0 +1,7 @@
+# What the vnode keeps of a vhost's unfinished or finished migration. Argument: DOMAIN.
+# Rows: "baseline TAB b64", "flag TAB name", "run TAB name" of the newest run's directory.
+CUR=$VAR/$1/cur
+if [ -f "$CUR/baseline.json" ]; then printf 'baseline\t%s\n' "$(b64 <"$CUR/baseline.json")"; fi
+for f in "$CUR"/flag.*; do if [ -e "$f" ]; then printf 'flag\t%s\n' "${f##*.}"; fi; done
+if [ -d "$CUR" ]; then printf 'record\tyes\n'; fi
+if [ -f "$VAR/$1/journal" ]; then printf 'journal\t%s\n' "$(b64 <"$VAR/$1/journal")"; fi

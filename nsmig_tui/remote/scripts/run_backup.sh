@@ -1,0 +1,154 @@
+# The archive, its manifest and its record: written root-only in staging, proven, then published.
+# Gives in $CUR/archive: NAME TAB SHA256 TAB BYTES TAB ENTRIES.
+low() { nice -n "$NICE" "$@"; }
+
+progress() { printf '%s %s %s\n' "$1" "$2" "$3" >"$RD/progress.part" && mv "$RD/progress.part" "$RD/progress"; }
+
+hash_files() { # one line a file: SHA256, two blanks, path with newlines as \001
+  if printf '' | sha256sum -z >/dev/null 2>&1; then
+    find . -xdev -path ./.archive -prune -o -type f -print0 | low xargs -0 -r sha256sum -z -- | tr '\n\000' '\001\n'
+  else
+    # shellcheck disable=SC2016 # the inner shell expands
+    find . -xdev -path ./.archive -prune -o -type f -print0 | low xargs -0 sh -c 'for f; do h=$(sha256sum <"$f") || continue; printf "%s  %s\0" "${h%% *}" "$f"; done' sh | tr '\n\000' '\001\n'
+  fi
+}
+
+# Lines: TYPE MODE UID GID NLINK SIZE MTIME SHA256 PATH LINK, TAB between; \ TAB \001 escaped
+make_manifest() { # output file
+  hash_files >"$1.hash" 2>>"$RD/log" || true
+  walk "$1.walk" | awk -v hashes="$1.hash" '
+    function esc(x) { gsub(/\\/, "\\\\", x); gsub(/\t/, "\\t", x); gsub(/\001/, "\\n", x); return x }
+    BEGIN { OFS = "\t"; while ((getline l < hashes) > 0) h[substr(l, 67)] = substr(l, 1, 64) }
+    NR % 3 == 1 { split($0, m, " "); next }
+    NR % 3 == 2 { p = $0; next }
+    { s = "-"; if (m[1] == "f" && p in h) s = h[p]
+      print m[1], m[2], m[3], m[4], m[5], m[7], m[8], s, esc(p), esc($0) }' >"$1" || return 1
+  rm -f "$1.hash"
+}
+
+tar_stream() {
+  if [ "$TAR" = gnu ]; then
+    low tar --create --numeric-owner --acls --xattrs --xattrs-include='*' --sparse --one-file-system --format=posix \
+      --anchored --exclude=./.archive --warning=no-file-ignored --file=- "$@"
+  else
+    low tar -c --exclude=./.archive -f - "$@"
+  fi
+}
+
+write_tar() { # archive, then what to store
+  out=$1
+  shift
+  { tar_stream "$@" 2>"$S/tar.err"; echo $? >"$S/tar.rc"; } | sh -c 'echo $$ >"$1"; exec nice -n "$2" "$3" -c' sh "$RD/gzip.pid" "$NICE" "$GZ" >"$out" || return 2
+  return "$(cat "$S/tar.rc")"
+}
+
+changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p' "$S/tar.err"; }
+
+# Names in the manifest that the archive must hold, against what it holds when read to its end.
+compare_entries() { # archive manifest
+  ("$GZ" -dc "$1" || touch "$S/bad.gzip") | if [ "$TAR" = gnu ]; then tar --quoting-style=literal -tf -; else tar -tf -; fi |
+    sed 's|\(.\)/$|\1|; s|^\./$|.|' | sort >"$S/names.archive" || return 1
+  if [ -e "$S/bad.gzip" ]; then rm -f "$S/bad.gzip"; return 1; fi
+  cut -f1,9 "$2" | grep -v '^s' | cut -f2- | sed 's/\\n/\n/g; s/\\t/	/g; s/\\\\/\\/g' | sort >"$S/names.manifest"
+  comm -23 "$S/names.manifest" "$S/names.archive" >"$S/names.missing" 2>/dev/null ||
+    grep -vxFf "$S/names.archive" "$S/names.manifest" >"$S/names.missing"
+  lost=
+  while IFS= read -r name; do
+    if [ -e "$name" ] || [ -L "$name" ]; then lost=$name; fi
+  done <"$S/names.missing"
+  [ -z "$lost" ]
+}
+
+again() { # names that changed while read: once more, in an archive of their own beside the first
+  changed_names >"$S/changed"
+  if [ ! -s "$S/changed" ]; then return 0; fi
+  warn "$(wc -l <"$S/changed") file(s) changed while they were read and were archived again: $(head -n 5 "$S/changed" | tr '\n' ' ')"
+  tr '\n' '\000' <"$S/changed" >"$S/changed.0"
+  if [ "$TAR" = gnu ]; then
+    write_tar "$S/again.part" --null --no-recursion --files-from="$S/changed.0"
+    rc=$?
+    if [ "$rc" -gt 1 ]; then fail "cannot archive again what changed: $(tail -n 1 "$S/tar.err")"; fi
+    if [ "$rc" = 1 ]; then warn "still changing while read a second time: $(changed_names | head -n 5 | tr '\n' ' ')"; fi
+  fi
+}
+
+publish() { # staged file, final name: into .archive, the folder pinned
+  sync_file "$1"
+  chmod 600 "$1"
+  in_dir "$UPATH/.archive" "$(cat "$CUR/archive.ino")" mv -T "$1" "./$2" || fail "cannot publish $2 in .archive"
+}
+
+archive_folder() {
+  if [ ! -e "$UPATH/.archive" ] && [ ! -L "$UPATH/.archive" ]; then
+    mkdir -p "$S/archive" && chmod 700 "$S/archive" && mv -T "$S/archive" "$UPATH/.archive" || fail "cannot make .archive"
+  fi
+  is_dir "$UPATH/.archive" || fail ".archive is not a real folder"
+  if [ "$(stat -c %u:%g "$UPATH/.archive")" != "$ROOT_ID" ]; then fail ".archive does not belong to root"; fi
+  ino "$UPATH/.archive" >"$CUR/archive.ino"
+  in_dir "$UPATH/.archive" "$(cat "$CUR/archive.ino")" chmod 700 . || fail "cannot close .archive to others"
+}
+
+free_name() { # stamp, made unique as -2, -3...
+  n=1
+  NAME_TS=$1
+  while [ -e "$UPATH/.archive/pre-migration-$NAME_TS.tar.gz" ] || [ -e "$UPATH/.archive/migration-$NAME_TS.json" ]; do
+    n=$((n + 1))
+    NAME_TS=$1-$n
+  done
+  printf %s "$NAME_TS" >"$CUR/ts"
+}
+
+make_archive() {
+  archive_folder
+  if [ -s "$CUR/archive" ]; then return; fi
+  rm -f "$S"/*.part "$S"/names.* "$S/bad.gzip"
+  free_name "$TS"
+  cd "$UPATH" || fail "cannot enter $UPATH"
+  progress backup_creation manifest "$TOTAL_BYTES"
+  date +%s >"$CUR/manifest.start"
+  make_manifest "$S/manifest.part" || fail "cannot write the manifest"
+  pt backup-manifest
+  progress backup_creation gzip "$TOTAL_BYTES"
+  write_tar "$S/archive.part" .
+  rc=$?
+  if [ "$rc" -gt 1 ]; then fail "tar could not read everything: $(grep -v 'socket ignored' "$S/tar.err" | tail -n 1)"; fi
+  pt backup-tar
+  progress backup_creation check "$TOTAL_BYTES"
+  sha "$S/archive.part" >"$S/archive.sum" &
+  summing=$!
+  compare_entries "$S/archive.part" "$S/manifest.part" || fail "the archive does not hold all that the manifest lists"
+  wait "$summing" || fail "cannot read the archive back"
+  again
+  entries=$(wc -l <"$S/manifest.part")
+  bytes=$(stat -c %s "$S/archive.part")
+  sum=$(cat "$S/archive.sum")
+  low "$GZ" -c "$S/manifest.part" >"$S/manifest.gz.part"
+  cp "$S/manifest.part" "$CUR/manifest" && sync_file "$CUR/manifest"
+  name=pre-migration-$NAME_TS
+  publish "$S/manifest.gz.part" "$name.manifest.gz"
+  if [ -e "$S/again.part" ]; then publish "$S/again.part" "$name.again.tar.gz"; fi
+  (cd "$CUR" && tar -cf "$S/config.part" conf) && publish "$S/config.part" "$name.config.tar"
+  publish "$S/archive.part" "$name.tar.gz"
+  sync_dir "$UPATH/.archive"
+  printf '%s\t%s\t%s\t%s\n' "$name.tar.gz" "$sum" "$bytes" "$entries" >"$CUR/archive.part"
+  sync_file "$CUR/archive.part" && mv "$CUR/archive.part" "$CUR/archive" && sync_dir "$CUR"
+  cat "$CUR/archive" >>"$J/archives" && sync_file "$J/archives"
+  j archive "$name.tar.gz $sum $bytes $entries"
+  rm -f "$S"/names.* "$S"/tar.* "$S"/changed* "$S"/archive.sum "$S"/*.part
+  cd /
+  pt backup-published
+}
+
+write_record() { # status
+  IFS="$TAB" read -r a_name a_sum a_bytes a_entries 2>/dev/null <"$CUR/archive" || { a_name='' a_sum='' a_bytes=0 a_entries=0; }
+  {
+    printf '{"schema": 1, "status": "%s", "run": "%s", "domain": "%s", "vnode_machine_id": "%s",\n' "$1" "$RUN" "$DOMAIN" "$MACHINE_ID"
+    printf ' "written_at": %s, "archive": "%s", "archive_sha256": "%s", "archive_bytes": %s, "entries": %s,\n' "$(date +%s)" "$a_name" "$a_sum" "$a_bytes" "$a_entries"
+    printf ' "plan": '
+    cat "$CUR/meta.json"
+    printf '}\n'
+  } >"$S/record.part"
+  archive_folder
+  publish "$S/record.part" "migration-$(cat "$CUR/ts").json"
+  sync_dir "$UPATH/.archive"
+}

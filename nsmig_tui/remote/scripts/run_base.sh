@@ -1,0 +1,173 @@
+# The runner's ground: journal, crash points, failure, locks, exchange, files put in place.
+# Every function here is called by name from run_*.sh; nothing runs until the last line of run_main.sh.
+# The journal is append-only: SEQ TAB EPOCH TAB RUN TAB KIND TAB DETAIL, each line synced before we act on.
+K=0
+STEP=
+PHASE=preflight
+
+j() { # kind detail
+  seq=$(($(wc -l <"$J/journal" 2>/dev/null || echo 0) + 1))
+  printf '%s\t%s\t%s\t%s\t%s\n' "$seq" "$(date +%s)" "$RUN" "$1" "$(printf %s "$2" | tr '\n\t' '  ')" >>"$J/journal"
+  sync_file "$J/journal"
+}
+
+# A point at which tests kill or fail the runner: CRASH_AT counts points, FAIL_AT names one.
+pt() {
+  K=$((K + 1))
+  if [ "$K" = "$CRASH_AT" ]; then kill -9 $$; fi
+  if [ -n "$FAIL_AT" ] && [ "$FAIL_AT" = "$1" ] && [ "$PHASE" = forward ]; then fail "failure injected at $1"; fi
+}
+
+step() {
+  if [ -n "$STEP" ] && [ "$PHASE" != undo ]; then j step_done "$STEP"; fi
+  STEP=$1
+  if [ -n "$1" ]; then j step "$1"; fi
+}
+
+warn() { j warning "$*"; }
+
+finish() { # outcome exit-code
+  j points "$K"
+  j end "$1"
+  exit "$2"
+}
+
+# Before anything was touched: refuse. Later: undo all, newest first. While undoing: call a person.
+fail() {
+  case $PHASE in
+    preflight)
+      j error "$*"
+      finish refused 4 ;;
+    forward)
+      j step_failed "$STEP${TAB}$*"
+      undo_everything "$*" ;;
+    *)
+      j error "$*"
+      j attention "undo stopped: $*. Everything saved is in $J/cur; see the README, 'By hand'"
+      finish attention 6 ;;
+  esac
+}
+
+take_lock() {
+  if have flock; then
+    exec 9>>"$J/lock"
+    flock -n 9 || return 1
+  else
+    if ! mkdir "$J/lock.d" 2>/dev/null; then
+      # stale only when the machine was booted anew or the process is gone
+      read -r boot pid start 2>/dev/null <"$J/lock.d/owner" || return 1
+      if [ "$boot" = "$(boot_id)" ] && [ "$(start_time "$pid")" = "$start" ]; then return 1; fi
+      rm -rf "$J/lock.d"
+      mkdir "$J/lock.d" 2>/dev/null || return 1
+    fi
+    printf '%s %s %s\n' "$(boot_id)" "$$" "$(start_time $$)" >"$J/lock.d/owner"
+  fi
+  printf '%s\t%s\t%s\n' "$RUN" "$OPERATOR" "$(date +%s)" >"$J/owner"
+}
+
+boot_id() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo none; }
+
+start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+
+# One configuration editor a vnode at a time.
+vnode_lock() {
+  if have flock; then
+    exec 8>>"$VAR/node.lock"
+    flock -w 300 8 || fail "the vnode's configuration lock stayed taken for 300 s"
+  else
+    i=0
+    until mkdir "$VAR/node.lock.d" 2>/dev/null; do
+      read -r boot pid start 2>/dev/null <"$VAR/node.lock.d/owner" || pid=
+      if [ "$pid" = $$ ]; then return; fi
+      if [ -n "$pid" ] && { [ "$boot" != "$(boot_id)" ] || [ "$(start_time "$pid")" != "$start" ]; }; then rm -rf "$VAR/node.lock.d"; continue; fi
+      i=$((i + 1))
+      if [ "$i" -gt 3000 ]; then fail "the vnode's configuration lock stayed taken for 300 s"; fi
+      sleep 0.1
+    done
+    printf '%s %s %s\n' "$(boot_id)" "$$" "$(start_time $$)" >"$VAR/node.lock.d/owner"
+  fi
+}
+
+vnode_unlock() {
+  if have flock; then exec 8>&-; else rm -rf "$VAR/node.lock.d"; fi
+}
+
+sync_tree() { sync -f "$UPATH" 2>/dev/null || sync; }
+
+renameat2_number() {
+  case $(uname -m) in
+    x86_64) echo 316 ;; aarch64|riscv64|loongarch64) echo 276 ;; i?86) echo 353 ;;
+    arm*) echo 382 ;; ppc*) echo 357 ;; s390*) echo 347 ;; *) echo 0 ;;
+  esac
+}
+
+# Swap pairs of paths atomically, all in one process: xchg A B [C D].
+xchg() {
+  case $XCHG in
+    mv) while [ $# -ge 2 ]; do mv --exchange -T "$1" "$2" || return 1; shift 2; done ;;
+    perl)
+      # shellcheck disable=SC2016 # perl expands
+      perl -e '$n = shift; while (@ARGV) { ($a, $b) = splice(@ARGV, 0, 2); syscall($n, -100, $a, -100, $b, 2) == 0 or die "exchange: $!\n" }' "$(renameat2_number)" "$@" ;;
+    *) return 1 ;;
+  esac
+}
+
+# Exchange needs the file system's help too; ask it with two scratch folders.
+probe_exchange() {
+  mkdir -p "$S/probe.a/x" "$S/probe.b"
+  if ! xchg "$S/probe.a" "$S/probe.b" 2>/dev/null || [ ! -d "$S/probe.b/x" ]; then XCHG=none; fi
+  rm -rf "$S/probe.a" "$S/probe.b"
+}
+
+# Which of the paths is the inode $1? Prints it, or nothing.
+where() {
+  w=$1
+  shift
+  for p in "$@"; do
+    if [ ! -L "$p" ] && [ "$(ino "$p")" = "$w" ]; then printf %s "$p"; return; fi
+  done
+}
+
+# Put a file in place of another: whole or not at all, owner and mode kept, temporary name
+# outside the folder that nginx or php-fpm include from.
+put() { # source destination
+  dir=${2%/*}
+  tmp=${dir%/*}/.nsmig-$DOMAIN.$$
+  if [ "$(stat -c %d "$dir")" != "$(stat -c %d "${dir%/*}")" ]; then tmp=$dir/.nsmig-$DOMAIN.$$; fi
+  cp -p "$1" "$tmp" || return 1
+  if [ "${3:-}" != exact ]; then
+    if [ -e "$2" ]; then
+      chown "$(stat -c %u:%g "$2")" "$tmp" && chmod "$(stat -c %a "$2")" "$tmp" || return 1
+    else
+      chmod 644 "$tmp" || return 1
+    fi
+    touch "$tmp"
+  fi
+  sync_file "$tmp"
+  mv -T "$tmp" "$2" || return 1
+  sync_dir "$dir"
+}
+
+sha() { sha256sum <"$1" | cut -d' ' -f1; }
+
+# Enter a folder that a vhost's user could swap, and make sure that it is the one we mean.
+pin() { # path inode
+  cd -P "$1" 2>/dev/null || return 1
+  [ "$(stat -c %i .)" = "$2" ]
+}
+
+# Run a command inside a folder that must be the inode we know; never through a link.
+in_dir() { # path inode command...
+  d=$1 di=$2
+  shift 2
+  (pin "$d" "$di" && "$@")
+}
+
+# A link put in place by one rename. What stands there must be a link or nothing.
+put_link() { # target path
+  rm -f "$S/ln.$$"
+  ln -s "$1" "$S/ln.$$" && mv -T "$S/ln.$$" "$2"
+}
+
+flag() { : >"$CUR/flag.$1" && sync_dir "$CUR"; }
+flagged() { [ -e "$CUR/flag.$1" ]; }

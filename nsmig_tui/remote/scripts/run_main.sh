@@ -1,0 +1,204 @@
+# Entry of the runner: `sh runner.sh RUNDIR`, detached by launch. Verbs: migrate, resume, undo.
+# Exit codes: 0 done, 4 refused, 5 undone, 6 a person must look, 75 locked.
+preflight() {
+  step pre_flight_checks
+  if [ "$(tr -cd 'A-Za-z0-9' <"$R/etc/machine-id")" != "$MACHINE_ID" ]; then fail "this is not the machine that was discovered"; fi
+  if ! is_dir "$UPATH" || [ "$(ino "$UPATH")" != "$UPATH_INO" ]; then fail "$UPATH is not the folder that was examined"; fi
+  if ! is_dir "$UPATH/web" || [ "$(ino "$UPATH/web")" != "$WEB_INO" ]; then fail "web is not the folder that was examined"; fi
+  for x in var var/log var/run var/tmp msg; do
+    if [ -L "$UPATH/$x" ]; then fail "$x is a link"; fi
+    if is_dir "$UPATH/$x" && [ "$(stat -c %d "$UPATH/$x")" != "$(stat -c %d "$UPATH")" ]; then fail "$x is on another file system"; fi
+  done
+  if [ "$(stat -c %d "$UPATH")" != "$(stat -c %d "$VPATH")" ]; then fail "$UPATH is a file system of its own; this shape is not supported"; fi
+  avail=$(df -Pk "$UPATH" | awk 'NR==2 {print $4}')
+  if [ "$avail" -lt "$NEED_KB" ]; then fail "not enough space: $NEED_KB KiB needed, $avail KiB free"; fi
+  inodes=$(df -Pi "$UPATH" | awk 'NR==2 {print $4}')
+  case $inodes in ''|*[!0-9]*|0) ;; *) if [ "$inodes" -lt "$NEED_INODES" ]; then fail "not enough inodes: $NEED_INODES needed, $inodes free"; fi ;; esac
+  for p in "$J" "$R/etc/nginx"; do
+    if ! : 2>/dev/null >"$p/.nsmig-probe"; then fail "$p cannot be written"; fi
+    rm -f "$p/.nsmig-probe"
+  done
+  save_originals
+  nginx_test || fail "nginx -t fails before we begin: $NGINX_SAYS"
+  if [ -z "$(nginx_pid)" ]; then fail "nginx is not running"; fi
+  if [ -n "$FPM_CONF" ]; then
+    fpm_test || fail "php-fpm -t fails before we begin: $FPM_SAYS"
+    fpm_alive || fail "php-fpm is not running"
+    # shellcheck disable=SC2086
+    accepts $OLD_SOCKETS || fail "php-fpm does not accept on the old socket"
+    pools_answer || fail "a pool of another site does not answer"
+  fi
+}
+
+staging() {
+  mkdir -p "$VPATH/.nsmig" && chmod 711 "$VPATH/.nsmig" || fail "cannot make $VPATH/.nsmig"
+  if [ -L "$VPATH/.nsmig" ] || [ "$(stat -c %u:%g "$VPATH/.nsmig")" != "$ROOT_ID" ]; then fail "$VPATH/.nsmig does not belong to root"; fi
+  mkdir -p "$S" && chmod 711 "$S" || fail "cannot make $S"
+  probe_exchange
+  # a choice once made holds until the run is finished or undone
+  if [ -s "$CUR/xchg" ]; then XCHG=$(cat "$CUR/xchg"); else printf %s "$XCHG" >"$CUR/xchg"; fi
+  modes_of_switch
+}
+
+modes_of_switch() {
+  BRIDGE=bridge BOTH=both
+  if [ "$XCHG" = none ]; then
+    BRIDGE=transition BOTH=both_t
+    if [ ! -d "$S/tlog" ]; then mkdir -p "$S/tlog" && chown "$OWNER" "$S/tlog" && chmod 770 "$S/tlog"; fi
+  fi
+}
+
+# Without an exchange, logs went to a place of their own for a moment: same files, kept by rename.
+keep_transition_logs() { # folder
+  if [ ! -d "$S/tlog" ]; then return 0; fi
+  for f in "$S"/tlog/*; do
+    if [ -s "$f" ] && is_dir "$1"; then mv -T "$f" "$1/${f##*/}.transition-$(cat "$CUR/ts" 2>/dev/null)"; fi
+  done
+  rm -rf "$S/tlog"
+}
+
+# Where the content has its own app, the real app comes beside it once nginx looks elsewhere.
+make_app() {
+  if [ "$HOLD" = app ] || [ "$(content)" = "$UPATH/web/app/public" ]; then return 0; fi
+  if ! is_dir "$UPATH/web/app"; then
+    in_web drop_link app
+    rm -rf "$S/app"
+    mkdir "$S/app" && chown "$OWNER" "$S/app" && chmod 755 "$S/app" && ln -s "../$HOLD/public" "$S/app/public" && in_web mv -T "$S/app" ./app || fail "cannot make web/app"
+    while IFS="$TAB" read -r at to; do
+      case $at in web/app/*) in_web put_link "$to" "./${at#web/}" ;; esac
+    done <"$CUR/climb"
+  fi
+  pt made-app
+}
+
+content_to_app() {
+  if [ "$HOLD" = app ]; then return 0; fi
+  if [ "$(content)" = "$UPATH/web/$HOLD/public" ]; then
+    if [ "$XCHG" = none ]; then
+      in_web rm ./app/public && in_web mv -T "./$HOLD/public" ./app/public
+    else
+      in_web xchg ./app/public "./$HOLD/public"
+    fi || fail "cannot move the content to web/app/public"
+    sync_tree
+  fi
+  if [ -L "$UPATH/web/$HOLD/public" ]; then in_web rm "./$HOLD/public"; fi
+  if is_dir "$UPATH/web/$HOLD"; then
+    for l in "$UPATH/web/$HOLD"/* "$UPATH/web/$HOLD"/.[!.]*; do if [ -L "$l" ]; then rm "$l"; fi; done
+    in_web rmdir "./$HOLD"
+  fi
+  pt content-in-app
+}
+
+forward() {
+  PHASE=forward
+  step backup_creation
+  take_times
+  if [ "$BACKUP" = 1 ]; then make_archive; else light_manifest; fi
+  write_record running
+  step structural_migration
+  flag touched
+  stage_tree
+  if [ "$XCHG" = none ]; then nginx_to transition; fi
+  switch_tree
+  step permissions_update
+  in_dir "$(content)" "$WEB_INO" content_modes "$CUR" "$OWNER" || fail "cannot set owner and mode of the content's folder"
+  fix_owners
+  step configuration_update
+  if [ "$XCHG" != none ]; then nginx_to bridge; fi
+  make_app
+  new_folder run 750
+  fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""
+  for x in log tmp; do
+    if [ "$x" = log ]; then i=$LOG_INO; else i=$TMP_INO; fi
+    relay_out "$x" "$i"
+    own_staged "$x"
+    if [ -n "$i" ]; then in_web drop_compat "$x"; fi
+    relay_new "$x" "$i"
+  done
+  if [ -z "$LOG_INO" ]; then new_folder log 750; fi
+  nginx_to final
+  step service_reload
+  fpm_to final "$NEW_SOCKETS" "$OLD_SOCKETS"
+  content_to_app
+  relay_in log "$LOG_INO"
+  relay_in tmp "$TMP_INO"
+  keep_transition_logs "$UPATH/web/log"
+  if is_dir "$UPATH/var/run"; then move_run_entries "$UPATH/var/run" "$UPATH/web/run" || fail "cannot move what var/run holds"; fi
+  pt run-moved
+  sweep_strays "$UPATH/web"
+  legacy_away
+  settle_compat
+  step verification
+  verify_here
+  await_verdict
+  pt verdict
+  write_record completed
+  pt record
+  flag committed
+  j committed "$(cut -f1 "$CUR/archive" 2>/dev/null)"
+  step ""
+  rm -rf "$S"
+  rmdir "$VPATH/.nsmig" 2>/dev/null
+  finish ok 0
+}
+
+drop_compat() { # a compat link of the same name as a structural folder gives way
+  if [ -L "./$1" ]; then case $(readlink -- "./$1") in "$HOLD/public/$1") rm "./$1" ;; esac; fi
+}
+
+# Without an archive the tree is still compared: the manifest alone, in the root-only record.
+light_manifest() {
+  if [ -s "$CUR/manifest" ]; then return 0; fi
+  warn "no archive: there will be nothing to restore from"
+  free_name "$TS"
+  date +%s >"$CUR/manifest.start"
+  (cd "$UPATH" && make_manifest "$CUR/manifest.part") && mv "$CUR/manifest.part" "$CUR/manifest" || fail "cannot write the manifest"
+}
+
+main() {
+  RD=$1
+  # shellcheck source=/dev/null
+  . "$RD/plan"
+  J=$VAR/$DOMAIN
+  CUR=$J/cur
+  trap '' HUP PIPE
+  printf '%s %s %s\n' "$$" "$(start_time $$)" "$(boot_id)" >"$RD/pid"
+  if ! take_lock; then printf locked >"$RD/locked"; exit 75; fi
+  if [ "$VERB" != migrate ]; then
+    run=$RUN verb=$VERB wait=$CONFIRM_WAIT crash=$CRASH_AT failing=$FAIL_AT rd=$RD who=$OPERATOR
+    if [ -e "$CUR/plan" ]; then
+      # shellcheck source=/dev/null
+      . "$CUR/plan"
+    fi
+    RUN=$run VERB=$verb CONFIRM_WAIT=$wait CRASH_AT=$crash FAIL_AT=$failing RD=$rd OPERATOR=$who
+  fi
+  VPATH=${UPATH%/*}
+  S=$VPATH/.nsmig/$DOMAIN
+  OWNER=$UIDN:$GIDN
+  j begin "$VERB $OPERATOR"
+  case $VERB in
+    migrate)
+      if [ -d "$CUR" ]; then fail "an earlier run is not finished: resume or undo it first"; fi
+      mkdir "$CUR.part" 2>/dev/null || rm -rf "$CUR.part/conf"
+      cp -R "$RD/conf" "$RD/plan" "$RD/meta.json" "$RD/climb" "$RD/baseline.json" "$CUR.part/" && mv "$CUR.part" "$CUR" && sync_dir "$J" || fail "cannot keep the plan"
+      preflight || exit 6
+      PHASE=forward
+      staging
+      forward ;;
+    resume)
+      if [ ! -e "$CUR/plan" ] || flagged committed; then fail "nothing is left half-done here"; fi
+      PHASE=forward
+      staging
+      forward ;;
+    undo)
+      if [ ! -e "$CUR/plan" ]; then fail "there is no record of a migration here to undo"; fi
+      PHASE=undo
+      XCHG_WAS=$(cat "$CUR/xchg" 2>/dev/null)
+      if [ -n "$XCHG_WAS" ]; then XCHG=$XCHG_WAS; fi
+      staging
+      undo_everything "asked for by $OPERATOR" ;;
+    *) fail "unknown verb $VERB" ;;
+  esac
+}
+
+main "$@"

@@ -1,0 +1,113 @@
+# nginx and php-fpm: test, reload, prove by effect. Never stopped; started only when found dead.
+nginx_pid() {
+  p=$(cat "$NGINX_PID" 2>/dev/null)
+  if [ -n "$p" ] && [ -d "/proc/$p" ]; then printf %s "$p"; fi
+}
+
+children() {
+  if ! cat "/proc/$1/task/$1/children" 2>/dev/null; then
+    grep -ls "^PPid:${TAB}$1\$" /proc/[0-9]*/status | sed 's|/proc/||; s|/status||' | tr '\n' ' '
+  fi
+}
+
+nginx_test() {
+  if ! NGINX_SAYS=$(nginx -t 2>&1); then
+    NGINX_SAYS=$(printf %s "$NGINX_SAYS" | grep -v 'test failed' | tail -n 1)
+    return 1
+  fi
+}
+
+service() { # verb unit command
+  case $MANAGER in
+    systemd) systemctl "$1" "$2" ;;
+    openrc) rc-service "${2%.service}" "$1" ;;
+    sysvinit) "$R/etc/init.d/${2%.service}" "$1" ;;
+    command) sh -c "$3" ;;
+    *) return 1 ;;
+  esac
+}
+
+start_dead() { # unit: a service that is down is started once, its start limit cleared first
+  warn "$1 was found down and is started"
+  if [ "$MANAGER" = systemd ]; then systemctl reset-failed "$1" 2>/dev/null; fi
+  service start "$1" "${2:-}"
+}
+
+# Reload and wait until a new worker of the same master is there: the exit status proves nothing.
+nginx_reload() {
+  master=$(nginx_pid)
+  if [ -z "$master" ]; then
+    start_dead "$NGINX_UNIT" "$NGINX_CMD" || return 1
+    return 0
+  fi
+  before=" $(children "$master") "
+  service reload "$NGINX_UNIT" "$NGINX_CMD" || return 1
+  i=0
+  while [ "$i" -lt 200 ]; do
+    for c in $(children "$master"); do
+      case $before in *" $c "*) ;; *) j reloaded nginx; return 0 ;; esac
+    done
+    sleep 0.05
+    i=$((i + 1))
+  done
+  return 1
+}
+
+# Does something accept on every one of these sockets?
+accepts() {
+  if have perl; then
+    # shellcheck disable=SC2016 # perl expands
+    perl -e 'use Socket; for (@ARGV) { socket(S, PF_UNIX, SOCK_STREAM, 0) or exit 1; connect(S, pack_sockaddr_un($_)) or exit 1; close S }' "$@" 2>/dev/null
+    return
+  fi
+  for s in "$@"; do
+    [ -S "$s" ] || return 1
+    awk -v s="$s" '$4 == "00010000" && $8 == s { ok = 1 } END { exit !ok }' /proc/net/unix || return 1
+  done
+}
+
+fpm_test() {
+  if ! FPM_SAYS=$("$FPM_BIN" -t --fpm-config "$FPM_CONF" 2>&1); then
+    FPM_SAYS=$(printf %s "$FPM_SAYS" | grep -v 'test failed' | tail -n 1)
+    return 1
+  fi
+}
+
+fpm_alive() { fpm_masters | cut -f2 | grep -qxF "$FPM_CONF"; }
+
+# Reload php-fpm; prove that $1 (one socket a line) accept and that $2 are gone.
+fpm_reload() {
+  if fpm_alive; then service reload "$FPM_UNIT" "$FPM_CMD" || return 1
+  else start_dead "$FPM_UNIT" "$FPM_CMD" || return 1; fi
+  i=0
+  while [ "$i" -lt 600 ]; do
+    if fpm_state "$1" "$2"; then
+      j reloaded php-fpm
+      pools_answer
+      return
+    fi
+    sleep 0.05
+    i=$((i + 1))
+    if [ $((i % 20)) = 0 ] && ! fpm_alive; then return 1; fi
+  done
+  return 1
+}
+
+fpm_state() {
+  for s in $2; do
+    if [ -e "$s" ]; then return 1; fi
+  done
+  # shellcheck disable=SC2086 # one socket a word: domains and our names hold no blanks
+  if [ -n "$1" ]; then accepts $1; else fpm_alive; fi
+}
+
+# The other vhosts' pools answered before we came; they must answer now.
+pools_answer() {
+  i=0
+  # shellcheck disable=SC2086
+  while [ -n "$OTHER_SOCKETS" ] && ! accepts $OTHER_SOCKETS; do
+    i=$((i + 1))
+    if [ "$i" -gt 100 ]; then return 1; fi
+    sleep 0.05
+  done
+}

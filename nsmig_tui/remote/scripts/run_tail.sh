@@ -1,0 +1,107 @@
+# The end of the way there: what is left of the old layout leaves the live tree, or stays with a reason.
+in_var() { in_dir "$UPATH/var" "$VAR_INO" "$@"; }
+
+# Everything in var/run but sockets goes along.
+move_run_entries() { # from to, both folders; names are recorded for the way back
+  for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    if [ -S "$e" ] || { [ ! -e "$e" ] && [ ! -L "$e" ]; }; then continue; fi
+    if [ -e "$2/${e##*/}" ]; then continue; fi
+    mv -T "$e" "$2/${e##*/}" || return 1
+  done
+}
+
+known_var() {
+  case $1 in log|run|tmp) return 0 ;; *) return 1 ;; esac
+}
+
+# Something in var that we do not know keeps var where it is.
+var_has_more() {
+  for e in "$UPATH"/var/* "$UPATH"/var/.[!.]* "$UPATH"/var/..?*; do
+    if { [ -e "$e" ] || [ -L "$e" ]; } && ! known_var "${e##*/}"; then return 0; fi
+  done
+  return 1
+}
+
+to_legacy() { # name, from the folder we stand in; into $L
+  if [ ! -e "./$1" ] && [ ! -L "./$1" ]; then return 0; fi
+  if [ "$(stat -c %d "./$1")" != "$(stat -c %d "$L")" ]; then return 1; fi
+  mv -T "./$1" "$L/$1"
+}
+
+legacy_away() {
+  if [ "$BACKUP" != 1 ]; then
+    warn "no archive was made: .ssh, bin, etc and what is left of var stay in place"
+    return 0
+  fi
+  LEGACY=legacy-$(cat "$CUR/ts")
+  L=$UPATH/.archive/$LEGACY
+  if [ ! -d "$L" ]; then
+    mkdir -p "$S/legacy" && in_dir "$UPATH/.archive" "$(cat "$CUR/archive.ino")" mv -T "$S/legacy" "./$LEGACY" || fail "cannot make .archive/$LEGACY"
+  fi
+  printf %s "$LEGACY" >"$CUR/legacy"
+  pt legacy-made
+  for e in .ssh bin etc; do
+    case " $LEGACY_KEEP " in *" $e "*) continue ;; esac
+    (cd -P "$UPATH" && to_legacy "$e") || fail "cannot put $e away"
+    pt "legacy-$e"
+  done
+  if is_dir "$UPATH/var"; then
+    if var_has_more; then
+      mkdir -p "$L/var" && chown "$(stat -c %u:%g "$UPATH/var")" "$L/var"
+      for e in run tmp log; do
+        if [ -L "$UPATH/var/$e" ]; then continue; fi
+        (L=$L/var; in_dir "$UPATH/var" "$VAR_INO" to_legacy "$e") || fail "cannot put var/$e away"
+      done
+    else
+      (cd -P "$UPATH" && to_legacy var) || fail "cannot put var away"
+    fi
+    pt legacy-var
+  fi
+}
+
+# Links at old places: kept where something still uses them.
+settle_compat() {
+  if [ "$HOLD" != app ] || [ "$COMPAT_WEB" = none ]; then in_web drop_web_links || fail "cannot drop links for old paths"; fi
+  if [ "$COMPAT_WEB" != none ]; then
+    in_web compat_links . app/public "$UPATH/web/app/public"
+    in_web ls -A >"$CUR/compat.web"
+  fi
+  if [ -d "$UPATH/web/.nsmig-switched" ]; then in_web rmdir .nsmig-switched; fi
+  pt compat-web
+  if [ "$COMPAT_VAR" = none ]; then
+    if is_dir "$UPATH/var"; then for x in log tmp; do in_var drop_link "$x"; done; fi
+  else
+    if ! is_dir "$UPATH/var"; then
+      mkdir -p "$S/var" && chown "$ROOT_ID" "$S/var" && chmod 755 "$S/var" && mv -T "$S/var" "$UPATH/var" || fail "cannot make var for links"
+      flag madevar
+    fi
+    for x in log run tmp; do
+      if is_dir "$UPATH/web/$x" && [ ! -e "$UPATH/var/$x" ] && [ ! -L "$UPATH/var/$x" ]; then put_link "../web/$x" "$UPATH/var/$x"; fi
+    done
+  fi
+  pt compat-var
+}
+
+drop_web_links() {
+  for x in * .[!.]* ..?*; do
+    if [ -L "./$x" ]; then
+      case $(readlink -- "./$x") in "$HOLD/public/$x"|"app/public/$x") rm -- "./$x" ;; esac
+    fi
+  done
+}
+
+# What appeared at the top of web by somebody's absolute old path belongs to the content.
+sweep_strays() { # folder that must hold structure only
+  for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    n=${e##*/}
+    if [ ! -e "$e" ] && [ ! -L "$e" ]; then continue; fi
+    case $n in app|log|run|tmp|.nsmig-app|.nsmig-switched) continue ;; esac
+    if [ -L "$e" ]; then case $(readlink -- "$e") in app/public/*|.nsmig-app/public/*) continue ;; esac; fi
+    target=$(content)
+    if [ ! -e "$target/$n" ] && [ ! -L "$target/$n" ]; then
+      mv -T "$e" "$target/$n" && warn "$n was written to the old document root meanwhile and was put into the content"
+    else
+      warn "$n was written to the old document root meanwhile and stays at $e"
+    fi
+  done
+}

@@ -1,0 +1,184 @@
+# The tree: staging, the two exchanges, the relays of var/log and var/tmp, owners and modes.
+# A relay keeps an old and a new path valid together: the folder waits in staging while links stand
+# at both places, and is then exchanged into the one that is to keep it.
+OWNER=$ROOT_ID
+
+content() { where "$WEB_INO" "$UPATH/web" "$S/new" "$UPATH/web/$HOLD/public" "$UPATH/web/app/public"; }
+
+compat_links() { # folder, target prefix: a link for each entry of the content
+  (
+    cd "$3" || exit 1
+    for x in * .[!.]* ..?*; do
+      if [ ! -e "$x" ] && [ ! -L "$x" ]; then continue; fi
+      if [ -e "$1/$x" ] || [ -L "$1/$x" ]; then continue; fi
+      ln -s "$2/$x" "$1/$x" || exit 1
+    done
+  )
+}
+
+stage_tree() {
+  if [ "$(content)" != "$UPATH/web" ]; then return; fi
+  rm -rf "$S/new"
+  mkdir -p "$S/new/$HOLD" || fail "cannot stage the new folders"
+  chown "$OWNER" "$S/new" "$S/new/$HOLD" && chmod 755 "$S/new" "$S/new/$HOLD" || fail "cannot give the new folders their owner"
+  if [ "$XCHG" = none ]; then
+    mkdir "$S/new/.nsmig-switched" && compat_links "$S/new" "$HOLD/public" "$UPATH/web" || fail "cannot stage the links for old paths"
+  else
+    ln -s "../../../.nsmig/$DOMAIN/new" "$S/new/$HOLD/public" && compat_links "$S/new" "$HOLD/public" "$UPATH/web" || fail "cannot stage the links for old paths"
+  fi
+  # relative links that leave web lead to the same places through these
+  while IFS="$TAB" read -r at to; do
+    case $at in
+      web/app/*) ln -s "$to" "$S/new/$HOLD/${at#web/app/}" ;;
+      web/*) if [ ! -e "$S/new/${at#web/}" ] && [ ! -L "$S/new/${at#web/}" ]; then ln -s "$to" "$S/new/${at#web/}"; fi ;;
+    esac
+  done <"$CUR/climb"
+  ino "$S/new" >"$CUR/skeleton.ino"
+  pt tree-staged
+}
+
+switch_tree() {
+  SKEL=$(cat "$CUR/skeleton.ino")
+  if [ "$XCHG" = none ]; then
+    if [ "$(content)" = "$UPATH/web" ]; then
+      mv -T "$UPATH/web" "$S/new/$HOLD/public" || fail "cannot move web"
+    fi
+    pt tree-half
+    if [ -d "$S/new/$HOLD/public" ]; then mv -T "$S/new" "$UPATH/web" || fail "cannot put the new web in place"; fi
+  else
+    if [ "$(content)" = "$UPATH/web" ]; then
+      if [ "$CRASH_AT" != 0 ]; then
+        xchg "$UPATH/web" "$S/new" || fail "cannot exchange web with the staged folder"
+        pt tree-half
+        xchg "$UPATH/web/$HOLD/public" "$S/new" || fail "cannot exchange the content into place"
+      else
+        xchg "$UPATH/web" "$S/new" "$UPATH/web/$HOLD/public" "$S/new" || fail "cannot exchange web with the staged folder"
+      fi
+    elif [ "$(content)" = "$S/new" ]; then
+      xchg "$UPATH/web/$HOLD/public" "$S/new" || fail "cannot exchange the content into place"
+    fi
+    if [ -L "$S/new" ]; then rm "$S/new"; fi
+  fi
+  sync_tree
+  if [ "$(content)" != "$UPATH/web/$HOLD/public" ] && [ "$(content)" != "$UPATH/web/app/public" ]; then
+    xchg "$UPATH/web/$HOLD/public" "$S/new" "$UPATH/web" "$S/new" 2>/dev/null
+    fail "web is not the folder that was examined; someone replaced it"
+  fi
+  pt tree-switched
+}
+
+# Old path -> staging, old path stays valid as a link.
+relay_out() { # name inode
+  if [ -z "$2" ] || [ "$(where "$2" "$S/$1" "$UPATH/web/$1" "$UPATH/var/$1")" != "$UPATH/var/$1" ]; then return 0; fi
+  rm -f "$S/$1"
+  ln -s "$S/$1" "$S/$1" || fail "cannot stage var/$1"
+  if [ "$XCHG" = none ]; then
+    rm -f "$S/$1" && mv -T "$UPATH/var/$1" "$S/$1" && put_link "$S/$1" "$UPATH/var/$1" || fail "cannot move var/$1"
+  else
+    in_dir "$UPATH/var" "$VAR_INO" xchg "./$1" "$S/$1" || fail "cannot exchange var/$1"
+  fi
+  sync_tree
+  pt "relay-$1-out"
+}
+
+own_staged() { # name: owner and mode while only root can reach it by name
+  if [ -d "$S/$1" ] && [ ! -L "$S/$1" ]; then
+    if [ ! -e "$CUR/was.$1" ]; then stat -c '%u:%g %a' "$S/$1" >"$CUR/was.$1"; fi
+    chown "$OWNER" "$S/$1" && chmod 750 "$S/$1" || fail "cannot set owner and mode of $1"
+  fi
+}
+
+in_web() { in_dir "$UPATH/web" "$(cat "$CUR/skeleton.ino")" "$@"; }
+
+drop_link() { # inside the pinned folder: a link of ours, never anything else
+  if [ -L "./$1" ]; then rm "./$1"; fi
+}
+
+relay_new() { # name inode: the new path becomes valid too
+  if [ -z "$2" ]; then return 0; fi
+  if [ "$(where "$2" "$UPATH/web/$1")" ]; then return 0; fi
+  in_web put_link "$S/$1" "./$1" || fail "web/$1 is in the way"
+  pt "relay-$1-new"
+}
+
+relay_in() { # name inode: staging -> new path; the old one points there
+  if [ -z "$2" ] || [ "$(where "$2" "$S/$1")" = "" ]; then return 0; fi
+  in_dir "$UPATH/var" "$VAR_INO" put_link "../web/$1" "./$1" || fail "cannot point var/$1 to web/$1"
+  pt "relay-$1-link"
+  if [ "$XCHG" = none ]; then in_web drop_link "$1" && in_web mv -T "$S/$1" "./$1"; else in_web xchg "./$1" "$S/$1"; fi || fail "cannot put web/$1 in place"
+  if [ -L "$S/$1" ]; then rm "$S/$1"; fi
+  sync_tree
+  pt "relay-$1-in"
+}
+
+# A folder that the new layout has and the old one lacked, or the home of the new socket.
+new_folder() { # name mode
+  if is_dir "$UPATH/web/$1"; then return 0; fi
+  in_web drop_link "$1"
+  rm -rf "$S/folder"
+  mkdir "$S/folder" && chown "$OWNER" "$S/folder" && chmod "$2" "$S/folder" || fail "cannot make web/$1"
+  ino "$S/folder" >"$CUR/made.$1"
+  in_web mv -T "$S/folder" "./$1" || fail "web/$1 is in the way"
+  pt "made-$1"
+}
+
+content_modes() { # runs inside the content folder
+  stat -c '%u:%g %a' . >"$1/was.content.part"
+  if [ ! -e "$1/was.content" ]; then mv "$1/was.content.part" "$1/was.content"; fi
+  if have getfacl && [ ! -e "$1/was.acl" ]; then getfacl -n . >"$1/was.acl" 2>/dev/null; fi
+  chown "$2" . && chmod u-s,g-s,o-t . && chmod 755 .
+}
+
+# Entries below the content that neither the account nor the web server owns. Each change is
+# written down first: UID GID MODE PATH, NUL-ended, in $CUR/owners.
+fix_owners() {
+  if [ "$OWNERS" = keep ] || [ -e "$CUR/flag.owners" ]; then return 0; fi
+  in_dir "$(content)" "$WEB_INO" list_owners >"$CUR/owners.part" || fail "cannot list owners"
+  mv "$CUR/owners.part" "$CUR/owners" && sync_file "$CUR/owners"
+  flag owners
+  pt owners-recorded
+  in_dir "$(content)" "$WEB_INO" change_owners || fail "cannot change an owner: $(tail -n 1 "$RD/log")"
+}
+
+list_owners() {
+  if [ "$OWNERS" = all ]; then set -- ! \( -user "$UIDN" -group "$GIDN" \); else set -- ! -user "$UIDN" ! -user "$WUIDN"; fi
+  if find . -maxdepth 0 -printf '' 2>/dev/null; then
+    find . -xdev "$@" ! -path . ! -type s -printf '%U %G %m %p\0'
+  else
+    # shellcheck disable=SC2016
+    find . -xdev "$@" ! -path . ! -type s -exec sh -c 'for f; do printf "%s %s\0" "$(stat -c "%u %g %a" -- "$f")" "$f"; done' sh {} +
+  fi
+}
+
+# Reads "UID GID MODE PATH" records and gives each path its owner from inside its own pinned folder,
+# so that no link in the way is followed. Special bits and capabilities, which chown clears, come back.
+each_owner() { # function, reading $CUR/owners
+  tr '\n\000' '\001\n' <"$CUR/owners" | while IFS= read -r rec; do
+    rec=$(printf %s "$rec" | tr '\001' '\n'; printf .)
+    rec=${rec%.}
+    u=${rec%% *}; rest=${rec#* }; g=${rest%% *}; rest=${rest#* }; m=${rest%% *}; p=${rest#* }
+    (
+      here=$(pwd -P)
+      cd -P "./${p%/*}" 2>/dev/null || exit 0
+      case $(pwd -P)/ in "$here"/*) ;; *) exit 0 ;; esac
+      n=./${p##*/}
+      if [ ! -e "$n" ] && [ ! -L "$n" ]; then exit 0; fi
+      "$1" "$n" "$u" "$g" "$m"
+    ) || exit 1
+  done
+}
+
+chown_kept() { # name owner mode
+  caps=
+  if [ -f "$1" ] && [ ! -L "$1" ] && have getcap && have setcap; then caps=$(getcap "$1" 2>/dev/null | sed 's/^.* //'); fi
+  chown -h "$2" "$1" || return 1
+  if [ ! -L "$1" ]; then
+    case $3 in ????) chmod "$3" "$1" || return 1 ;; esac
+    if [ -n "$caps" ]; then setcap "$caps" "$1" || return 1; fi
+  fi
+}
+
+owner_to_account() { chown_kept "$1" "$OWNER" "$4"; }
+owner_back() { chown_kept "$1" "$2:$3" "$4"; }
+change_owners() { each_owner owner_to_account; }
+restore_owners() { each_owner owner_back; }

@@ -1,0 +1,188 @@
+# The way back: everything by rename and from the record, newest first; what was written since stays.
+legacy_back() {
+  if flagged madevar; then
+    for x in log run tmp; do if [ -L "$UPATH/var/$x" ]; then rm "$UPATH/var/$x"; fi; done
+    if rmdir "$UPATH/var" 2>/dev/null; then rm -f "$CUR/flag.madevar"; else mv -T "$UPATH/var" "$S/var.since" && rm -f "$CUR/flag.madevar"; fi
+  fi
+  if [ ! -s "$CUR/legacy" ]; then return 0; fi
+  L=$UPATH/.archive/$(cat "$CUR/legacy")
+  for e in .ssh bin etc var; do
+    if [ ! -e "$L/$e" ] && [ ! -L "$L/$e" ]; then continue; fi
+    if [ "$e" = var ] && is_dir "$UPATH/var"; then
+      for x in run tmp log; do
+        if [ -e "$L/var/$x" ]; then
+          in_dir "$UPATH/var" "$VAR_INO" drop_link "$x"
+          mv -T "$L/var/$x" "$UPATH/var/$x" || fail "cannot bring var/$x back"
+        fi
+      done
+      rmdir "$L/var"
+    elif [ -e "$UPATH/$e" ] || [ -L "$UPATH/$e" ]; then
+      warn "$e exists anew; the old one stays at $L/$e"
+    else
+      mv -T "$L/$e" "$UPATH/$e" || fail "cannot bring $e back"
+    fi
+    pt "undo-legacy-$e"
+  done
+  rmdir "$L" 2>/dev/null
+  if [ -e "$S/var.since" ]; then move_run_entries "$S/var.since" "$UPATH/var"; rmdir "$S/var.since" 2>/dev/null || warn "var had new entries: they are in $S/var.since"; fi
+  return 0
+}
+
+# New place -> staging, both paths valid.
+relay_back() { # name inode
+  if [ -z "$2" ] || [ "$(where "$2" "$UPATH/web/$1")" = "" ]; then return 0; fi
+  in_var put_link "../web/$1" "./$1" || fail "cannot point var/$1 to web/$1"
+  rm -f "$S/$1"
+  if [ "$XCHG" = none ]; then
+    in_web mv -T "./$1" "$S/$1" && in_web put_link "$S/$1" "./$1"
+  else
+    ln -s "$S/$1" "$S/$1" && in_web xchg "./$1" "$S/$1"
+  fi || fail "cannot take web/$1 back"
+  pt "undo-relay-$1-back"
+  in_var put_link "$S/$1" "./$1" || fail "cannot point var/$1"
+}
+
+# Staging -> old place.
+relay_home() { # name inode
+  if [ -z "$2" ] || [ "$(where "$2" "$S/$1")" = "" ]; then return 0; fi
+  if [ -s "$CUR/was.$1" ]; then
+    read -r own mode <"$CUR/was.$1"
+    chown "$own" "$S/$1" && chmod "$mode" "$S/$1" || fail "cannot give var/$1 its owner back"
+  fi
+  if [ "$XCHG" = none ]; then in_var drop_link "$1" && in_var mv -T "$S/$1" "./$1"; else in_var xchg "./$1" "$S/$1"; fi || fail "cannot bring var/$1 back"
+  if [ -L "$S/$1" ]; then rm "$S/$1"; fi
+  sync_tree
+  pt "undo-relay-$1-home"
+}
+
+# A folder that only the new layout had: empty it goes, else its entries find a place.
+unmake() { # name
+  if ! is_dir "$UPATH/web/$1"; then in_web drop_link "$1"; return 0; fi
+  if [ "$(ino "$UPATH/web/$1")" != "$(cat "$CUR/made.$1" 2>/dev/null)" ]; then return 0; fi
+  if is_dir "$UPATH/var/$1"; then move_run_entries "$UPATH/web/$1" "$UPATH/var/$1" || fail "cannot bring the entries of web/$1 back"; fi
+  if ! in_web rmdir "$1" 2>/dev/null; then
+    mkdir -p "$UPATH/.archive/since-$(cat "$CUR/ts")" 2>/dev/null
+    in_web mv -T "./$1" "$UPATH/.archive/since-$(cat "$CUR/ts")/$1" || fail "web/$1 is not empty and cannot be put aside"
+    warn "what web/$1 held since is in .archive/since-$(cat "$CUR/ts")"
+  fi
+  pt "undo-unmake-$1"
+}
+
+# Where the content has an entry called app, the way back leads through the side name again.
+content_to_hold() {
+  if [ "$HOLD" = app ] || [ "$(content)" != "$UPATH/web/app/public" ]; then return 0; fi
+  if ! is_dir "$UPATH/web/$HOLD"; then
+    mkdir -p "$S/hold" && chown "$OWNER" "$S/hold" && chmod 755 "$S/hold" && ln -s ../app/public "$S/hold/public" && in_web mv -T "$S/hold" "./$HOLD" || fail "cannot make the side name"
+  fi
+}
+
+hold_takes_content() {
+  if [ "$HOLD" = app ]; then return 0; fi
+  if [ "$(content)" = "$UPATH/web/app/public" ]; then
+    if [ "$XCHG" = none ]; then fail "cannot move the content without an exchange"; fi
+    in_web xchg ./app/public "./$HOLD/public" || fail "cannot exchange the content"
+  fi
+  if [ -L "$UPATH/web/app/public" ] && is_dir "$UPATH/web/app"; then
+    for l in "$UPATH/web/app"/* "$UPATH/web/app"/.[!.]*; do if [ -L "$l" ]; then rm "$l"; fi; done
+    in_web rmdir ./app
+  fi
+  pt undo-hold
+}
+
+tree_back() {
+  case $(content) in
+    "$UPATH/web") ;;
+    "$S/new/$HOLD/public") mv -T "$S/new/$HOLD/public" "$UPATH/web" || fail "cannot bring web back" ;;
+    "$UPATH/web/$HOLD/public")
+      if [ "$XCHG" = none ]; then
+        mv -T "$UPATH/web" "$S/new" || fail "cannot take the new web away"
+        pt undo-half
+        mv -T "$S/new/$HOLD/public" "$UPATH/web" || fail "cannot bring web back"
+      else
+        rm -rf "$S/new.link"
+        ln -s "../../../.nsmig/$DOMAIN/new" "$S/new.link" && mv -T "$S/new.link" "$S/new" || fail "cannot stage the link"
+        if [ "$CRASH_AT" != 0 ]; then
+          xchg "$UPATH/web/$HOLD/public" "$S/new" || fail "cannot exchange the content out"
+          pt undo-half
+          xchg "$UPATH/web" "$S/new" || fail "cannot exchange web back"
+        else
+          xchg "$UPATH/web/$HOLD/public" "$S/new" "$UPATH/web" "$S/new" || fail "cannot exchange web back"
+        fi
+      fi ;;
+    "$S/new") xchg "$UPATH/web" "$S/new" || fail "cannot exchange web back" ;;
+    *) fail "the content of web is not where it should be" ;;
+  esac
+  sync_tree
+  pt undo-tree
+  if [ -d "$S/new" ] && [ ! -L "$S/new" ]; then sweep_strays "$S/new"; fi
+}
+
+content_back() { # runs inside the content folder
+  if [ -s "$1/owners" ]; then restore_owners || return 1; fi
+  if [ -s "$1/was.content" ]; then
+    read -r own mode <"$1/was.content"
+    chown "$own" . && chmod "$mode" . || return 1
+  fi
+  if [ -s "$1/was.acl" ] && have setfacl && grep -qE '^(user|group|default):[^:]|^default:' "$1/was.acl"; then setfacl --restore="$1/was.acl" || return 1; fi
+  if [ -e "$1/ref.web" ]; then touch -r "$1/ref.web" .; fi
+}
+
+take_times() {
+  for x in . web var var/log var/run var/tmp; do
+    if is_dir "$UPATH/$x"; then touch -r "$UPATH/$x" "$CUR/ref.$(printf %s "$x" | sed 's|^\.$|upath|; s|/|_|')"; fi
+  done
+}
+
+# Times of folders go back unless somebody has written there since.
+times_back() {
+  for x in var/log var/run var/tmp var .; do
+    ref=$CUR/ref.$(printf %s "$x" | sed 's|^\.$|upath|; s|/|_|')
+    if [ -e "$ref" ] && is_dir "$UPATH/$x"; then touch -r "$ref" "$UPATH/$x"; fi
+  done
+}
+
+undo_everything() { # reason
+  PHASE=undo
+  vnode_unlock
+  j undo_started "$1"
+  cd /
+  undo_all
+  mkdir -p "$J/undone"
+  rm -rf "$J/undone/$RUN"
+  if [ -s "$CUR/archive" ] && [ -s "$CUR/ts" ]; then write_record undone; times_back; fi
+  mv "$CUR" "$J/undone/$RUN"
+  sync_dir "$J"
+  rm -rf "$S"
+  rmdir "$VPATH/.nsmig" 2>/dev/null
+  if [ "$VERB" = undo ]; then finish ok 0; else finish undone 5; fi
+}
+
+undo_all() {
+  if [ -e "$CUR/flag.touched" ]; then
+    legacy_back
+    relay_back log "$LOG_INO"
+    relay_back tmp "$TMP_INO"
+    content_to_hold
+    if flagged fpm; then fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""; fi
+    if flagged nginx; then nginx_to "$BRIDGE"; fi
+    relay_home log "$LOG_INO"
+    relay_home tmp "$TMP_INO"
+    if flagged fpm; then fpm_to orig "$OLD_SOCKETS" "$NEW_SOCKETS"; fi
+    if [ "$(content)" != "$UPATH/web" ] && [ "$(content)" != "$S/new" ]; then
+      for x in log run tmp; do unmake "$x"; done
+      hold_takes_content
+      if [ "$XCHG" != none ]; then in_web compat_links . "$HOLD/public" "$UPATH/web/$HOLD/public"; fi
+      pt undo-links
+    fi
+    if [ "$XCHG" != none ] && flagged nginx; then nginx_to orig; fi
+    tree_back
+    if [ "$XCHG" = none ] && flagged nginx; then nginx_to orig; fi
+    keep_transition_logs "$UPATH/var/log"
+    in_dir "$UPATH/web" "$WEB_INO" content_back "$CUR" || fail "cannot give the content its owners and modes back"
+    pt undo-owners
+    remove_created
+    nginx_test || fail "nginx -t after the undo: $NGINX_SAYS"
+    times_back
+    rm -f "$CUR/flag.touched"
+  fi
+}

@@ -1,0 +1,72 @@
+# Judging the result on the vnode itself, and waiting for the operator's word on the HTTP answers.
+# Lines: KIND TAB PATH for what differs without an excuse, "live" TAB PATH for what was written since.
+differences() { # manifest, start of the manifest in epoch seconds
+  if [ -e "$CUR/owners" ]; then tr '\n\000' '\001\n' <"$CUR/owners" >"$S/owners.lines"; else : >"$S/owners.lines"; fi
+  in_dir "$(content)" "$WEB_INO" walk "$S/verify" >"$S/after.walk" || return 1
+  awk -v owners="$S/owners.lines" -v manifest="$1" -v t0="$2" -v owner="$OWNER" '
+    function esc(x) { gsub(/\\/, "\\\\", x); gsub(/\t/, "\\t", x); gsub(/\001/, "\\n", x); return x }
+    function up(p) { sub(/\/[^\/]*$/, "", p); return p }
+    function live(p) { return mtime[p] >= t0 || mtime[up(p)] >= t0 }
+    BEGIN { FS = "\t"
+      while ((getline l < owners) > 0) { match(l, /^[0-9]+ [0-9]+ [0-9]+ /); given[esc(substr(l, RLENGTH + 1))] = 1 }
+      while ((getline l < manifest) > 0) { n = split(l, f, "\t"); p = f[9]
+        if (substr(p, 1, 6) != "./web/" || f[1] == "s") continue
+        p = "." substr(p, 6); was[p] = f[1] " " f[2] " " f[5] " " f[6] " " f[7] " " f[10]; own[p] = f[3] ":" f[4]; kind[p] = f[1] } }
+    NR % 3 == 1 { split($0, m, " "); next }
+    NR % 3 == 2 { p = esc($0); next }
+    { if (m[1] == "s") next
+      mtime[p] = m[8]; now[p] = m[1] " " m[2] " " m[5] " " m[7] " " m[8] " " esc($0); has[p] = m[3] ":" m[4] }
+    END { for (p in was) {
+        if (!(p in now)) { print (live(p) ? "live" : "missing") "\t" p; continue }
+        if (now[p] != was[p]) { print (live(p) ? "live" : "changed") "\t" p; continue }
+        want = own[p]; if (p in given) want = owner
+        if (has[p] != want) print "owner\t" p }
+      for (p in now) if (p != "." && !(p in was)) print (live(p) ? "live" : "new") "\t" p }' "$S/after.walk" >"$S/differences"
+  rm -f "$S/after.walk" "$S/owners.lines"
+}
+
+expect_dir() { # path mode
+  is_dir "$1" || fail "$1 is not a folder"
+  if [ "$(stat -c %a "$1")" != "$2" ]; then fail "$1 has mode $(stat -c %a "$1") instead of $2"; fi
+  if [ "$(stat -c %u:%g "$1")" != "$OWNER" ]; then fail "$1 belongs to $(stat -c %u:%g "$1") instead of $OWNER"; fi
+}
+
+verify_here() {
+  if [ "$(content)" != "$UPATH/web/app/public" ]; then fail "the content is not at web/app/public"; fi
+  expect_dir "$UPATH/web" 755
+  expect_dir "$UPATH/web/app" 755
+  expect_dir "$UPATH/web/app/public" 755
+  expect_dir "$UPATH/web/log" 750
+  expect_dir "$UPATH/web/run" 750
+  if [ -n "$MSG_INO" ] && [ "$(ino "$UPATH/msg")" != "$MSG_INO" ]; then fail "msg is not the folder that it was"; fi
+  progress verification tree "$TOTAL_BYTES"
+  differences "$CUR/manifest" "$(cat "$CUR/manifest.start")" || fail "cannot read the new tree"
+  if grep -v '^live' "$S/differences" >"$S/differences.bad"; then
+    fail "the tree differs from its manifest: $(head -n 3 "$S/differences.bad" | tr '\t\n' ' ,')"
+  fi
+  if [ -s "$S/differences" ]; then
+    warn "$(wc -l <"$S/differences") entr(ies) written while the migration ran: $(cut -f2 "$S/differences" | head -n 3 | tr '\n' ' ')"
+  fi
+  rm -f "$S/differences" "$S/differences.bad"
+  nginx_test || fail "nginx -t: $NGINX_SAYS"
+  # shellcheck disable=SC2086
+  if [ -n "$NEW_SOCKETS" ]; then accepts $NEW_SOCKETS || fail "php-fpm does not accept on the new socket"; fi
+  pools_answer || fail "another site's pool does not answer"
+}
+
+# The operator compares HTTP answers and says commit or undo; silence undoes.
+await_verdict() {
+  j await "$CONFIRM_WAIT"
+  pt await
+  i=0
+  while [ "$i" -lt $((CONFIRM_WAIT * 10)) ]; do
+    if [ -s "$RD/verdict" ]; then
+      read -r word why <"$RD/verdict"
+      if [ "$word" = commit ]; then return 0; fi
+      fail "${why:-the operator asked for an undo}"
+    fi
+    sleep 0.1
+    i=$((i + 1))
+  done
+  fail "nobody confirmed the HTTP answers within $CONFIRM_WAIT s"
+}
