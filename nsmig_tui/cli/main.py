@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import signal
 import sys
 from argparse import Namespace
@@ -73,6 +74,9 @@ def _run(
             f"`{arguments.command}` changes something, and this is a read-only session.",
             hint="Leave out --read-only (or read_only in config.toml). Nothing was touched.",
         )
+    if command.whole:
+        screen = functools.partial(_open, out=out, open_screen=open_screen)
+        return command.load()(arguments, settings, out, screen, lambda words: main(words, wire=wire))
     try:
         return asyncio.run(_session(command.load(), arguments, settings, out, wire))
     except asyncio.CancelledError as stop:

@@ -123,6 +123,8 @@ def _add_changing_commands(add: Any) -> None:
     _add_target(made)
     made.add_argument("--undo", action="store_true", help="undo it instead of finishing it")
     made.add_argument("--yes", action="store_true", help="do not ask")
+    made = add("demo", "a fleet of throw-away servers on this machine, to try everything on")
+    made.add_argument("--run", action="store_true", help="headless: discover, validate, migrate, roll back")
 
 
 def _add_target(made: argparse.ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -12,16 +12,18 @@ from typing import Any
 class Command:
     """``function`` of the module ``cli/{module}.py``, loaded when run. ``changes``: refused when read-only.
 
-    ``trial``: option names that turn a changing command into one that only looks.
+    ``trial``: option names that turn a changing command into one that only looks. ``whole``: the function
+    is not a coroutine over a session, but drives whole commands or the terminal application itself.
     """
 
     module: str
     function: str
     changes: bool = False
     trial: tuple[str, ...] = ()
+    whole: bool = False
 
-    def load(self) -> Callable[[Any, Any], Awaitable[int]]:
-        """The function: ``async (session, arguments) -> exit code``."""
+    def load(self) -> Callable[..., Any]:
+        """The function: ``async (session, arguments) -> exit code``, except for ``whole``."""
         return getattr(import_module(f".{self.module}", __package__), self.function)
 
 
@@ -39,4 +41,5 @@ COMMANDS = {
     "migrate": Command("migrate_cmd", "migrate", changes=True, trial=("dry_run",)),
     "rollback": Command("rollback_cmd", "rollback", changes=True, trial=("dry_run", "list")),
     "resume": Command("resume_cmd", "resume", changes=True),
+    "demo": Command("demo_cmd", "demo", whole=True),
 }

@@ -17,7 +17,8 @@ from nsmig_tui.store.fleet_store import Store
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "nsmig.db"
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data" / "nsmig.db"
 
 
 def modes(directory):

@@ -19,7 +19,8 @@ FINDING = {
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "nsmig.db"
+    (tmp_path / "data").mkdir()
+    return tmp_path / "data" / "nsmig.db"
 
 
 @pytest.fixture

@@ -1,0 +1,128 @@
+"""Importing vnodes from files that others wrote."""
+
+import json
+
+import pytest
+
+from nsmig_tui.cli.ansible_hosts import InventoryHost, read_hosts
+from nsmig_tui.cli.ssh_hosts import read_names
+from nsmig_tui.domain.errors import UsageError
+
+INI = """\
+lonely ansible_host=192.0.2.9 ; note
+[web]
+web[01:03].example ansible_port=2222
+db-[a:b] ansible_host=10.0.0.1  # comment
+[web:vars]
+ansible_user=deploy
+[mail]
+web01.example
+[all:vars]
+ansible_password = "hunter2"
+[sites:children]
+web
+mail
+"""
+
+
+@pytest.fixture
+def no_tool(monkeypatch):
+    monkeypatch.setattr("nsmig_tui.cli.ansible_hosts.shutil.which", lambda name: None)
+
+
+def test_ssh_names(tmp_path):
+    inner = tmp_path / "conf.d"
+    inner.mkdir()
+    (inner / "a.conf").write_text('Host inner "quoted"\nInclude ../config\n')
+    path = tmp_path / "config"
+    path.write_text(
+        "# Host commented\nHost one two *.wild !not ?x\n  HostName 192.0.2.1\nhost=three\nHost = four\n"
+        "Include conf.d/*.conf missing.conf\nMatch host five\n  User x\nHost one\n"
+    )
+    assert read_names(path) == ["one", "two", "three", "four", "inner", "quoted"]
+
+
+def test_ssh_file_that_is_not_there(tmp_path):
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_names(tmp_path / "none")
+
+
+def test_ini_inventory(tmp_path, no_tool):
+    path = tmp_path / "hosts"
+    path.write_text(INI)
+    assert read_hosts(path) == [
+        InventoryHost("lonely", "", "192.0.2.9"),
+        InventoryHost("web01.example", "web", "", "2222", "deploy"),
+        InventoryHost("web02.example", "web", "", "2222", "deploy"),
+        InventoryHost("web03.example", "web", "", "2222", "deploy"),
+        InventoryHost("db-a", "web", "10.0.0.1", "", "deploy"),
+        InventoryHost("db-b", "web", "10.0.0.1", "", "deploy"),
+    ]
+
+
+LISTED = {
+    "_meta": {
+        "hostvars": {"a": {"ansible_host": "192.0.2.1", "ansible_port": 22, "ansible_password": "hunter2"}}
+    },
+    "all": {"children": ["ungrouped", "web"]},
+    "ungrouped": {"hosts": ["b"]},
+    "web": {"hosts": ["a", "b"]},
+}
+EXPECTED = [InventoryHost("b", "web"), InventoryHost("a", "web", "192.0.2.1", "22")]
+
+
+def test_json_inventory(tmp_path, no_tool):
+    path = tmp_path / "hosts.json"
+    path.write_text(json.dumps(LISTED))
+    assert read_hosts(path) == EXPECTED
+
+
+def test_ansibles_own_tool_is_asked_where_it_is(tmp_path, monkeypatch):
+    tool = tmp_path / "ansible-inventory"
+    tool.write_text(
+        f"#!/bin/sh\n[ \"$1 $3\" = '-i --list' ] || exit 9\ncat <<'EOF'\n{json.dumps(LISTED)}\nEOF\n"
+    )
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    (tmp_path / "hosts.yml").write_text("all: {}\n")
+    assert read_hosts(tmp_path / "hosts.yml") == EXPECTED
+    tool.write_text("#!/bin/sh\necho 'ERROR! bad' >&2\nexit 4\n")
+    with pytest.raises(UsageError, match="ERROR! bad"):
+        read_hosts(tmp_path / "hosts.yml")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("h.yml", "all: {}", "YAML"),
+        ("h", "---\nall: {}", "YAML"),
+        ("h", "{", "JSON"),
+        ("h", 'a b="', "line 1"),
+    ],
+)
+def test_inventories_that_we_cannot_read(tmp_path, no_tool, name, text, words):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=words):
+        read_hosts(tmp_path / name)
+
+
+def test_import_from_ssh(bench):
+    path = bench.directory / "ssh_config"
+    path.write_text("Host web1 web3 db1 *.x\nHost a:b\n")
+    ended = bench.run("node", "import", "--ssh-config", str(path), "--match", "[wa]*", "--json")
+    assert ended.code == 0
+    assert (ended.document["added"], ended.document["known"]) == (["web3"], ["web1"])
+    assert [row["name"] for row in ended.document["refused"]] == ["a:b"]
+    assert [vnode.name for vnode in bench.store().vnodes()] == ["web1", "web2", "web3"]
+
+
+def test_import_from_ansible(bench, no_tool):
+    path = bench.directory / "hosts"
+    path.write_text(INI)
+    ended = bench.run("node", "import", "--ansible-inventory", str(path), "--match", "*l*")
+    assert ended.code == 0 and ended.out.splitlines()[0] == "lonely"
+    assert "Host web01.example\n    Port 2222\n    User deploy\n" in ended.err
+    vnodes = {vnode.name: (vnode.vsite, vnode.ssh_host) for vnode in bench.store().vnodes()}
+    assert vnodes["lonely"] == ("default", "192.0.2.9")
+    assert vnodes["web02.example"] == ("web", "")
+    assert "hunter2" not in ended.out + ended.err

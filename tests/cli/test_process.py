@@ -1,0 +1,162 @@
+"""The command as a process: what only a real one shows."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+
+import pytest
+
+RUN = """
+import asyncio, sys
+sys.path.insert(0, sys.argv[1])
+from cli.fakes import FakeApp, FakeEngine
+from nsmig_tui.cli.main import main
+from nsmig_tui.settings import load
+from nsmig_tui.store.fleet_store import Store
+
+class Engine(FakeEngine):
+    async def migrate(self, vnode, domain, options, emit):
+        if domain == "other.example":
+            print("begun", file=sys.stderr, flush=True)
+            await asyncio.sleep(600)
+        return await super().migrate(vnode, domain, options, emit)
+
+sys.exit(main(sys.argv[2:], wire=lambda settings, **asks: FakeApp(Store(settings.database), Engine())))
+"""
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+NSMIG = [sys.executable, "-m", "nsmig_tui"]
+
+
+@pytest.fixture
+def environment(bench):
+    return {**os.environ, "TERM": "xterm", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["migrate", "--help"], ["node", "import", "--help"]]
+)
+def test_help_and_version(environment, words):
+    done = subprocess.run([*NSMIG, *words], capture_output=True, env=environment, check=False)
+    assert done.returncode == 0 and done.stdout and not done.stderr
+
+
+@pytest.mark.parametrize("term", ["xterm", "dumb"])
+def test_no_terminal_no_screen(environment, term):
+    done = subprocess.run(
+        NSMIG, capture_output=True, stdin=subprocess.DEVNULL, env={**environment, "TERM": term}, check=False
+    )
+    assert done.returncode == 2
+    assert b"--json" in done.stderr and b"--help" in done.stderr and done.stdout == b""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_interrupted_is_130_with_the_way_to_go_on(environment, name):
+    words = ["migrate", "--all-validated", "--yes", "--json"]
+    running = subprocess.Popen(
+        [sys.executable, "-c", RUN, TESTS, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    )
+    assert "begun" in running.stderr.readline()
+    running.send_signal(getattr(signal, name))
+    out, err = running.communicate()
+    assert running.returncode == 130
+    assert "nsmig resume web2 other.example" in err and "Traceback" not in err
+    lines = out.splitlines()
+    assert '"exit_code": 130' in lines[-2] and "other.example" in lines[-2]
+    assert lines[-1] == '{"type": "summary", "ok": 1, "failed": 1, "skipped": 0}'
+
+
+def test_a_reader_that_goes_away_stops_nothing(environment):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, TESTS, "migrate", "web1", "good.example", "--yes"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        env=environment,
+        check=False,
+    )
+    os.close(writer)
+    assert done.returncode == 0 and b"Traceback" not in done.stderr and b"Broken" not in done.stderr
+
+
+def test_a_full_disk_is_not_success(environment):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*NSMIG, "list"], stdout=full, stderr=subprocess.PIPE, env=environment, check=False
+        )
+    assert done.returncode == 1
+    assert b"could not be written" in done.stderr and b"Traceback" not in done.stderr
+
+
+def test_a_locale_that_cannot_show_arrows(environment):
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, TESTS, "migrate", "web1", "good.example", "--dry-run"],
+        capture_output=True,
+        env={**environment, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
+        check=False,
+    )
+    assert done.returncode == 0 and b"web \\u2192 web/app/public" in done.stdout
+
+
+def on_a_terminal(command, environment, typed=b""):
+    """Run ``command`` on a pseudo-terminal; answers its exit code and all that it drew."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(command[0], command, environment)
+    os.write(terminal, typed)
+    drawn = b""
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        drawn += piece
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), drawn
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_bars_on_a_terminal_unless_no_color(environment, plain):
+    environment = {name: value for name, value in environment.items() if plain or name != "NO_COLOR"}
+    command = [sys.executable, "-c", RUN, TESTS, "migrate", "web1", "good.example"]
+    code, drawn = on_a_terminal(command, environment, b"yes\n")
+    assert code == 0 and b"1 ok, 0 failed" in drawn
+    assert (b"\x1b[" in drawn) is not plain
+    assert b"[bold]talk[/nope]" in drawn and b"\x1b[2J" not in drawn
+    assert (b"backup_creation done in" in drawn) is plain
+
+
+@pytest.mark.parametrize(("columns", "is_drawn"), [("160", True), ("40", False)])
+def test_table_on_a_terminal(environment, columns, is_drawn):
+    command = [sys.executable, "-m", "nsmig_tui", "list"]
+    code, drawn = on_a_terminal(command, {**environment, "COLUMNS": columns, "PYTHONUTF8": "1"})
+    assert code == 0 and b"good.example" in drawn and b"rollback_available" in drawn
+    assert ("──".encode() in drawn) is is_drawn
+
+
+def test_ctrl_c_at_the_question(environment):
+    """The interrupt key, typed instead of an answer."""
+    command = [sys.executable, "-c", RUN, TESTS, "migrate", "web1", "good.example"]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(command[0], command, environment)
+    drawn = b""
+    while b"Type yes" not in drawn:
+        drawn += os.read(terminal, 65536)
+    os.write(terminal, b"\x03")
+    try:
+        while piece := os.read(terminal, 65536):
+            drawn += piece
+    except OSError:
+        pass
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    assert b"Traceback" not in drawn
