@@ -27,11 +27,14 @@ def processes(world: Path) -> list[int]:
 
 
 def _belongs(pid: int, world: Path) -> bool:
-    marks = tuple(f"{name}={world}/".encode() for name in ("NSMIG_ROOT", "NSMIG_DATA_DIR"))
+    """Whether its environment or its options put it in ``world``; the path as a mere argument does not."""
+    marks = tuple(f"{name}={world}/".encode() for name in ("NSMIG_ROOT", "NSMIG_DATA_DIR", "--data-dir"))
     try:
         lines = Path("/proc", str(pid), "environ").read_bytes().split(b"\0")
+        words = Path("/proc", str(pid), "cmdline").read_bytes()
     except OSError:
         return False
+    lines += words.replace(b"--data-dir\0", b"--data-dir=").split(b"\0")
     return any(line.startswith(marks) for line in lines)
 
 

@@ -49,7 +49,8 @@ class DemoWorld:
     def vnodes(self) -> list[Vnode]:
         """The vnodes as the product's store keeps them."""
         return [
-            Vnode(name, vsite="demo", ssh_host=name, vpath=f"{self.root(name)}/srv") for name in self.names
+            Vnode(name, vsite="south" if at > 1 else "north", ssh_host=name, vpath=f"{self.root(name)}/srv")
+            for at, name in enumerate(self.names)
         ]
 
     def root(self, vnode: str) -> Path:
@@ -85,14 +86,16 @@ class DemoWorld:
     def _make_directory(self) -> None:
         leftovers.sweep(leftovers.places())
         for folder in leftovers.places():
-            if not re.fullmatch(r"[A-Za-z0-9/._-]+", str(folder)) or not os.access(folder, os.W_OK | os.X_OK):
-                continue  # configuration files and scripts name these paths bare
+            if not _usable(folder):
+                continue
             if check_lengths(folder / f"{leftovers.PREFIX}12345678", self.sites):
                 self.directory = Path(tempfile.mkdtemp(prefix=leftovers.PREFIX, dir=folder)).resolve()
                 break
         else:
             raise Refused(
-                "No temporary directory has a path short enough for sockets.", hint="Set TMPDIR to /tmp."
+                "No temporary directory will do for the demo: it must be ours to write and run programs in, "
+                "with a short and plain path.",
+                hint="Set TMPDIR to such a directory, for example /tmp.",
             )
         leftovers.claim(self.directory)
 
@@ -186,3 +189,14 @@ class DemoWorld:
         if self._guard is not None and self._guard.stdin is not None:
             self._guard.stdin.close()
             await asyncio.to_thread(self._guard.wait)
+
+
+def _usable(folder: Path) -> bool:
+    """Whether a world can live there: a plain path (files hold it bare), writable, programs run."""
+    try:
+        runs = not os.statvfs(folder).f_flag & os.ST_NOEXEC
+    except OSError:
+        return False
+    return (
+        runs and bool(re.fullmatch(r"[A-Za-z0-9/._-]+", str(folder))) and os.access(folder, os.W_OK | os.X_OK)
+    )

@@ -99,6 +99,31 @@ async def test_a_detached_process_of_a_vnode_ends_with_the_world(visitor):
     assert pid not in leftovers.processes(visitor.world.directory)
 
 
+async def test_a_program_on_the_worlds_data_ends_with_it_and_a_reader_of_its_files_does_not(visitor):
+    world = visitor.world.directory
+    options = [
+        ["--data-dir", f"{world}/operator/data"],
+        [f"--data-dir={world}/operator/data"],
+        [f"{world}/x"],
+    ]
+    programs = [
+        subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()", *words]) for words in options
+    ]
+    env = {**os.environ, "NSMIG_DATA_DIR": f"{world}/operator/data"}
+    programs.append(subprocess.Popen(["sleep", "900"], env=env))
+    reader = programs[2]
+    try:
+        assert leftovers.end_processes(world)
+        for program in programs:
+            if program is not reader:
+                assert await asyncio.to_thread(program.wait) == -signal.SIGKILL
+        assert reader.poll() is None
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()
+
+
 def test_the_next_start_sweeps_worlds_without_owner_and_no_others(tmp_path):
     dead = subprocess.Popen(["true"])
     dead.wait()
