@@ -29,7 +29,7 @@ def open_app():
 
     @contextlib.asynccontextmanager
     async def opened(world, size=(120, 40), **options):
-        app = NsmigApp(world, UiOptions(**options), clock=lambda: tui_world.NOW)
+        app = NsmigApp(world, UiOptions(**options), clock=world.clock)
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
             app.press = pilot.press

@@ -13,6 +13,16 @@ NOW = 1_790_000_000.0
 GB = 1 << 30
 
 
+class Clock:
+    """Seconds since the epoch, as the test says."""
+
+    def __init__(self):
+        self.now = NOW
+
+    def __call__(self):
+        return self.now
+
+
 class FakeStore:
     """A FleetStore in memory."""
 
@@ -416,8 +426,8 @@ def _history(store):
 
 def parts(store=None):
     """What the application takes: a store and an engine."""
-    store = store or fleet()
-    return SimpleNamespace(store=store, engine=FakeEngine(store))
+    store, clock = store or fleet(), Clock()
+    return SimpleNamespace(store=store, clock=clock, engine=FakeEngine(store, clock))
 
 
 UNREACHABLE = ConnectError("vn8 did not answer.", hint="Is it up?")

@@ -120,6 +120,7 @@ async def migrate(ui: NsmigApp, targets: Targets) -> None:
         except NsmigError as error:
             await ui.show_error(f"{hosts[0].domain} cannot be migrated now", error)
             return
+        ui.clear_notifications()
     facts = migrate_facts(hosts, left_out, plan)
     word = hosts[0].domain if len(hosts) == 1 else f"migrate {len(hosts)}"
     title = (

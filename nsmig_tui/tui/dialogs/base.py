@@ -40,7 +40,14 @@ class Dialog(ModalScreen[T], Generic[T]):
         """Facts as ``(style class, text)`` lines in a part that scrolls."""
         with VerticalScroll(id="facts", can_focus=False):
             for style, text in lines:
-                yield Static(content(text), classes=f"fact {style}".strip(), markup=False)
+                if text:
+                    yield Static(content(text), classes=f"fact {style}".strip(), markup=False)
+
+    def on_resize(self) -> None:
+        """Facts scroll in what the rest of the box leaves of the screen."""
+        for facts in self.query("#facts"):
+            others = sum(part.outer_size.height for part in self.query("#box > *") if part is not facts)
+            facts.styles.max_height = max(3, self.size.height - others - 6)
 
     def action_leave(self) -> None:
         """Close without doing anything."""

@@ -23,6 +23,17 @@ FIELDS = (
 )
 
 
+class Tick(Checkbox):
+    """A checkbox that shows its state by a sign, not by colour alone."""
+
+    BUTTON_LEFT, BUTTON_RIGHT = "[", "]"
+
+    def watch_value(self) -> None:
+        """An x when on, nothing when off."""
+        self.BUTTON_INNER = "x" if self.value else " "
+        super().watch_value()
+
+
 class VnodeForm(Dialog[Vnode | None]):
     """Asks for a vnode's settings; answers the Vnode, or None. The name of an existing one is fixed."""
 
@@ -38,7 +49,7 @@ class VnodeForm(Dialog[Vnode | None]):
             with Horizontal(classes="field"):
                 yield Label(content(label))
                 yield Input(value, placeholder=hint, id=name, disabled=bool(self.vnode) and name == "name")
-        yield Checkbox(
+        yield Tick(
             content("production: shown as PROD wherever it matters"), start.production, id="production"
         )
         yield Static(content(""), id="complaint", markup=False)
@@ -64,7 +75,7 @@ class VnodeForm(Dialog[Vnode | None]):
         if complaint:
             self.query_one("#complaint", Static).update(content(complaint))
             return
-        production = self.query_one("#production", Checkbox).value
+        production = self.query_one("#production", Tick).value
         values["vsite"] = values["vsite"] or "default"
         self.dismiss(replace(self.vnode or Vnode(values["name"]), production=production, **values))
 

@@ -42,7 +42,7 @@ def attention(model: FleetModel, signs: Signs, now: float, width: int) -> list[R
             rows.append(
                 _trouble(
                     host.domain,
-                    f"failed on {host.node.name}: resume, undo or validate",
+                    f"failed on {host.node.name}",
                     "fail",
                     host.key,
                     width,

@@ -17,7 +17,9 @@ def draw(row: FleetLine, width: int, model: FleetModel, signs: Signs, now: float
     if isinstance(row, NodeLine):
         return _node(row, width, model, signs, now)
     fold = signs.fold(row.key in model.expanded or bool(model.query))
-    tail = f"{plural(len(row.nodes), 'vnode')}  {plural(sum(row.counts.values()), 'vhost')}"
+    tail = plural(sum(row.counts.values()), "vhost")
+    if width >= 64:
+        tail = f"{plural(len(row.nodes), 'vnode')}  {tail}"
     counts = count_pieces(row.counts, signs)
     name = pad(row.name, max(8, width - len(tail) - _long(counts) - 5))
     return [(f"{fold} ", "dim"), (name, "head"), (" ", ""), *counts, (tail, "dim")]
@@ -59,7 +61,7 @@ def _node(row: NodeLine, width: int, model: FleetModel, signs: Signs, now: float
         tail.append(("PROD ", "prod"))
     if row.vnode.unreachable:
         words = f"unreachable: {row.vnode.unreachable}"
-        tail.append((pad(words, max(12, min(len(words), width - 24))), "fail"))
+        tail.append((pad(words, max(12, min(len(words), width - len(row.name) - 12))), "fail"))
     elif not row.vnode.last_contact:
         tail.append(("not asked yet", "wait"))
     else:

@@ -61,11 +61,11 @@ def _change(change: Any, signs: Signs, width: int) -> list[Row]:
     rows = wrap.text(words.strip(), width, indent=4)
     diff = change.get("diff")
     if diff:
-        rows += diff_rows(diff.split("\n") if isinstance(diff, str) else diff)
+        rows += diff_rows(diff.split("\n") if isinstance(diff, str) else diff, width)
     return rows
 
 
-def diff_rows(lines_of_diff: Any) -> list[Row]:
+def diff_rows(lines_of_diff: Any, width: int) -> list[Row]:
     """A unified diff, each line coloured by what it says, and still marked by + and -."""
     rows = []
     for line in lines_of_diff:
@@ -76,7 +76,10 @@ def diff_rows(lines_of_diff: Any) -> list[Row]:
             style = "run"
         else:
             style = {"+": "add", "-": "del"}.get(text[:1], "dim")
-        rows.append(Row([(f"      {text}", style)]))
+        room = max(20, width - 6)
+        rows.append(Row([(f"      {text[:room]}", style)]))
+        for start in range(room, len(text), room - 2):
+            rows.append(Row([(f"        {text[start : start + room - 2]}", style)]))
     return rows
 
 

@@ -28,7 +28,7 @@ class WorkScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Title, body, keys."""
-        yield LineBar(id="title")
+        yield LineBar(id="titlebar")
         yield from self.body()
         yield ClickBar(id="keybar")
 
@@ -56,7 +56,7 @@ class WorkScreen(Screen[None]):
         """Draw title and keys anew."""
         if not self.is_mounted:
             return
-        self.query_one("#title", LineBar).show([*self.app.title_pieces(), *self.title_pieces()])
+        self.query_one("#titlebar", LineBar).show([*self.app.title_pieces(), *self.title_pieces()])
         words = []
         for action, why in self.app.available(self.targets(), self):
             if action.footer:
@@ -68,7 +68,7 @@ class WorkScreen(Screen[None]):
                     )
                 )
         bar = self.query_one("#keybar", ClickBar)
-        bar.show_words(sorted(words, key=lambda word: word[0] == "help"))
+        bar.show_words(words)
 
     async def action_do(self, name: str) -> None:
         """Run the action with this id, or say why not."""
@@ -81,7 +81,7 @@ class WorkScreen(Screen[None]):
         targets = self.targets()
         why = action.why_not(self.app, targets)
         if why:
-            self.app.notify(why, title=action.name, severity="warning", markup=False)
+            self.app.notify(f"{action.name}: {why}", severity="warning", markup=False, timeout=4)
             return
         self.app.run_act(action, targets)
 

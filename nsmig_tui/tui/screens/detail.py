@@ -130,6 +130,7 @@ class Detail(Vertical):
             words.append((name, [(f" {name.capitalize()} ", "on" if name == tab else "dim")]))
         self.query_one("#tabs", ClickBar).show_words(words)
         width = max(20, self.list.scrollable_content_region.width or 60)
+        self.list.with_cursor = tab in ("archives", "history")
         self.list.show(self._rows(tab, width), top=top)
 
     def _rows(self, tab: str, width: int) -> list[Row]:

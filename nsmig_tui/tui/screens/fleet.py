@@ -96,7 +96,7 @@ class FleetScreen(Marking, WorkScreen):
             line.append((f"   {len(self.app.marks):,} marked on {plural(len(nodes), 'vnode')}", "mark"))
         if self._range_from:
             line.append(("   range: move, then V", "mark"))
-        line.append((f"   by {model.sort}", "dim"))
+        line.append((f"   sorted by {model.sort}", "dim"))
         self.query_one("#status", LineBar).show(line)
 
     def refresh_lines(self) -> None:
@@ -229,6 +229,11 @@ class FleetScreen(Marking, WorkScreen):
         every = {site.key for site in model.sites} | set(model.nodes)
         model.expanded = set() if model.expanded >= every else every
         self.show_tree()
+
+    def zoom(self) -> None:
+        """The pane over the whole width, or beside the tree again."""
+        self.toggle_class("-zoom")
+        self.call_after_refresh(self.detail.reload)
 
     # -- the pane --------------------------------------------------------------------------------
 

@@ -68,6 +68,10 @@ class RunsScreen(WorkScreen):
         if index is not None:
             self.list.move_to(index)
 
+    def title_pieces(self) -> Line:
+        """Where we are."""
+        return [("Runs", "bold")]
+
     @property
     def state(self) -> RunState | None:
         """The run under the cursor."""

@@ -19,8 +19,8 @@ class LineBar(Widget):
     DEFAULT_CSS = "LineBar { height: 1; width: 1fr; }"
     COLOURS: ClassVar = {
         "ok": "$text-success", "warn": "$text-warning", "fail": "bold $text-error", "run": "$text-primary",
-        "dim": "$text-muted", "bold": "bold", "head": "bold $text-primary", "key": "bold $text-accent",
-        "prod": "bold $text-error", "on": "bold reverse", "wait": "$text-muted", "mark": "bold $text-accent",
+        "dim": "$foreground 55%", "bold": "bold", "head": "bold $text-primary", "key": "bold $text-accent",
+        "prod": "bold $text-error", "on": "bold reverse", "wait": "$text-secondary", "mark": "bold $text-accent",
     }  # fmt: skip
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -63,12 +63,14 @@ class ClickBar(LineBar):
         self._spans: list[tuple[int, int, str]] = []
 
     def show_words(self, words: list[tuple[str, Line]]) -> None:
-        """Show (id, pieces) one after the other, two blanks between, as many as fit."""
+        """Show (id, pieces) one after the other, as many as fit; the last always has its place."""
         pieces, self._spans, at = [], [], 0
-        for name, line in words:
+        last = sum(len(text) for text, _style in words[-1][1]) + 2 if words else 0
+        for index, (name, line) in enumerate(words):
             long = sum(len(text) for text, _style in line)
-            if self.size.width and at + long > self.size.width:
-                break
+            room = self.size.width - (last if index < len(words) - 1 else 0)
+            if self.size.width and at + long > room:
+                continue
             self._spans.append((at, at + long, name))
             pieces += [*line, ("  ", "")]
             at += long + 2

@@ -33,7 +33,7 @@ class VirtualList(ScrollView, can_focus=True):
 
     COMPONENT_CLASSES: ClassVar = {"line--cursor", *(f"line--{name}" for name in STYLES)}
     DEFAULT_CSS = """
-    VirtualList { scrollbar-size-vertical: 1; overflow-x: hidden; }
+    VirtualList { scrollbar-size-vertical: 1; overflow-x: hidden; scrollbar-gutter: stable; }
     """
     BINDINGS: ClassVar = [
         Binding("up,k", "move(-1)", "Up", show=False),
@@ -94,7 +94,8 @@ class VirtualList(ScrollView, can_focus=True):
             self.cursor = self.cursor if found is None else found
         self.refresh()
         if self.follow and not self.with_cursor:
-            self.scroll_to(y=len(rows), animate=False)
+            # Only after the layout knows the new height is there an end to scroll to.
+            self.call_after_refresh(self.scroll_to, y=len(rows), animate=False)
         else:
             self._scroll_to_cursor()
         after = self.row
@@ -217,7 +218,8 @@ class VirtualList(ScrollView, can_focus=True):
     def _style(self, name: str) -> Style:
         style = self._styles.get(name)
         if style is None:
-            style = self._styles[name] = self.get_component_rich_style(f"line--{name}", partial=True)
+            style = self.get_component_rich_style(f"line--{name}", partial=name == "cursor")
+            self._styles[name] = style
         return style
 
     def _restyle(self) -> None:
