@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from lab.fleet import Lab
@@ -39,15 +38,14 @@ def _give_up(reason: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No setting of this person or machine reaches the tests, nor do they leave anything there."""
     for name in list(os.environ):
         if name == "NO_COLOR" or name.startswith(("TEXTUAL_", "NSMIG_", "XDG_")):
             if name.startswith(("NSMIG_LAB_", "NSMIG_REQUIRE_LAB")):
                 continue
             monkeypatch.delenv(name)
-    home = tmp_path / "home"
-    home.mkdir()
+    home = tmp_path_factory.mktemp("home")  # not in tmp_path, which belongs to the test
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / ".local/share"))
