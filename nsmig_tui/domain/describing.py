@@ -39,7 +39,7 @@ def describe_plan(plan: MigrationPlan, seen: Inspection, serving: Serving) -> Pl
         }
         for c in plan.final_changes
     ]
-    changes[STEPS[5]] = _reloads(plan)
+    changes[STEPS[5]] = _reloads(plan, len(serving.other_sockets))
     changes[STEPS[6]] = [
         {"what": "compare the tree with its manifest"},
         {"what": f"compare the HTTP answers of {', '.join(serving.site.names)} with those before"},
@@ -115,12 +115,12 @@ def _modes(plan: MigrationPlan, seen: Inspection) -> list[dict[str, Any]]:
     return changes
 
 
-def _reloads(plan: MigrationPlan) -> list[dict[str, Any]]:
+def _reloads(plan: MigrationPlan, others: int) -> list[dict[str, Any]]:
     found = [{"what": "reload nginx, proven by its new workers"}]
     if plan.values["FPM_CONF"]:
         found.append({"what": "reload php-fpm twice: with both sockets, then without the old one"})
         found.append(
-            {"what": f"pools of {len(plan.values['OTHER_SOCKETS'].split())} other sites must answer"}
+            {"what": f"pools of {others} other sites must answer"}
         )
     return found
 

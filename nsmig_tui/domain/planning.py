@@ -93,7 +93,7 @@ def make_plan(
     upath = f"{vnode.vpath}/{domain}"
     tmp_used = _names_path(serving, f"{upath}/var/tmp")
     hold = SIDE_NAME if "app" in seen.entries.get("web", ()) else "app"
-    configs, outcomes = _configs(serving, upath, hold, tmp_used)
+    configs, outcomes = _configs(serving, upath, hold, tmp_used, seen.beside)
     compat_web, compat_var = _compat(seen, upath, options.compat)
     keep = tuple(
         name for name in LEGACY if _names_path(serving, f"{upath}/{name}") or _referenced(seen, upath, name)
@@ -151,7 +151,9 @@ def make_plan(
     )
 
 
-def _stages(serving: Serving, upath: str, hold: str, tmp_used: bool) -> dict[str, tuple[str, Outcome]]:
+def _stages(
+    serving: Serving, upath: str, hold: str, tmp_used: bool, beside: Mapping[str, bytes]
+) -> dict[str, tuple[str, Outcome]]:
     """Stage name -> (kind, outcome). Logs and sessions move in the final stages only; see run_tree.sh."""
     staging = f"{posixpath.dirname(upath)}/.nsmig/{posixpath.basename(upath)}"
     final = final_map(upath, serving.site.links)
@@ -161,26 +163,30 @@ def _stages(serving: Serving, upath: str, hold: str, tmp_used: bool) -> dict[str
     roots = final.without("var/log", "var/run", "var/tmp").with_target("web", held)
     detour = roots.with_target("var/log", f"{staging}/tlog")
     stages: dict[str, tuple[str, Outcome]] = {}
+    socks = [pool.listen for pool in serving.pools]
     if serving.nginx is not None:
         model, site = serving.nginx, serving.site
         switch = Transition(f"{staging}/new/{held[4:]}", f"{upath}/web/.nsmig-switched", f"{upath}/{held}")
-        stages["bridge"] = ("nginx", nginx_changes(model, site, roots, copies=False))
-        stages["transition"] = ("nginx", nginx_changes(model, site, detour, copies=False, transition=switch))
-        stages["final"] = ("nginx", nginx_changes(model, site, final))
+        stages["bridge"] = ("nginx", nginx_changes(model, site, roots, copies=False, sockets=socks))
+        stages["transition"] = (
+            "nginx",
+            nginx_changes(model, site, detour, copies=False, transition=switch, sockets=socks),
+        )
+        stages["final"] = ("nginx", nginx_changes(model, site, final, sockets=socks, existing=beside))
     if serving.fpm is not None:
         model_, pools = serving.fpm, serving.pools
         both: PathMap = final.without("var/log", "var/tmp").with_target("web", held)
         both_t = both.with_target("var/log", f"{staging}/tlog")
         stages["both"] = ("fpm", fpm_changes(model_, pools, both, copies=False, keep_old_socket=True))
         stages["both_t"] = ("fpm", fpm_changes(model_, pools, both_t, copies=False, keep_old_socket=True))
-        stages["fpm final"] = ("fpm", fpm_changes(model_, pools, final))
+        stages["fpm final"] = ("fpm", fpm_changes(model_, pools, final, existing=beside))
     return stages
 
 
 def _configs(
-    serving: Serving, upath: str, hold: str, tmp_used: bool
+    serving: Serving, upath: str, hold: str, tmp_used: bool, beside: Mapping[str, bytes]
 ) -> tuple[tuple[ConfigFilePlan, ...], list[Outcome]]:
-    stages = _stages(serving, upath, hold, tmp_used)
+    stages = _stages(serving, upath, hold, tmp_used, beside)
     originals: dict[tuple[str, str], bytes | None] = {}
     for kind, outcome in stages.values():
         for change in outcome.changes:
@@ -333,7 +339,6 @@ def _values(
         "FPM_CMD": service.get("php-fpm", ""),
         "OLD_SOCKETS": " ".join(old),
         "NEW_SOCKETS": " ".join(new),
-        "OTHER_SOCKETS": " ".join(serving.other_sockets),
         "NEED_KB": str(2 * seen.tree.get("alloc", 0) // 1024 + 1024),
         "NEED_INODES": str(len(seen.entries.get("web", ())) + 64),
         "TOTAL_BYTES": str(seen.tree.get("bytes", 0)),

@@ -46,6 +46,15 @@ class Shell(Protocol):
         """
         ...
 
+    async def send(
+        self, script: str, args: Sequence[str], data: bytes, *, timeout: float = 60.0
+    ) -> tuple[int, bytes]:
+        """Like ``run``, with ``data`` (at most 8 MiB) as the script's standard input.
+
+        The script starts only when all of ``data`` is there, by length and SHA-256.
+        """
+        ...
+
     async def http(self, request: HttpRequest, *, timeout: float = 10.0) -> HttpAnswer:
         """Ask the vnode's web server through the connection. Never raises for a bad answer."""
         ...

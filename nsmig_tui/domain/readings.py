@@ -81,6 +81,7 @@ class Capabilities:
     kernel: str = ""
     uid: int = -1
     root_id: str = "0:0"
+    unprivileged: bool = False
     manager: str = "none"
     exchange: str = "none"
     tar: str = "other"
@@ -127,6 +128,7 @@ def read_capabilities(sections: Sections, section: str = "capabilities") -> Capa
         kernel=value.get("kernel", ""),
         uid=_number(value.get("uid"), -1),
         root_id=value.get("root_id", "0:0"),
+        unprivileged=value.get("unprivileged") == "1",
         manager=value.get("manager", "none"),
         exchange=value.get("exchange", "none"),
         tar=value.get("tar", "other"),
@@ -245,6 +247,7 @@ class Inspection:
     account: tuple[str, int, int, str, str] | None = None
     nginx: ServiceConfig | None = None
     fpm: tuple[ServiceConfig, ...] = ()
+    beside: Mapping[str, bytes] = field(default_factory=dict)
 
     def is_dir(self, name: str) -> bool:
         """Whether the structural path is there as a real directory."""
@@ -278,8 +281,11 @@ def read_inspection(output: bytes) -> Inspection:
         if len(row) >= 2:
             entries.setdefault(row[0], []).append(as_name(row[1]))
     nginx = read_service_configs(s, "nginx")
-    account = next((r for r in s.of("account", "account") if len(r) >= 5), None)
-    settings = next(s.of("settings", "settings"), None)
+    raw = next(s.of("settings", "settings"), None)
+    settings = parse_settings(unb64(raw[0]).decode("utf-8", "replace")) if raw else None
+    accounts = [r for r in s.of("account", "account") if len(r) >= 5]
+    named = [r for r in accounts if settings and r[0] == settings.get("UUSER")]
+    account = next(iter([*named, *accounts]), None)
     return Inspection(
         places={r[0]: _place(r) for r in s.of("stat", "stat") if len(r) >= 4},
         tree={k: _number(v) for k, v in s.values("tree").items()},
@@ -298,12 +304,13 @@ def read_inspection(output: bytes) -> Inspection:
         journal=unb64(next((r[0] for r in s.of("journal", "journal") if r), "")),
         listening=frozenset(r[0] for r in s.of("pools", "listening") if r),
         capabilities=read_capabilities(s),
-        settings=parse_settings(unb64(settings[0]).decode("utf-8", "replace")) if settings else None,
+        settings=settings,
         account=(account[0], _number(account[1]), _number(account[2]), account[3], account[4])
         if account
         else None,
         nginx=nginx[0] if nginx else None,
         fpm=tuple(read_service_configs(s, "fpm")),
+        beside={as_name(r[0]): unb64(r[1]) for r in s.of("copies", "copy") if len(r) >= 2},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from .config_report import fpm_leftovers, nginx_leftovers
 from .fpm_pools import FpmModel, Pool, find_pools, load_fpm
 from .nginx_model import NginxModel, load_nginx
 from .nginx_sites import Problem, Site, find_site
@@ -65,6 +66,8 @@ def serving_of(
     served = find_pools(fpm_models(fpm), upath, site.sockets, links=site.links)
     with_pools = [(m, s) for m, s in served if s.pools]
     found += [problem for _, s in served for problem in s.problems]
+    found += nginx_leftovers(model, site)
+    found += [p for m, s in with_pools for p in fpm_leftovers(s.pools, upath, site.links)]
     if not site.servers:
         found.append(
             Problem("error", f"no nginx server block serves {domain}", "", "Add one, or leave it out.")

@@ -82,7 +82,7 @@ def _user(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterat
             str(web.uid),
             "Create the account or correct the owner of web.",
         )
-    elif web and web.uid == 0 and seen.capabilities.root_id.startswith("0:"):
+    elif web and web.uid == 0 and not seen.capabilities.unprivileged:
         yield Finding(
             ERROR, USER, "web belongs to root", "the vhost's account", "root", "Give web to its account."
         )

@@ -67,6 +67,10 @@ def _import(desk: Desk, vnode: Vnode, seen: Discovery, books: Bookkeeper) -> lis
     pools = fpm_models(seen.fpm)
     dirs = tuple(v.name for v in seen.vhosts if v.kind == "dir")
     results = []
+    links: dict[str, list[str]] = {}
+    for found in seen.vhosts:
+        if found.kind == "link":
+            links.setdefault(found.target.rstrip("/").rsplit("/", 1)[-1], []).append(found.name)
     for found in seen.vhosts:
         why = _not_a_vhost(found)
         if why:
@@ -74,7 +78,7 @@ def _import(desk: Desk, vnode: Vnode, seen: Discovery, books: Bookkeeper) -> lis
             books.tell(note)
             results.append(Result(vnode.name, found.name, books.run, ok=True, skipped=True, warnings=(why,)))
             continue
-        vhost = _vhost(desk, vnode, found, seen, model, pools, dirs)
+        vhost = _vhost(desk, vnode, found, seen, model, pools, dirs, tuple(links.get(found.name, ())))
         desk.store.save_vhost(vhost)
         books.tell(Found(vnode.name, vhost.domain, books.run, str(vhost.status), str(vhost.layout)))
         result = Result(
@@ -107,6 +111,7 @@ def _vhost(
     model: NginxModel | None,
     pools: list[FpmModel],
     dirs: tuple[str, ...],
+    links: tuple[str, ...],
 ) -> Vhost:
     domain = found.name
     was = desk.store.vhost(vnode.name, domain)
@@ -118,8 +123,8 @@ def _vhost(
     upath = f"{vnode.vpath}/{domain}"
     details: dict[str, Any] = {"settings": dict(seen.settings.get(domain, {})), "upath": upath}
     if model is not None:
-        site = find_site(model, domain, upath, real_dirs=dirs)
-        served = [(m, s) for m, s in find_pools(pools, upath, site.sockets) if s.pools]
+        site = find_site(model, domain, upath, real_dirs=dirs, links=links)
+        served = [(m, s) for m, s in find_pools(pools, upath, site.sockets, links=site.links) if s.pools]
         details |= {
             "document_root": site.document_root or "",
             "site_files": list(site.files),

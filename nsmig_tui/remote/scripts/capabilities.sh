@@ -47,6 +47,7 @@ capabilities() {
   printf 'kernel=%s\n' "$(uname -sr | one_line)"
   printf 'uid=%s\n' "$(id -u)"
   printf 'root_id=%s\n' "$ROOT_ID"
+  printf 'unprivileged=%s\n' "${NSMIG_UNPRIVILEGED:-}"
   printf 'now=%s\n' "$(date +%s)"
   printf 'manager=%s\n' "$(service_manager)"
   printf 'exchange=%s\n' "$(exchange_way)"

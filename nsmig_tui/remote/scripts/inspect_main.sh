@@ -139,4 +139,8 @@ if [ -f "$R/root/.vhosts/$D" ]; then
 fi
 printf '@account\n'
 awk -F: -v uid="$UIDN" '$3 == uid { print "account\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7 }' "$R/etc/passwd" 2>/dev/null
+printf '@copies\n'
+for f in "$R"/etc/nginx/*ns3* "$R"/etc/nginx/*/*ns3* "$R"/etc/php*/*ns3* "$R"/etc/php/*/fpm/*ns3* "$R"/etc/php/*/fpm/*/*ns3*; do
+  if [ -f "$f" ]; then printf 'copy\t%s\t%s\n' "$(printf %s "$f" | b64)" "$(b64 <"$f")"; fi
+done
 cat_config "$MODE"

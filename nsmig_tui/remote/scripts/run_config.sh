@@ -61,6 +61,7 @@ nginx_to() { # stage
 fpm_to() { # stage sockets-that-must-accept sockets-that-must-go
   if ! has_stage fpm "$1"; then return 0; fi
   vnode_lock
+  note_pools
   write_stage fpm "$1"
   fpm_test || fail "php-fpm -t: $FPM_SAYS"
   pt "fpm-$1-written"

@@ -26,7 +26,6 @@ preflight() {
     fpm_alive || fail "php-fpm is not running"
     # shellcheck disable=SC2086
     accepts $OLD_SOCKETS || fail "php-fpm does not accept on the old socket"
-    pools_answer || fail "a pool of another site does not answer"
   fi
 }
 
@@ -175,6 +174,8 @@ main() {
   VPATH=${UPATH%/*}
   S=$VPATH/.nsmig/$DOMAIN
   OWNER=$UIDN:$GIDN
+  OTHER_SOCKETS=
+  : >>"$J/journal"
   j begin "$VERB $OPERATOR"
   case $VERB in
     migrate)

@@ -101,7 +101,17 @@ fpm_state() {
   if [ -n "$1" ]; then accepts $1; else fpm_alive; fi
 }
 
-# The other vhosts' pools answered before we came; they must answer now.
+# Sockets of other vhosts' pools that accept right now; asked under the vnode's lock, before a reload.
+note_pools() {
+  OTHER_SOCKETS=
+  found=$(awk -v v="$VPATH/" -v r="$R/" '$4 == "00010000" && (index($8, v) == 1 || (index($8, r) == 1 && $8 ~ /php|fpm/)) { print $8 }' /proc/net/unix | sort -u)
+  for s in $found; do
+    case " $OLD_SOCKETS $NEW_SOCKETS " in *" $s "*) continue ;; esac
+    if accepts "$s"; then OTHER_SOCKETS="$OTHER_SOCKETS $s"; fi
+  done
+}
+
+# The other vhosts' pools that answered before the reload must answer after it.
 pools_answer() {
   i=0
   # shellcheck disable=SC2086

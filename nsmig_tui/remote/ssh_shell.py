@@ -1,0 +1,304 @@
+"""One vnode's shell: scripts and HTTP requests over one shared connection that is dialled when needed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import resources
+from typing import Any
+
+import asyncssh
+
+from nsmig_tui.domain.errors import ConnectError
+from nsmig_tui.domain.ports import HttpAnswer, HttpRequest
+from nsmig_tui.domain.text import clean
+
+from . import http_tunnel, sudo, wire
+from .dial import Dialler, Line
+from .secret import Secret
+from .session import Conversation, NotStarted, WrongPassword
+from .slots import Slots
+from .ssh_errors import explain
+
+
+@dataclass
+class _Link:
+    """A line with what is known about it."""
+
+    line: Line
+    slots: Slots
+    privilege: sudo.Privilege = field(default_factory=lambda: sudo.Privilege(sudo.Way.PLAIN, -1))
+    password: Secret | None = None
+
+
+class SshShell:
+    """Implements ``domain.ports.Shell``. Safe to share; reconnects on the next call after a loss."""
+
+    def __init__(self, target: str, vnode: str, dialler: Dialler) -> None:
+        self._target = target
+        self._vnode = vnode
+        self._dialler = dialler
+        self._limits = dialler.limits
+        self._link: _Link | None = None
+        self._connecting: asyncio.Task[_Link] | None = None
+        self._closed = False
+
+    async def open(self) -> None:
+        """Connect and find the way to root, unless that is done. Raises ConnectError."""
+        await self._linked()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether ``close`` was called; a lost connection is another matter."""
+        return self._closed
+
+    @property
+    def privilege(self) -> sudo.Privilege | None:
+        """How scripts get to run as root, once connected."""
+        return self._link.privilege if self._link else None
+
+    async def run(self, script: str, args: Sequence[str] = (), *, timeout: float = 60.0) -> tuple[int, bytes]:
+        """Run ``script`` with ``args`` as root: exit status and standard output. See ``ports.Shell``."""
+        return await self._exchange(script, args, None, timeout)
+
+    async def send(
+        self, script: str, args: Sequence[str], data: bytes, *, timeout: float = 60.0
+    ) -> tuple[int, bytes]:
+        """Like ``run``, with ``data`` (at most 8 MiB, checked on arrival) as the script's standard input."""
+        return await self._exchange(script, args, data, timeout)
+
+    async def http(self, request: HttpRequest, *, timeout: float = 10.0) -> HttpAnswer:
+        """Ask the vnode's web server, through the connection or else with a tool of the vnode."""
+        try:
+            link = await self._linked()
+            return await http_tunnel.fetch(link.line.connection, request, timeout)
+        except http_tunnel.NoTunnel:
+            pass
+        except (ConnectError, OSError, asyncssh.Error) as error:
+            return HttpAnswer(0, error=clean(str(error) or type(error).__name__, 300))
+        return await self._http_there(request, timeout)
+
+    async def unix_accepts(self, path: str) -> bool | None:
+        """Whether a Unix socket on the vnode accepts connections; None when nobody can look."""
+        link = await self._linked()
+        try:
+            async with asyncio.timeout(self._limits.open):
+                _, writer = await link.line.connection.open_unix_connection(path)
+            writer.close()
+            return True
+        except asyncssh.ChannelOpenError as error:
+            # Not root over there: a refusal may be about us, not about the socket.
+            if error.code == asyncssh.OPEN_CONNECT_FAILED and link.privilege.login_is_root:
+                return False
+        except (OSError, asyncssh.Error) as error:
+            raise explain(error, self._vnode, self._target) from error
+        rc, _ = await self.run(_script("unix_accepts.sh"), [path], timeout=self._limits.open)
+        return {0: True, 1: False}.get(rc)
+
+    async def close(self) -> None:
+        """End the connection. Later calls are refused."""
+        self._closed = True
+        if self._connecting and not self._connecting.done():
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+        if self._link:
+            await self._link.line.close()
+            self._link = None
+
+    async def _linked(self) -> _Link:
+        """The open link; whoever comes while it is being dialled waits for the same dial."""
+        if self._closed:
+            raise ConnectError("The connection was closed here.", vnode=self._vnode)
+        if self._link and self._link.line.is_open:
+            return self._link
+        if self._connecting is None or self._connecting.done():
+            self._connecting = asyncio.create_task(self._connect())
+            self._connecting.add_done_callback(_retrieved)
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> _Link:
+        """Dial, then find out how to become root there."""
+        line = await self._dialler.dial(self._target, self._vnode)
+        link = _Link(line, Slots(self._limits.sessions))
+        try:
+            rc, answer = await self._converse(link, _script("privilege.sh"), [], None, self._limits.open)
+            if rc != 0:
+                raise ConnectError(
+                    f"The first question to the server failed with status {rc}.", vnode=self._vnode
+                )
+            link.privilege = sudo.choose(answer, self._vnode)
+            if link.privilege.way is sudo.Way.SUDO_PASSWORD:
+                await self._find_password(link)
+        except BaseException:
+            await line.close(at_once=True)
+            raise
+        self._link = link
+        return link
+
+    async def _find_password(self, link: _Link) -> None:
+        """Ask for sudo's password and prove it, with one retry; nothing else is sent before it holds."""
+        prompt = f"sudo password on {self._vnode}: "
+        for attempt in range(2):
+            secret = await self._dialler.secrets.get(
+                "sudo", self._target, ("Wrong. " if attempt else "") + prompt
+            )
+            if secret is None:
+                raise sudo.nobody_to_ask(self._vnode)
+            link.password = secret
+            try:
+                rc, answer = await self._converse(link, "id -u", [], None, self._limits.open)
+            except WrongPassword:
+                self._dialler.secrets.forget("sudo", self._target, secret)
+                continue
+            if (rc, answer) == (0, b"0\n"):
+                return
+            raise sudo.not_root(self._vnode, f"uid {clean(answer, 40)}")
+        raise sudo.wrong_password(self._vnode)
+
+    async def _exchange(
+        self, script: str, args: Sequence[str], data: bytes | None, timeout: float
+    ) -> tuple[int, bytes]:
+        """Run over the link; dial once more if it turns out to be lost before anything was sent."""
+        for attempt in range(2):
+            link = await self._linked()
+            try:
+                return await self._converse(link, script, args, data, timeout)
+            except _Unsent as error:
+                if attempt or link.line.is_open:
+                    raise explain(error.cause, self._vnode, self._target) from error
+            except WrongPassword as error:
+                raise sudo.wrong_password(self._vnode) from error
+        raise ConnectError("The connection was lost.", vnode=self._vnode)
+
+    async def _converse(
+        self, link: _Link, script: str, args: Sequence[str], data: bytes | None, timeout: float
+    ) -> tuple[int, bytes]:
+        """One exchange on one channel."""
+        nonce = wire.new_nonce()
+        stream = wire.frame(script, args, nonce, data)
+        try:
+            async with self._session(link, nonce) as talk:
+                await self._await_ready(link, talk)
+                talk.send(stream)
+                async with asyncio.timeout(timeout):
+                    return await talk.finished
+        except TimeoutError as error:
+            raise ConnectError(
+                f"The server gave no complete answer within {timeout:g} s.",
+                hint="What was asked may still be going on there.",
+                vnode=self._vnode,
+            ) from error
+        except wire.WireError as error:
+            lost = "" if link.line.is_open else " The connection was lost."
+            raise ConnectError(
+                f"No usable answer: {clean(str(error), 300)}.{lost}",
+                hint="Nothing can be concluded about what happened there; look again.",
+                vnode=self._vnode,
+            ) from error
+
+    @contextlib.asynccontextmanager
+    async def _session(self, link: _Link, nonce: str) -> AsyncIterator[Conversation]:
+        """A session on the link, opened patiently: servers may allow fewer than we ask for (MaxSessions)."""
+        patience, pause = self._limits.open, 0.02
+        while True:
+            async with link.slots:
+                try:
+                    channel, talk = await self._open(link, nonce)
+                except asyncssh.ChannelOpenError as error:
+                    refused = error
+                    link.slots.shrink()
+                else:
+                    link.slots.opened += 1
+                    try:
+                        yield talk
+                        await talk.leave()
+                        return
+                    finally:
+                        link.slots.opened -= 1
+                        channel.abort()
+            if link.slots.opened == 0:
+                # None of ours is in the way, so waiting for a slot is no waiting at all.
+                patience -= pause
+            if patience < 0 or not link.line.is_open:
+                raise _Unsent(refused) from refused
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, 1.0)
+
+    async def _await_ready(self, link: _Link, talk: Conversation) -> None:
+        """Wait until the shell itself answers; so far nothing was sent."""
+        try:
+            async with asyncio.timeout(self._limits.open):
+                await talk.ready
+        except TimeoutError as error:
+            if link.privilege.way is sudo.Way.PLAIN and not talk.said():
+                # Silence before the very first word: the line is dead, the next call shall dial anew.
+                link.line.connection.abort()
+            raise ConnectError(
+                f"The server's shell did not come up within {self._limits.open:g} s."
+                f" It said: {clean(talk.said()[-400:], 200) or 'nothing'}",
+                hint="Check its login scripts, and what sudo asks there.",
+                vnode=self._vnode,
+            ) from error
+        except NotStarted as error:
+            if not link.line.is_open:
+                raise _Unsent(asyncssh.ConnectionLost("connection lost")) from error
+            if link.privilege.way is sudo.Way.PLAIN:
+                raise ConnectError(
+                    "The login shell runs no commands."
+                    f" It said: {clean(error.said[-400:], 200) or 'nothing'}",
+                    hint="Check the account's shell (nologin?) and ForceCommand on the server.",
+                    vnode=self._vnode,
+                ) from error
+            raise sudo.not_root(self._vnode, error.said) from error
+
+    async def _open(self, link: _Link, nonce: str) -> tuple[Any, Conversation]:
+        """Open one session channel. ChannelOpenError is left to the caller, it may pass."""
+        with_password = link.privilege.way is sudo.Way.SUDO_PASSWORD
+        password = link.password if with_password else None
+        talk = partial(Conversation, nonce, self._limits.answer, says_ready=with_password, password=password)
+        try:
+            async with asyncio.timeout(self._limits.open):
+                return await link.line.connection.create_session(
+                    talk, link.privilege.command(nonce), encoding=None, request_pty=False
+                )
+        except asyncssh.ChannelOpenError:
+            raise
+        except (OSError, asyncssh.Error) as error:
+            if isinstance(error, TimeoutError):
+                # Not even a channel: the line is dead, the next call shall dial anew.
+                link.line.connection.abort()
+            raise _Unsent(error) from error
+
+    async def _http_there(self, request: HttpRequest, timeout: float) -> HttpAnswer:
+        """The same question asked by a tool on the vnode."""
+        args = [request.address, str(request.port), request.host, request.path, "1" if request.tls else "0"]
+        try:
+            rc, output = await self.run(
+                _script("http_get.sh"), [*args, str(max(1, round(timeout)))], timeout=timeout * 3 + 10
+            )
+        except (ConnectError, ValueError) as error:
+            return HttpAnswer(0, error=clean(str(error), 300))
+        return http_tunnel.from_tool(rc, output)
+
+
+class _Unsent(Exception):
+    """The channel failed before anything was sent."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def _script(name: str) -> str:
+    """The text of one of the transport's own scripts."""
+    return (resources.files("nsmig_tui.remote") / "scripts" / name).read_text("utf-8")
+
+
+def _retrieved(task: asyncio.Task[_Link]) -> None:
+    """Mark a dial's failure as seen: whoever waited for it may be gone."""
+    if not task.cancelled():
+        task.exception()
