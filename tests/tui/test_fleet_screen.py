@@ -24,3 +24,98 @@ async def test_enter_unfolds_a_vnode_and_the_pane_follows(world, open_app):
         await pilot.pause(0.1)
         assert any("discovered" in line for line in shown(app, "#lines"))
         assert any("/srv/blog.example.org" in line for line in shown(app, "#lines"))
+
+
+async def test_filter_narrows_as_typed_and_escape_clears(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await pilot.press("slash", *"status:val")
+        assert app.model.matching == 3
+        assert [row.kind for row in app.screen.tree.rows].count("vhost") == 3
+        await pilot.press("enter", "j", "j")
+        assert app.screen.tree.row.kind == "vhost"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.model.query == ""
+        assert not app.screen.query_one("#filter-row").display
+
+
+async def test_marks_survive_filter_and_sort_and_count_nodes(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await pilot.press("slash", *"example.org", "enter", "a")
+        assert len(app.marks) == 5
+        await pilot.press("escape", "o", "asterisk")
+        assert len(app.marks) == 4
+        assert "4 marked on 3 vnodes" in "".join(text for text, _s in app.screen.query_one("#status").pieces)
+        await pilot.press("u")
+        assert app.marks == set()
+
+
+async def test_range_marks_what_is_between(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await pilot.press("j", "enter", "j", "V", "j", "j", "V")
+        assert {key.partition("/")[2] for key in app.marks} == {
+            "blog.example.org",
+            "forum.example.org",
+            "shop.example.org",
+        }
+
+
+async def test_space_on_a_branch_marks_all_below_and_again_unmarks(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await pilot.press("space")
+        assert len(app.marks) == 7
+        await pilot.press("k", "space")
+        assert app.marks == set()
+
+
+async def test_narrow_shows_one_part_with_breadcrumbs(world, open_app):
+    async with open_app(world, size=(80, 24)) as (app, pilot):
+        assert not app.screen.detail.display
+        await pilot.press("j", "enter", "j", "enter")
+        await pilot.pause()
+        assert app.screen.detail.display
+        assert not app.screen.query_one("#left").display
+        assert "sydney > vn1.example.net > blog.example.org" in "".join(
+            t for t, _s in app.screen.title_pieces()
+        )
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen.query_one("#left").display
+        await pilot.resize_terminal(140, 40)
+        await pilot.pause()
+        assert app.screen.detail.display and app.screen.query_one("#left").display
+
+
+async def test_tabs_show_findings_plan_archives_history(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await pilot.press("j", "enter", "j", "right_square_bracket")
+        await pilot.pause(0.1)
+        text = "\n".join(shown(app, "#lines"))
+        assert text.index("Configuration files") < text.index("Service health")
+        assert "Make fastcgi_pass" in text
+        await pilot.press("p")
+        await pilot.pause()
+        assert any("/srv/shop.example.org/web/app/public;" in line for line in shown(app, "#lines"))
+        await pilot.press("right_square_bracket")
+        await pilot.pause()
+        assert any("DAMAGED" in line for line in shown(app, "#lines"))
+        await pilot.press("right_square_bracket")
+        await pilot.pause()
+        assert any("No run is recorded" in line for line in shown(app, "#lines"))
+
+
+async def test_state_is_remembered_between_starts(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await pilot.press("j", "enter", "j", "space", "o")
+        kept = app.screen.tree.row.key
+    async with open_app(world) as (app, pilot):
+        assert app.model.sort == "status"
+        assert app.marks == {"vn1.example.net/forum.example.org"} or len(app.marks) == 1
+        assert app.screen.tree.row.key == kept
+
+
+async def test_broken_memory_is_as_good_as_none(world, open_app):
+    world.store.put("tui", {"expanded": 3, "marks": [1, "gone/x"], "sort": [], "query": 5})
+    async with open_app(world) as (app, _pilot):
+        assert app.marks == set()
+        assert app.model.sort == "name"

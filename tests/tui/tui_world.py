@@ -270,7 +270,7 @@ def migrate_plan(vnode, domain):
             {"what": "move", "from": "var/log/*", "to": "web/log"},
             {"what": "move", "from": ".ssh bin etc var", "to": ".archive/legacy-20260921-141320"},
         ],
-        "permissions_update": [{"what": "mode", "from": "web", "mode": "0750 → 0755"}],
+        "permissions_update": [{"what": "mode", "to": "web", "from": "0750", "mode": "0755 shop:www-data"}],
         "configuration_update": [
             {"what": "edit", "to": f"/etc/nginx/sites-available/{domain}", "diff": DIFF}
         ],

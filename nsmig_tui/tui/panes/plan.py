@@ -52,12 +52,12 @@ def _change(change: Any, signs: Signs, width: int) -> list[Row]:
         return wrap.text(str(change), width, indent=4)
     words = str(change.get("what", ""))
     old, new = change.get("from"), change.get("to")
-    if old and new:
+    if change.get("mode") and new:
+        words += f"  {new}  {old or ''} {signs.arrow} {change['mode']}"
+    elif old and new:
         words += f"  {old} {signs.arrow} {new}"
     elif new or old:
         words += f"  {new or old}"
-    if change.get("mode"):
-        words += f"  {change['mode']}"
     rows = wrap.text(words.strip(), width, indent=4)
     diff = change.get("diff")
     if diff:

@@ -20,7 +20,8 @@ class LineBar(Widget):
     COLOURS: ClassVar = {
         "ok": "$text-success", "warn": "$text-warning", "fail": "bold $text-error", "run": "$text-primary",
         "dim": "$foreground 55%", "bold": "bold", "head": "bold $text-primary", "key": "bold $text-accent",
-        "prod": "bold $text-error", "on": "bold reverse", "wait": "$text-secondary", "mark": "bold $text-accent",
+        "prod": "bold $text-error", "on": "bold reverse",
+        "wait": "$text-secondary", "mark": "bold $text-accent",
     }  # fmt: skip
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:

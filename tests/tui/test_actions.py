@@ -1,0 +1,349 @@
+"""Every action from the keyboard: what it does, and what it says when it must not."""
+
+import asyncio
+
+import pytest
+import tui_world
+from textual.widgets import Input
+
+from nsmig_tui.domain.fleet import Status
+from nsmig_tui.domain.options import MigrateOptions
+from nsmig_tui.tui import actions
+from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
+from nsmig_tui.tui.dialogs.help import HelpDialog
+from nsmig_tui.tui.dialogs.prompts import MenuDialog, MessageDialog
+from nsmig_tui.tui.dialogs.vnode_form import VnodeForm
+
+SHOP, BLOG, FORUM, WIKI, WWW = (
+    f"vn1.example.net/{name}.example.org" for name in ("shop", "blog", "forum", "wiki", "www")
+)
+HABIT_KEYS = {f"ctrl+{key}" for key in "abdhjklsz"} | {"ctrl+space", "ctrl+@"}
+
+
+async def choose(app, pilot, key):
+    """Put the fleet's cursor on a line."""
+    app.reveal(key)
+    await pilot.pause(0.1)
+    assert app.screen.tree.row.key == key
+
+
+def said(app):
+    """What toasts say."""
+    return " | ".join(str(note.message) for note in app._notifications)
+
+
+def called(world, name):
+    """Calls of the engine by name."""
+    return [call for call in world.engine.calls if call[0] == name]
+
+
+async def test_validate_runs_and_the_tree_follows(world, open_app, at_rest):
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, BLOG)
+        await pilot.press("v")
+        await at_rest(app, pilot)
+        assert called(world, "validate") == [("validate", "blog.example.org")]
+        assert app.model.hosts[BLOG].status == "validated"
+
+
+async def test_discover_asks_the_vnode_and_shows_what_is_new(world, open_app, at_rest):
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, "vn8.example.net")
+        await pilot.press("d")
+        await at_rest(app, pilot)
+        assert "vn8.example.net/new.vn8.example.net.example" in app.model.hosts
+        assert app.model.nodes["vn8.example.net"].vnode.unreachable == ""
+
+
+async def test_a_vnode_that_cannot_be_reached_is_said_with_its_hint(world, open_app, at_rest):
+    world.engine.refuses["vn8.example.net"] = tui_world.UNREACHABLE
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, "vn8.example.net")
+        await pilot.press("d")
+        await at_rest(app, pilot)
+        assert "did not answer" in said(app)
+        await pilot.press("c")
+        await pilot.pause()
+        assert isinstance(app.screen, MessageDialog)
+        await pilot.press("escape")
+
+
+async def test_migrate_shows_the_facts_and_y_begins(world, open_app, at_rest):
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, SHOP)
+        await pilot.press("m")
+        await pilot.pause()
+        dialog = app.screen
+        assert isinstance(dialog, ConfirmDialog)
+        facts = " ".join(text for _style, text in dialog.fact_lines)
+        for words in ("PRODUCTION", "7 changes", "2.1 GB", "1m36", "Way back"):
+            assert words in facts
+        assert dialog.focused.id == "cancel"
+        await pilot.press("y")
+        await at_rest(app, pilot)
+        _name, domain, options = called(world, "migrate")[0]
+        assert (domain, options.backup, options.force) == ("shop.example.org", True, False)
+        assert app.screen.id == "runs"
+        assert app.model.hosts[SHOP].status == "migrated"
+
+
+@pytest.mark.parametrize("keys", [["enter"], ["m"], ["escape"], ["space"]])
+async def test_neither_enter_nor_the_openers_key_confirms(world, open_app, keys):
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, SHOP)
+        await pilot.press("m")
+        await pilot.pause()
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert called(world, "migrate") == []
+
+
+async def test_no_backup_needs_the_domain_typed_out(world, open_app, at_rest):
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, SHOP)
+        await pilot.press("m")
+        await pilot.pause()
+        await pilot.press("n", "y", "enter")
+        assert isinstance(app.screen, ConfirmDialog), "y is only a letter now, and a wrong word does nothing"
+        app.screen.query_one("#word", Input).value = "shop.example.org"
+        await pilot.press("enter")
+        await at_rest(app, pilot)
+        assert called(world, "migrate")[0][2] == MigrateOptions(backup=False, force=True)
+
+
+async def test_choices_turn_with_their_keys(world, open_app, at_rest):
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, SHOP)
+        await pilot.press("m")
+        await pilot.pause()
+        await pilot.press("o", "o", "l", "y")
+        await at_rest(app, pilot)
+        options = called(world, "migrate")[0][2]
+        assert (options.owners, options.compat) == ("all", "never")
+
+
+@pytest.mark.parametrize(
+    ("key", "press", "words"),
+    [
+        (BLOG, "m", "validate it first"),
+        (FORUM, "m", "resume"),
+        (WWW, "m", "nothing to do"),
+        (BLOG, "b", "never migrated"),
+        (SHOP, "r", "nothing is left half-way"),
+        (SHOP, "U", "nothing is left half-way"),
+        ("site:sydney", "b", "one vhost at a time"),
+        ("site:sydney", "p", "one vhost at a time"),
+        ("vn8.example.net", "v", "Choose a vhost"),
+        ("site:sydney", "x", "Choose one vnode"),
+        ("site:sydney", "s", "Choose one vnode"),
+    ],
+)
+async def test_refusals_say_why(world, open_app, key, press, words):
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, key)
+        await pilot.press(press)
+        await pilot.pause()
+        assert words in said(app)
+        assert not isinstance(app.screen, ConfirmDialog)
+
+
+async def test_a_refused_plan_is_shown_with_its_hint(world, open_app):
+    world.engine.refuses["shop.example.org"] = tui_world.REFUSED
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, SHOP)
+        await pilot.press("m")
+        await pilot.pause()
+        assert isinstance(app.screen, MessageDialog)
+        assert ("bold", "Free 3 GB.") in app.screen.lines
+
+
+async def test_a_second_run_on_the_same_vhost_is_refused(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, SHOP)
+        await pilot.press("m")
+        await pilot.pause()
+        await pilot.press("y")
+        await pilot.pause()
+        await pilot.press("1", "v")
+        await pilot.pause()
+        assert "going on" in said(app)
+        assert called(world, "validate") == []
+
+
+async def test_batch_of_marked_vhosts_leaves_out_what_is_not_validated(world, open_app, at_rest):
+    async with open_app(world) as (app, pilot):
+        await pilot.press("a", "m")
+        await pilot.pause()
+        facts = " ".join(text for _style, text in app.screen.fact_lines)
+        assert "6 others" in facts
+        assert "cloud.example.com" in facts
+        await pilot.press("y")
+        await at_rest(app, pilot)
+        assert {call[1] for call in called(world, "migrate")} == {
+            "shop.example.org",
+            "wiki.example.org",
+            "cloud.example.com",
+        }
+
+
+async def test_resume_and_undo_of_a_failed_vhost(world, open_app, at_rest):
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, FORUM)
+        await pilot.press("r")
+        await pilot.pause()
+        await pilot.press("y")
+        await at_rest(app, pilot)
+        world.store.save_vhost(tui_world._vhost("vn1.example.net", "forum.example.org", Status.FAILED, 1.0))
+        app.reload_fleet()
+        app.open_fleet(FORUM)
+        await pilot.pause(0.1)
+        await pilot.press("U")
+        await pilot.pause()
+        await pilot.press("y")
+        await at_rest(app, pilot)
+        assert called(world, "resume") == [
+            ("resume", "forum.example.org", False),
+            ("resume", "forum.example.org", True),
+        ]
+
+
+async def test_rollback_undo_and_restore(world, open_app, at_rest):
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, WWW)
+        await pilot.press("b")
+        await pilot.pause()
+        assert app.screen.list.rows[0].key == "undo"
+        assert len(app.screen.list.rows) == 4
+        await pilot.press("j", "enter")
+        await pilot.pause()
+        await pilot.press("x")
+        app.screen.query_one("#word", Input).value = "www.example.org"
+        await pilot.press("enter")
+        await at_rest(app, pilot)
+        options = called(world, "rollback")[0][2]
+        assert (
+            options.exact
+            and options.archive == "pre-migration-20260921-131320.tar.gz"
+            and not options.with_mail
+        )
+        assert app.screen.id == "runs"
+
+
+async def test_a_damaged_archive_is_never_used(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, WWW)
+        await pilot.press("b")
+        await pilot.pause()
+        await pilot.press("j", "j", "enter")
+        await pilot.pause()
+        assert "damaged" in said(app)
+        assert called(world, "rollback") == []
+
+
+async def test_vnodes_are_added_edited_and_removed(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await pilot.press("n")
+        await pilot.pause()
+        assert isinstance(app.screen, VnodeForm)
+        app.screen.query_one("#name", Input).value = "-bad"
+        await pilot.press("enter")
+        assert isinstance(app.screen, VnodeForm)
+        app.screen.query_one("#name", Input).value = "vn99"
+        await pilot.press("enter")
+        await pilot.pause(0.1)
+        assert world.store.vnode("vn99").vpath == "/srv"
+        assert app.screen.tree.row.key == "vn99"
+        await pilot.press("e")
+        await pilot.pause()
+        app.screen.query_one("#vsite", Input).value = "paris"
+        await pilot.press("enter")
+        await pilot.pause(0.1)
+        assert world.store.vnode("vn99").vsite == "paris"
+        await pilot.press("x")
+        await pilot.pause()
+        await pilot.press("y")
+        assert isinstance(app.screen, ConfirmDialog), "removing wants the name typed"
+        app.screen.query_one("#word", Input).value = "vn99"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert world.store.vnode("vn99") is None
+
+
+async def test_copy_offers_what_there_is(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, FORUM)
+        await pilot.press("y")
+        await pilot.pause()
+        assert isinstance(app.screen, MenuDialog)
+        await pilot.press("e")
+        await pilot.pause()
+        assert app.clipboard == "nginx -t failed: unknown directive"
+
+
+async def test_help_lists_every_key_and_runs_one(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, HelpDialog)
+        assert {line.id for line in app.screen.lines} == {action.id for action in actions.for_screen("fleet")}
+        await pilot.press("slash", *"dashb", "enter")
+        await pilot.pause()
+        assert app.screen.id == "dashboard"
+
+
+async def test_read_only_drops_what_is_dangerous(world, open_app):
+    async with open_app(world, read_only=True) as (app, pilot):
+        await choose(app, pilot, SHOP)
+        left = {action.id for action, _why in app.available(app.screen.targets())}
+        assert not left & {"migrate", "rollback", "resume", "undo", "shell", "remove", "edit", "add"}
+        assert {"validate", "discover", "plan"} <= left
+        await pilot.press("m")
+        await pilot.pause()
+        assert "read-only" in said(app)
+        assert called(world, "migrate") == []
+        assert "READ-ONLY" in "".join(text for text, _style in app.title_pieces())
+
+
+async def test_keys_are_remapped_and_unknown_ones_are_named(world, open_app):
+    async with open_app(world, keys={"validate": "f7", "nonsense": "f8"}) as (app, pilot):
+        assert "nonsense" in said(app)
+        await choose(app, pilot, BLOG)
+        await pilot.press("v")
+        await pilot.pause()
+        assert called(world, "validate") == []
+        await pilot.press("f7")
+        await pilot.pause()
+        assert called(world, "validate") == [("validate", "blog.example.org")]
+
+
+async def test_quit_asks_while_runs_go_on(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, BLOG)
+        await pilot.press("v")
+        await pilot.press("q")
+        await pilot.pause()
+        assert isinstance(app.screen, MenuDialog)
+        await pilot.press("s")
+        await pilot.pause()
+        assert app.is_running and app.controller.active == 1
+        await pilot.press("q")
+        await pilot.pause()
+        await pilot.press("w")
+        world.engine.release("blog.example.org")
+        await asyncio.wait_for(app.controller.wait(), 5)
+        await pilot.pause()
+        assert app.return_code == 0
+
+
+def test_no_default_key_is_one_that_hands_press_by_habit():
+    keys = {key for action in actions.ACTIONS for key in action.key.split(",")}
+    assert not keys & HABIT_KEYS
+    assert len({action.id for action in actions.ACTIONS}) == len(actions.ACTIONS)
+
+
+@pytest.mark.parametrize("where", ["fleet", "runs", "dashboard", "rollback", "log"])
+def test_no_two_actions_of_a_screen_share_a_key(where):
+    keys = [action.key for action in actions.for_screen(where)]
+    assert len(keys) == len(set(keys))

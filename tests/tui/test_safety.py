@@ -1,0 +1,102 @@
+"""Hostile text, crash reports, signals: the terminal and the secrets stay whole."""
+
+import io
+import re
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from nsmig_tui.domain import events as ev
+from nsmig_tui.tui.safe import content, one_line
+from nsmig_tui.tui.safety import crash_report
+
+EVIL = "\x1b]0;owned\x07\x1b]52;c;ZXZpbA==\x07[/x][bold]php_value[memory_limit]\u202e\x9b31m\x00"
+
+
+def drawn(app):
+    """All that the screen would send, styles apart."""
+    return "".join(segment.text for line in app.screen._compositor.render_strips() for segment in line)
+
+
+async def test_hostile_text_reaches_no_screen(world, open_app, at_rest):
+    host = world.store.vhost("vn1.example.net", "shop.example.org")
+    finding = {
+        "severity": EVIL,
+        "category": EVIL,
+        "message": EVIL,
+        "expected": EVIL,
+        "actual": EVIL,
+        "hint": EVIL,
+    }
+    bad = replace(
+        host, last_error=EVIL, last_hint=EVIL, uuser=EVIL, findings=(finding,), details={"docroot": EVIL}
+    )
+    world.store.save_vhost(bad)
+    node = world.store.vnode("vn8.example.net")
+    world.store.save_vnode(replace(node, unreachable=EVIL, facts={"os": EVIL, "services": {EVIL: EVIL}}))
+    async with open_app(world) as (app, pilot):
+        app.reveal("vn1.example.net/shop.example.org")
+        seen = []
+        for _ in range(5):
+            await pilot.press("right_square_bracket")
+            await pilot.pause(0.1)
+            seen.append(drawn(app))
+        app.reveal("vn8.example.net")
+        await pilot.pause(0.1)
+        seen.append(drawn(app))
+        await pilot.press("3")
+        await pilot.pause()
+        seen.append(drawn(app))
+        app.notify(one_line(EVIL), markup=False)
+        await pilot.pause()
+        seen.append(drawn(app))
+    assert "memory_limit" in "".join(seen), "the text is shown, made safe"
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", "".join(seen))
+
+
+async def test_hostile_events_reach_no_screen(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        app.reveal("vn1.example.net/shop.example.org")
+        await pilot.press("m")
+        await pilot.pause()
+        await pilot.press("y")
+        await pilot.pause()
+        emit = app.controller._emitter("vn1.example.net/shop.example.org")
+        emit(ev.LogLine("vn1.example.net", "shop.example.org", message=EVIL))
+        emit(ev.Warned("vn1.example.net", "shop.example.org", message=EVIL))
+        emit(
+            ev.StepFailed(
+                "vn1.example.net", "shop.example.org", step="backup_creation", message=EVIL, hint=EVIL
+            )
+        )
+        app.screen.look(force=True)
+        await pilot.pause()
+        text = drawn(app)
+        await pilot.press("l")
+        await pilot.pause()
+        text += drawn(app)
+    assert "memory_limit" in text
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
+
+
+@pytest.mark.parametrize("text", ["[/x]", "[bold]", "a[b]c", EVIL])
+def test_brackets_are_just_brackets(text):
+    assert "[" in content(text).plain
+    assert "\x1b" not in content(text).plain
+
+
+def test_a_crash_report_holds_no_values():
+    def crash(password):
+        raise ValueError(password)
+
+    try:
+        crash("hunter2")
+    except ValueError as error:
+        report = crash_report(error)
+    sink = io.StringIO()
+    Console(file=sink).print(report)
+    assert "hunter2" not in sink.getvalue()
+    assert "test_safety.py" in sink.getvalue()
+    assert "ValueError" in sink.getvalue()
