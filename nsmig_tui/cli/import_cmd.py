@@ -8,10 +8,10 @@ from pathlib import Path
 
 from ..domain.errors import ExitCode, UsageError
 from ..domain.fleet import Vnode
-from .ansible_hosts import InventoryHost, read_hosts
+from ..remote.ansible_hosts import InventoryHost, read_hosts
+from ..remote.ssh_hosts import read_names
 from .node_cmd import checked
 from .session import Session
-from .ssh_hosts import read_names
 
 
 async def import_vnodes(session: Session, arguments: Namespace) -> int:
