@@ -14,7 +14,7 @@ from lab import owned, procs, tree, variants
 from lab.fleet import SUDO_PASSWORD, Lab
 from lab.node import Node, wait_for
 from lab.prober import Prober, Target
-from lab.seed import SECRET, Vhost, seed_vhost, serve, wrong_answers
+from lab.seed import SECRET, Vhost, seed_references, seed_vhost, serve, wrong_answers
 
 pytestmark = pytest.mark.lab
 
@@ -104,6 +104,29 @@ def test_odd_tree_survives_keep_and_reset(node: Node, shapes: list[Vhost]) -> No
     subprocess.run(["cp", "-a", node.srv / "odd.test", node.srv / "copy.test"], check=True)
     after = tree.picture(node.srv / "copy.test", ignore=["var"])
     assert tree.differences(before, after) == []
+
+
+def test_odd_site_belongs_to_its_account_but_for_a_few(node: Node, shapes: list[Vhost]) -> None:
+    """Only the entries planted for it have a foreign owner."""
+    uid = next(vhost.uid for vhost in shapes if vhost.domain == "odd.test")
+    site = tree.picture(node.srv / "odd.test/web")
+    foreign = {path: entry.uid for path, entry in site.items() if entry.uid != uid}
+    assert foreign == {b"left-by-root": 0, b"left-by-nobody": 65534, b"upload-by-server.jpg": 33}
+
+
+def test_a_named_state_is_found_again(node: Node, shapes: list[Vhost]) -> None:
+    """Seeded vhosts can be kept for several tests; the pristine state stays beside them."""
+    parts, logs = ["srv", "etc/nginx", "etc/php", "root"], [f"srv/{each.domain}/var" for each in shapes]
+    references = seed_references(node, shapes[0])
+    node.keep("seeded")
+    before = tree.node_picture(node, parts, ignore=logs)
+    node.sh("rm -rf /srv/odd.test/web; echo broken >/etc/nginx/nginx.conf; chown -R 0 /srv/literal.test")
+    node.reset("seeded")
+    assert tree.differences(before, tree.node_picture(node, parts, ignore=logs)) == []
+    assert "/srv/literal.test/web" in node.path(references["certbot"]).read_text()
+    assert [wrong for vhost in shapes for wrong in wrong_answers(node, vhost)] == []
+    node.reset()
+    assert os.listdir(node.srv) == []
 
 
 def test_picture_notices_what_changed(node: Node, shapes: list[Vhost]) -> None:

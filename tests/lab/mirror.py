@@ -77,6 +77,9 @@ def restore(kept: Path, live: Path) -> list[str]:
             _remove(os.path.join(target, name))
         for name in sorted(names):
             walk(os.path.join(inner, name))
+        info = os.lstat(source)
+        if os.lstat(target).st_mtime_ns != info.st_mtime_ns:
+            os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
 
     walk(b"")
     return changed

@@ -67,6 +67,7 @@ class Node:
         self.root = directory / "root"
         self.srv = directory / "srv"
         self.kept = directory / "kept"
+        """Copies made by ``keep``, one directory for each name."""
         self.supervisor: int | None = None
         self.init: int | None = None
 
@@ -218,17 +219,19 @@ class Node:
 
     # -- back to a known state ----------------------------------------------------------------------------
 
-    def keep(self) -> None:
-        """Remember the node as it is now: later resets lead back here. Replaces what was kept before."""
-        shutil.rmtree(self.kept)
-        self.kept.mkdir()
+    def keep(self, name: str = "pristine") -> None:
+        """Remember the node as it is now for ``reset(name)``. "pristine" is the node before any test."""
+        kept = self.kept / name
+        if kept.exists():
+            shutil.rmtree(kept)
+        kept.mkdir()
         for part in (*MIRRORED, "srv"):
             source = self.srv if part == "srv" else self.root / part
-            target = self.kept / part
+            target = kept / part
             target.parent.mkdir(parents=True, exist_ok=True)
             subprocess.run(["cp", "-a", "--sparse=always", source, target], check=True)
 
-    def reset(self) -> None:
+    def reset(self, name: str = "pristine") -> None:
         """Back to what ``keep`` saw: files, accounts, services; strangers and nsmig's traces are gone."""
         if self.init is None:
             self.start()
@@ -241,24 +244,24 @@ class Node:
         )
         for mount in procs.mounts_below(self.srv):
             subprocess.run(["umount", "--", mount], check=True)
-        self._restore_srv()
-        changed = [f"{part}/{name}" for part in MIRRORED for name in self._restore_part(part)]
-        if any(name.startswith("etc/systemd") for name in changed):
+        kept = self.kept / name
+        self._restore_srv(kept / "srv")
+        changed = [
+            f"{part}/{path}" for part in MIRRORED for path in mirror.restore(kept / part, self.root / part)
+        ]
+        if any(path.startswith("etc/systemd") for path in changed):
             self.sh("systemctl daemon-reload")
-        if any(name.startswith("etc/ssh") for name in changed):
+        if any(path.startswith("etc/ssh") for path in changed):
             self.sh("systemctl reload ssh")
         self.sh(f"systemctl reset-failed; systemctl start {' '.join(SERVICES)}")
 
-    def _restore_part(self, part: str) -> list[str]:
-        return mirror.restore(self.kept / part, self.root / part)
-
-    def _restore_srv(self) -> None:
+    def _restore_srv(self, kept: Path) -> None:
         """Empty /srv and fill it from the kept copy, ACLs, attributes, links and holes included."""
         inside = "find /srv -mindepth 1 -maxdepth 1 -exec chattr -R -i -f {} + 2>/dev/null; "
         inside += "find /srv -mindepth 1 -maxdepth 1 -exec rm -rf --one-file-system -- {} +"
         self.sh(inside)
         subprocess.run(
-            ["cp", "-a", "--sparse=always", f"{self.kept}/srv/.", f"{self.srv}/"],
+            ["cp", "-a", "--sparse=always", f"{kept}/.", f"{self.srv}/"],
             check=True,
         )
 

@@ -5,6 +5,7 @@ Everything is written from this machine into the node's directories; only the se
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,15 +65,19 @@ def seed_vhost(
     """
     number = uid if uid is not None else _free_uid(node)
     vhost = Vhost(domain, number, shape, php, tls, tuple(aliases), seed_content.answers(domain, php, content))
-    _add_account(node, vhost)
-    seed_content.write_tree(node.srv / domain, vhost.uid, WWW_DATA, shared_logs=shape == "shared")
-    seed_content.write_site(node.srv / domain, domain, vhost.uid, php=php, content=content, files=files)
-    seed_content.age(node.srv / domain)
-    _write_settings(node, vhost)
-    seed_config.write_shared(node)
-    seed_config.write_site_file(node, vhost)
-    if php:
-        seed_config.write_pool_file(node, vhost, pool)
+    old_umask = os.umask(0o022)
+    try:
+        _add_account(node, vhost)
+        seed_content.write_tree(node.srv / domain, vhost.uid, WWW_DATA, shared_logs=shape == "shared")
+        seed_content.write_site(node.srv / domain, domain, vhost.uid, php=php, content=content, files=files)
+        seed_content.age(node.srv / domain)
+        _write_settings(node, vhost)
+        seed_config.write_shared(node)
+        seed_config.write_site_file(node, vhost)
+        if php:
+            seed_config.write_pool_file(node, vhost, pool)
+    finally:
+        os.umask(old_umask)
     if reload:
         serve(node, [vhost])
     return vhost
@@ -94,6 +99,29 @@ def wrong_answers(node: Node, vhost: Vhost) -> list[str]:
         for path, status, text in vhost.answers
         if not _answers(node, vhost.domain, path, status, text)
     ]
+
+
+def seed_references(node: Node, vhost: Vhost) -> dict[str, str]:
+    """Plant what outside the vhost's tree knows its old paths; returns kind -> path of each file."""
+    web, logs = f"{vhost.upath}/web", f"{vhost.upath}/var/log"
+    files = {
+        "cron": (f"/etc/cron.d/{vhost.user}", f"17 3 * * * {vhost.user} php {web}/cron.php >/dev/null\n"),
+        "crontab": (f"/var/spool/cron/crontabs/{vhost.user}", f"5 4 * * 0 tar cf /tmp/x.tar {web}\n"),
+        "logrotate": (f"/etc/logrotate.d/{vhost.user}", f"{logs}/*.log {{\n    weekly\n    missingok\n}}\n"),
+        "systemd": (
+            f"/etc/systemd/system/{vhost.user}.service",
+            f"[Service]\nUser={vhost.user}\nWorkingDirectory={web}\nExecStart=/bin/true\n",
+        ),
+        "certbot": (
+            f"/etc/letsencrypt/renewal/{vhost.domain}.conf",
+            f"[renewalparams]\nauthenticator = webroot\n[[webroot_map]]\n{vhost.domain} = {web}\n",
+        ),
+    }
+    for path, text in files.values():
+        node.path(path).parent.mkdir(parents=True, exist_ok=True)
+        node.path(path).write_text(text)
+    node.path(files["crontab"][0]).chmod(0o600)
+    return {kind: path for kind, (path, _) in files.items()}
 
 
 def _answers(node: Node, host: str, path: str, status: int, text: str) -> bool:

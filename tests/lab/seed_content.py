@@ -170,9 +170,18 @@ def write_odd(top: Path, uid: int) -> None:
     _write_links(web, os.fsencode(top))
     _write_special(web, own)
     _write_attributes(web, own)
+    _give_to_account(web, own)
     _put(top / "private/notes.txt", "a directory of the admin's own\n", 0o600, (0, 0))
     _put(top / "readme.txt", "a file at the top\n", 0o644, own)
     _put(top / "var/cache/blob", "something else in var\n", 0o644, own)
+
+
+def _give_to_account(web: bytes, own: tuple[int, int]) -> None:
+    """What was made without an owner belongs to the account; the files meant to be foreign stay so."""
+    for where, directories, names in os.walk(web):
+        for path in (os.path.join(where, name) for name in [*directories, *names]):
+            if os.lstat(path).st_uid == 0 and os.path.basename(path) != b"left-by-root":
+                os.lchown(path, *own)
 
 
 def _write_links(web: bytes, top: bytes) -> None:
