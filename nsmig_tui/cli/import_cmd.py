@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ..domain.errors import ExitCode, UsageError
 from ..domain.fleet import Vnode
-from ..remote.ansible_hosts import InventoryHost, read_hosts
-from ..remote.ssh_hosts import read_names
+from ..engine.inventory.ansible_hosts import InventoryHost, read_hosts
+from ..engine.inventory.ssh_hosts import read_names
 from .node_cmd import checked
 from .session import Session
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from nsmig_tui.domain.errors import UsageError
-from nsmig_tui.remote.ansible_hosts import InventoryHost, read_hosts
-from nsmig_tui.remote.ssh_hosts import read_names
+from nsmig_tui.engine.inventory.ansible_hosts import InventoryHost, read_hosts
+from nsmig_tui.engine.inventory.ssh_hosts import read_names
 
 INI = """\
 lonely ansible_host=192.0.2.9 ; note
@@ -27,7 +27,7 @@ mail
 
 @pytest.fixture
 def no_tool(monkeypatch):
-    monkeypatch.setattr("nsmig_tui.remote.ansible_hosts.shutil.which", lambda name: None)
+    monkeypatch.setattr("nsmig_tui.engine.inventory.ansible_hosts.shutil.which", lambda name: None)
 
 
 def test_ssh_names(tmp_path):

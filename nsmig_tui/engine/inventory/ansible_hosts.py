@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..domain.errors import UsageError
+from ...domain.errors import UsageError
 
 TOOL_SECONDS = 120
 EVERYBODY = ("all", "ungrouped", "_meta")

@@ -6,7 +6,7 @@ import glob
 import shlex
 from pathlib import Path
 
-from ..domain.errors import UsageError
+from ...domain.errors import UsageError
 
 DEPTH = 16
 """OpenSSH's own limit for nested Include."""
