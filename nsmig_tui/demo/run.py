@@ -205,7 +205,8 @@ class Tour:
         )
         same = await self.pages(site) == self.before[site.domain]
         self.expect(same, f"{site.domain} does not answer as before after the rollback")
-        self.say(f"  {site.domain} is {now} again; what was uploaded since the migration is still there")
+        if not self.problems:
+            self.say(f"  {site.domain} is {now} again; what was uploaded since the migration is still there")
 
     async def pages(self, site: SeededSite) -> Pages:
         """What the site answers now."""
