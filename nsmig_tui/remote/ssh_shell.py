@@ -133,6 +133,9 @@ class SshShell:
             link.privilege = sudo.choose(answer, self._vnode)
             if link.privilege.way is sudo.Way.SUDO_PASSWORD:
                 await self._find_password(link)
+        except _Unsent as error:
+            await line.close(at_once=True)
+            raise explain(error.cause, self._vnode, self._target) from error
         except BaseException:
             await line.close(at_once=True)
             raise
