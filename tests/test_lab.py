@@ -205,6 +205,43 @@ def test_replaced_tool_can_fail_and_pass_on(lab: Lab, node: Node) -> None:
     assert lab.ssh("vn1", "sync /etc").returncode == 0
 
 
+def test_link_can_be_frozen_cut_and_mended(lab: Lab, node: Node) -> None:
+    """A connection hangs, dies in the middle, and comes back, at the test's word."""
+    link = lab.links["vn1"]
+    link.mend()
+    assert lab.ssh(link.alias, "echo through").stdout == b"through\n"
+    argv = ["ssh", "-F", str(lab.ssh_config), link.alias, "echo begun; sleep 1000"]
+    hanging = subprocess.Popen(
+        argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert hanging.stdout is not None and hanging.stdout.readline() == b"begun\n"
+    link.freeze()
+    assert hanging.poll() is None
+    link.cut()
+    assert hanging.wait() == 255
+    link.cut_after(2000)
+    assert lab.ssh(link.alias, "echo never", check=False).returncode == 255
+    link.mend()
+    assert lab.ssh(link.alias, "echo again").stdout == b"again\n"
+    assert link.connections == 1
+
+
+def test_power_cut_loses_what_was_never_synced() -> None:
+    """On a disk of its own a node keeps synced writes and forgets the others; the disk can also fill up."""
+    with Lab(["solo"], disk_mb=300) as own:
+        node = own["solo"]
+        vhost = seed_vhost(node, "power.test")
+        node.sh(
+            "sync; cd /srv; echo kept >kept; sync -f kept;"
+            "mv power.test/web/page.html lost-rename; echo x >lost"
+        )
+        node.power_cut()
+        assert sorted(os.listdir(node.srv)) == ["kept", "power.test"]
+        assert wrong_answers(node, vhost) == []
+        full = node.sh("dd if=/dev/zero of=/srv/filler bs=1M", check=False)
+        assert "No space left" in full.stderr
+
+
 def test_prober_sees_right_and_wrong(node: Node, shapes: list[Vhost]) -> None:
     """Every request counts; a page that goes away is noticed with its time and status."""
     targets = [

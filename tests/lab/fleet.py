@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lab import owned
 from lab.image import ensure_image
+from lab.link import Link
 from lab.node import Node, require_root_tools
 
 SUDO_PASSWORD = "Pass-word with 'quotes'"
@@ -35,18 +36,23 @@ chmod 440 /etc/sudoers.d/nsmig-lab
 class Lab:
     """Nodes that live as long as a ``with`` block, or until the process that made them is gone.
 
-    SSH reaches node ``vn1`` under the names ``vn1`` (root), ``vn1-ops`` (sudo without password) and
-    ``vn1-opspw`` (sudo with SUDO_PASSWORD) through ``ssh_config``.
+    SSH reaches node ``vn1`` under the names ``vn1`` (root), ``vn1-ops`` (sudo without password),
+    ``vn1-opspw`` (sudo with SUDO_PASSWORD) and ``vn1-faulty`` (root, over ``links["vn1"]``) by ssh_config.
     """
 
-    def __init__(self, names: Sequence[str], base: Path | None = None) -> None:
-        """``base``: where layers go, ``NSMIG_LAB_DIR`` or /var/lib/nsmig-lab; never inside the repository."""
+    def __init__(self, names: Sequence[str], base: Path | None = None, disk_mb: int | None = None) -> None:
+        """``base``: where layers go, ``NSMIG_LAB_DIR`` or /var/lib/nsmig-lab; never inside the repository.
+
+        With ``disk_mb`` each node has a disk of its own of that size, which can fill up or lose power.
+        """
         require_root_tools()
         self.id = f"{os.getpid()}-{next(_numbers)}"
         self.names = list(names)
         top = base or Path(os.environ.get("NSMIG_LAB_DIR") or "/var/lib/nsmig-lab")
         top.mkdir(parents=True, exist_ok=True)
         self._top = top
+        self._disk_mb = disk_mb
+        self.links: dict[str, Link] = {}
         self.nodes: dict[str, Node] = {}
         self._reaper: subprocess.Popen[bytes] | None = None
         self._pipe: int | None = None
@@ -78,7 +84,7 @@ class Lab:
         ledger.add("tree", self.directory)
         self._make_keys()
         for name in self.names:
-            self.nodes[name] = Node(name, self.id, self.directory / name, image, ledger)
+            self.nodes[name] = Node(name, self.id, self.directory / name, image, ledger, self._disk_mb)
         with ThreadPoolExecutor(max_workers=len(self.names)) as pool:
             list(pool.map(self._bring_up, self.nodes.values()))
 
@@ -104,10 +110,11 @@ class Lab:
             subprocess.run(
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", target], check=True
             )
+        self.links = {name: Link(f"{name}-faulty", self.ssh_dir / f"link-{name}") for name in self.names}
         known = ""
         for name in self.names:
             key = (self.ssh_dir / f"host-{name}.pub").read_text().rsplit(" ", 1)[0]
-            known += f"{name},{name}-ops,{name}-opspw {key}\n"
+            known += f"{name},{name}-ops,{name}-opspw,{name}-faulty {key}\n"
         (self.ssh_dir / "known_hosts").write_text(known)
         self.ssh_config = self.ssh_dir / "config"
         self.ssh_config.write_text("".join(map(self.ssh_config_text, self.names)))
@@ -117,10 +124,19 @@ class Lab:
         proxy = f"ip netns exec nsmig-{self.id}-{name} socat STDIO TCP:127.0.0.1:22,nodelay"
         common = (
             f"    IdentityFile {self.ssh_dir}/user\n    IdentitiesOnly yes\n"
-            f"    UserKnownHostsFile {self.ssh_dir}/known_hosts\n    ProxyCommand {proxy}\n"
+            f"    UserKnownHostsFile {self.ssh_dir}/known_hosts\n"
         )
-        users = {name: "root", f"{name}-ops": "ops", f"{name}-opspw": "opspw"}
-        return "".join(f"Host {alias}\n    User {user}\n{common}\n" for alias, user in users.items())
+        direct = f"    ProxyCommand {proxy}\n"
+        faulty = f"    ProxyCommand {self.links[name].proxy_command(f'nsmig-{self.id}-{name}')}\n"
+        aliases = {
+            name: ("root", direct),
+            f"{name}-ops": ("ops", direct),
+            f"{name}-opspw": ("opspw", direct),
+            f"{name}-faulty": ("root", faulty),
+        }
+        return "".join(
+            f"Host {alias}\n    User {user}\n{common}{way}\n" for alias, (user, way) in aliases.items()
+        )
 
     def _bring_up(self, node: Node) -> None:
         """Keys in before the boot, accounts after it."""

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab import mirror, netns, owned, procs
+from lab.disk import Disk
 from lab.image import PHP, LabUnavailable
 
 BOOT_LIMIT_S = 60.0
@@ -57,15 +58,25 @@ def own_cgroups() -> list[Path]:
 class Node:
     """A node with its overlay, namespace and container; made by ``Lab``."""
 
-    def __init__(self, name: str, lab_id: str, directory: Path, image: Path, ledger: owned.Ledger) -> None:
-        """``name`` is what SSH calls it; ``directory`` holds its layers, outside the repository."""
+    def __init__(
+        self,
+        name: str,
+        lab_id: str,
+        directory: Path,
+        image: Path,
+        ledger: owned.Ledger,
+        disk_mb: int | None = None,
+    ) -> None:
+        """``name`` is what SSH calls it; ``directory`` holds its layers, or its own disk with them."""
         self.name = name
         self.namespace = f"nsmig-{lab_id}-{name}"
         self.directory = directory
         self.image = image
         self.ledger = ledger
         self.root = directory / "root"
-        self.srv = directory / "srv"
+        self.disk = Disk(directory, disk_mb) if disk_mb else None
+        self.layers = self.disk.mountpoint if self.disk else directory
+        self.srv = self.layers / "srv"
         self.kept = directory / "kept"
         """Copies made by ``keep``, one directory for each name."""
         self.supervisor: int | None = None
@@ -75,11 +86,11 @@ class Node:
 
     def prepare(self) -> None:
         """Mount the root and make the namespace; the node can be written to, it does not run yet."""
-        for part in ("upper", "work", "root", "srv", "kept"):
-            (self.directory / part).mkdir(parents=True)
-        layers = f"lowerdir={self.image},upperdir={self.directory}/upper,workdir={self.directory}/work"
-        subprocess.run(["mount", "-t", "overlay", "-o", layers, "overlay", self.root], check=True)
-        subprocess.run(["mount", "--bind", self.srv, self.root / "srv"], check=True)
+        if self.disk:
+            self.disk.create()
+        for part in (self.layers / "upper", self.layers / "work", self.srv, self.root, self.kept):
+            part.mkdir(parents=True)
+        self._mount()
         for part in FRESH:
             fresh = self.root / f"{part}.fresh"
             subprocess.run(["cp", "-a", self.root / part, fresh], check=True)
@@ -91,6 +102,12 @@ class Node:
         self.ledger.add("netns", self.namespace)
         subprocess.run(["ip", "netns", "add", self.namespace], check=True)
         subprocess.run(["ip", "-n", self.namespace, "link", "set", "lo", "up"], check=True)
+
+    def _mount(self) -> None:
+        """Put the root together from its layers."""
+        layers = f"lowerdir={self.image},upperdir={self.layers}/upper,workdir={self.layers}/work"
+        subprocess.run(["mount", "-t", "overlay", "-o", layers, "overlay", self.root], check=True)
+        subprocess.run(["mount", "--bind", self.srv, self.root / "srv"], check=True)
 
     def start(self) -> None:
         """Boot, and return when sshd, nginx, php-fpm and systemd itself are up."""
@@ -176,6 +193,17 @@ class Node:
             self.sh("systemctl reboot", check=False)
             wait_for(f"{self.name} to go down", lambda: self._process.poll() is not None)
         self.kill()
+        self.start()
+
+    def power_cut(self) -> None:
+        """Lose all that never reached the disk, then boot again. Only for a node with a disk of its own."""
+        if self.disk is None:
+            raise NodeError(f"{self.name} has no disk of its own: Lab(..., disk_mb=N)")
+        self.kill()
+        copy = self.disk.what_reached_it()
+        procs.unmount_below(self.directory)
+        self.disk.fall_back_to(copy)
+        self._mount()
         self.start()
 
     def stop(self) -> None:

@@ -82,6 +82,14 @@ def _remove_cgroup(path: Path) -> None:
             time.sleep(0.02)
 
 
+def _remove_tree(path: str) -> None:
+    """Remove a directory, what a test made immutable included."""
+    shutil.rmtree(path, ignore_errors=True)
+    if os.path.isdir(path):
+        subprocess.run(["chattr", "-R", "-f", "-i", "-a", path], capture_output=True)
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def teardown(directory: Path) -> None:
     """Take away everything that the ledger in ``directory`` lists, then the ledger. Safe to repeat."""
     try:
@@ -106,7 +114,7 @@ def teardown(directory: Path) -> None:
             elif words[0] == "cgroup":
                 _remove_cgroup(Path(words[1]))
             elif words[0] == "tree" and not procs.mounts_below(Path(words[1])):
-                shutil.rmtree(words[1], ignore_errors=True)
+                _remove_tree(words[1])
         shutil.rmtree(directory, ignore_errors=True)
 
 
