@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual.binding import Binding
 
-from .acts import look, nodes, work
+from .acts import importing, look, nodes, work
 from .acts.look import on_screen
 from .selection import Targets
 
@@ -90,6 +90,8 @@ ACTIONS = (
     Action("check", "c", "Check vnode", "connect and see that all is well", work.check,
            why_not=nodes.no_node),
     Action("add", "n", "New vnode", "add a vnode by hand", nodes.add, danger="change"),
+    Action("import", "i", "Import vnodes", "from ~/.ssh/config or an Ansible inventory",
+           importing.choose_source, danger="change"),
     Action("edit", "e", "Edit vnode", "its vsite, ssh host, VPATH, production", nodes.edit, danger="change",
            why_not=nodes.no_node),
     Action("remove", "x", "Remove vnode", "out of the fleet; the server is not touched", nodes.remove,

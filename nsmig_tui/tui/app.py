@@ -12,6 +12,7 @@ from ..domain.run_state import RunState
 from ..engine.controller import RunController
 from . import actions
 from .actions import Action
+from .acts import importing
 from .fleet_model import FleetModel, HostLine
 from .memory import Memory
 from .navigation import Navigation
@@ -39,7 +40,7 @@ class NsmigApp(Navigation, CalmApp):
         self.options, self.clock = options or UiOptions(), clock
         self.signs = Signs(self.options.ascii)
         self.model, self.marks, self.memory = FleetModel(), set(), Memory(self.store)
-        self.animation_level = "none"
+        self.animation_level, self.wants_demo = "none", False
         limit = self.options.jobs * self.options.per_vnode
         self.controller = RunController(
             self.engine,
@@ -67,11 +68,16 @@ class NsmigApp(Navigation, CalmApp):
         self.memory.recall(self)
         self.load_model()
         self.open_first()
+        if not self.model.nodes and not self.options.read_only:
+            self.run_worker(importing.first_start(self, Targets()), group="acts")
 
-    def on_unmount(self) -> None:
-        """Remember how things were left."""
+    async def on_unmount(self) -> None:
+        """Remember how things were left, and close what the parts hold open."""
         self.memory.keep(self)
         self.release_signals()
+        await self.controller.leave()
+        if hasattr(self.parts, "close"):
+            await self.parts.close()
 
     # -- what screens ask ------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ import os
 import sys
 from typing import Any
 
-from ..domain.errors import ExitCode, UsageError
+from .. import wiring
+from ..domain.errors import UsageError
 from .app import NsmigApp
 from .options import from_settings
 
@@ -25,21 +26,19 @@ class LateAnswers:
         return await self.app.ask_password(prompt) if self.app is not None else None
 
 
-def start(settings: Any, parts: Any = None) -> int:
-    """Run the application on ``parts`` (built from ``settings`` when None); answers the exit code."""
+def start(settings: Any) -> int:
+    """Run the application; answers the exit code. Raises UsageError where there is no terminal for it."""
     refuse_bad_terminal()
-    from .. import wiring
-
     answers = LateAnswers()
-    built = (
-        parts
-        if parts is not None
-        else wiring.build(settings, ask_host_key=answers.host_key, ask_password=answers.password)
-    )
+    parts = wiring.build(settings, ask_host_key=answers.host_key, ask_password=answers.password)
     options = from_settings(settings)
-    answers.app = NsmigApp(built, options)
-    answers.app.run(mouse=options.mouse)
-    return answers.app.return_code or 0
+    app = answers.app = NsmigApp(parts, options)
+    app.run(mouse=options.mouse)
+    if app.wants_demo:
+        from ..demo.background import open_demo
+
+        return open_demo(settings, start)
+    return app.return_code or 0
 
 
 def refuse_bad_terminal() -> None:
@@ -47,5 +46,5 @@ def refuse_bad_terminal() -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()) or os.environ.get("TERM", "") in ("", "dumb"):
         raise UsageError(
             "The terminal application needs a terminal.",
-            hint=f"For scripts use the commands, such as `nsmig list --json` (exit {ExitCode.USAGE:d}).",
+            hint="For scripts use the commands, such as `nsmig list --json`.",
         )

@@ -23,7 +23,7 @@ from .base import WorkScreen
 from .detail import Detail
 from .marking import Marking
 
-EMPTY = "The fleet is empty.  n adds a vnode,  ? shows all keys."
+EMPTY = "The fleet is empty.  i imports vnodes,  n adds one,  ? shows all keys."
 
 
 class FleetScreen(Marking, WorkScreen):
