@@ -277,7 +277,7 @@ def _traces(lab_id: str) -> list[str]:
 
 
 OWNER = """
-import json, sys, time
+import json, sys
 sys.path.insert(0, sys.argv[1])
 from lab.fleet import Lab
 lab = Lab(["solo"])
@@ -285,7 +285,7 @@ lab.start()
 node = lab["solo"]
 facts = {"id": lab.id, "tree": str(lab.directory), "init": node.init, "nspawn": node.supervisor}
 print(json.dumps(facts), flush=True)
-time.sleep(1000)
+sys.stdin.read()
 """
 
 
@@ -294,6 +294,7 @@ def test_nothing_is_left_when_the_owner_dies(lab: Lab, ending: signal.Signals) -
     """The tests are killed in the middle: mounts, namespaces, processes and directories go all the same."""
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(Path(__file__).parent)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
