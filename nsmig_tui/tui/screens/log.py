@@ -38,7 +38,7 @@ class LogScreen(WorkScreen):
 
     def body(self):
         """The lines, and a filter that is shown when asked for."""
-        yield VirtualList(wrap.draw, wrap.key_of, with_cursor=False, id="lines")
+        yield VirtualList(wrap.draw, wrap.key_of, with_cursor=False, follow=True, id="lines")
         with Horizontal(id="filter-row"):
             yield Static(content("/"), id="slash", markup=False)
             yield Input(placeholder="only lines with these words", id="filter")
@@ -55,7 +55,6 @@ class LogScreen(WorkScreen):
     def on_mount(self) -> None:
         """Begin at the end."""
         self.query_one("#filter-row").display = False
-        self.list.follow = True
         self.list.focus()
         self.look()
         self.set_interval(0.5, self.look)

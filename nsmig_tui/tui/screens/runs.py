@@ -42,7 +42,7 @@ class RunsScreen(WorkScreen):
         with Vertical(id="one"):
             yield VirtualList(wrap.draw, wrap.key_of, with_cursor=False, id="steps")
             yield Static(content("Log"), id="log-title", markup=False)
-            yield VirtualList(wrap.draw, wrap.key_of, with_cursor=False, id="log")
+            yield VirtualList(wrap.draw, wrap.key_of, with_cursor=False, follow=True, id="log")
 
     @property
     def list(self) -> VirtualList:
@@ -51,7 +51,6 @@ class RunsScreen(WorkScreen):
 
     def on_mount(self) -> None:
         """Draw at once, then look again and again."""
-        self.query_one("#log", VirtualList).follow = True
         self.list.focus()
         self.look(force=True)
         self.set_interval(TICK, self.look)

@@ -28,7 +28,7 @@ class VirtualList(ScrollView, can_focus=True):
     """Rows of any kind, drawn one line each by ``draw(row, width)``, with a cursor and optional marks.
 
     ``key(row)`` names a row for good: by it the cursor stays where it was when rows change, and
-    ``marked`` is looked up. Text of a row is cleaned of control codes here, whoever drew it.
+    ``marked`` is looked up. With ``follow`` and no cursor, the end stays in view until one looks back. Text of a row is cleaned of control codes here, whoever drew it.
     """
 
     COMPONENT_CLASSES: ClassVar = {"line--cursor", *(f"line--{name}" for name in STYLES)}
@@ -66,6 +66,7 @@ class VirtualList(ScrollView, can_focus=True):
         key: Callable[[Any], str] = str,
         *,
         with_cursor: bool = True,
+        follow: bool = False,
         marked: Container[str] | None = None,
         id: str | None = None,
         classes: str | None = None,
@@ -75,7 +76,7 @@ class VirtualList(ScrollView, can_focus=True):
         self.with_cursor = with_cursor
         self.rows: Sequence[Any] = ()
         self.cursor = 0
-        self.follow = False
+        self.can_follow = self.follow = follow
         self._drawn: dict[int, Line] = {}
         self._styles: dict[str, Style] = {}
 
@@ -137,6 +138,7 @@ class VirtualList(ScrollView, can_focus=True):
 
     def action_move(self, by: int) -> None:
         """One row up or down."""
+        self.follow = self.can_follow and by > 0 and self.scroll_y + by >= self.max_scroll_y
         self.move_to((self.cursor if self.with_cursor else round(self.scroll_y)) + by)
 
     def action_page(self, by: int) -> None:
@@ -145,7 +147,7 @@ class VirtualList(ScrollView, can_focus=True):
 
     def action_go(self, to: int) -> None:
         """To the first row, or (-1) the last; a log then follows its end."""
-        self.follow = to < 0
+        self.follow = self.can_follow and to < 0
         self.move_to(to if to >= 0 else len(self.rows) - 1)
 
     def action_open(self) -> None:
@@ -162,6 +164,10 @@ class VirtualList(ScrollView, can_focus=True):
             self.action_open()
         else:
             self.move_to(index)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Whoever looks back does not want to be pulled to the end."""
+        self.follow = False
 
     def on_resize(self, _event: Resize) -> None:
         """Lines are drawn to the new width."""

@@ -1,0 +1,151 @@
+"""The runs screen: live steps, failures first, leave and come back, pause, cancel, retry, log."""
+
+from nsmig_tui.engine.controller import Wish
+from nsmig_tui.tui.widgets.virtual_list import VirtualList
+
+SHOP, WIKI, CLOUD = (
+    "vn1.example.net/shop.example.org",
+    "vn1.example.net/wiki.example.org",
+    "vn2.example.net/cloud.example.com",
+)
+
+
+def text(app, where):
+    """What a list shows."""
+    view = app.screen.query_one(where, VirtualList)
+    return "\n".join("".join(part for part, _style in view.draw(row, 100)) for row in view.rows)
+
+
+async def begin(app, pilot, *keys):
+    """Begin migrations by hand and look at them."""
+    app.controller.start_many(
+        [Wish("migrate", *key.split("/"), size=app.model.hosts[key].size) for key in keys]
+    )
+    app.open_runs(keys[0])
+    await pilot.pause()
+    await pilot.pause()
+
+
+async def test_the_seven_steps_move_and_the_screen_can_be_left(world, open_app, at_rest):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await begin(app, pilot, SHOP)
+        assert "57%" in text(app, "#steps")
+        assert "1.2 GB of 2.1 GB" in text(app, "#steps")
+        assert "writing the archive" in text(app, "#log")
+        await pilot.press("escape")
+        assert app.screen.id == "fleet"
+        assert "1 run" in "".join(part for part, _style in app.title_pieces())
+        world.engine.release("shop.example.org")
+        await at_rest(app, pilot)
+        assert app.model.hosts[SHOP].status == "migrated", "the run went on without its screen"
+        await pilot.press("2")
+        await pilot.pause()
+        assert "100%" in text(app, "#list")
+        assert text(app, "#steps").count("✓") >= 7
+
+
+async def test_failures_come_first_with_their_reason_and_hint(world, open_app):
+    world.engine.hold()
+    world.engine.fails["wiki.example.org"] = "configuration_update"
+    async with open_app(world) as (app, pilot):
+        await begin(app, pilot, SHOP, WIKI, CLOUD)
+        world.engine.release("wiki.example.org")
+        await pilot.pause()
+        app.screen.look()
+        await pilot.pause()
+        assert app.screen.list.rows[0] == WIKI
+        assert "[emerg] bad [/x]" in text(app, "#list")
+        app.screen.focus_run(WIKI)
+        await pilot.pause()
+        assert "Mend it." in text(app, "#steps")
+        totals = "".join(part for part, _style in app.screen.query_one("#totals").pieces)
+        assert "1 failed" in totals and "2 running" in totals
+
+
+async def test_pause_cancel_retry_and_clear(world, open_app, at_rest):
+    async with open_app(world, per_vnode=1) as (app, pilot):
+        app.open_runs()
+        await pilot.pause()
+        await pilot.press("p")
+        await begin(app, pilot, SHOP, WIKI)
+        assert app.controller.state(SHOP).phase == "waiting"
+        assert "PAUSED" in "".join(part for part, _style in app.screen.query_one("#totals").pieces)
+        app.screen.focus_run(WIKI)
+        await pilot.press("X")
+        await pilot.pause()
+        assert app.controller.state(WIKI).phase == "cancelled"
+        await pilot.press("p")
+        await at_rest(app, pilot)
+        assert app.controller.state(SHOP).phase == "ok"
+        await pilot.press("R")
+        await at_rest(app, pilot)
+        assert app.controller.state(WIKI).phase == "ok"
+        await pilot.press("C")
+        assert app.controller.snapshot() == ()
+
+
+async def test_what_has_begun_is_not_cancelled(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await begin(app, pilot, SHOP)
+        await pilot.press("X")
+        assert app.controller.state(SHOP).phase == "running"
+        assert any("goes on by itself" in str(note.message) for note in app._notifications)
+
+
+async def test_the_log_of_a_run_opens_filters_and_closes(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await begin(app, pilot, SHOP)
+        await pilot.press("l")
+        await pilot.pause()
+        assert "writing the archive" in text(app, "#lines")
+        await pilot.press("slash", *"begins", "enter")
+        await pilot.pause()
+        assert len(app.screen.list.rows) == 1
+        await pilot.press("w", "E", "escape", "escape")
+        await pilot.pause()
+        assert app.screen.id == "runs"
+
+
+async def test_the_log_of_a_kept_run_opens_from_the_fleet(world, open_app):
+    async with open_app(world) as (app, pilot):
+        app.reveal("vn1.example.net/www.example.org")
+        await pilot.pause(0.1)
+        await pilot.press("l")
+        await pilot.pause()
+        assert "two files changed while read" in text(app, "#lines")
+
+
+async def test_leaving_a_waiting_batch_says_what_is_dropped(world, open_app):
+    world.engine.hold()
+    async with open_app(world, per_vnode=1) as (app, pilot):
+        await begin(app, pilot, SHOP, WIKI)
+        await pilot.press("q")
+        await pilot.pause()
+        facts = " ".join(line for _style, line in app.screen.fact_lines)
+        assert "1 run under way" in facts and "1 run not begun" in facts
+        await pilot.press("l")
+        await pilot.pause()
+        assert app.controller.state(SHOP).phase == "left"
+
+
+async def test_the_dashboard_names_what_needs_attention_and_leads_there(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await pilot.press("3")
+        await pilot.pause()
+        shown = text(app, "#board")
+        for words in (
+            "3 vsites",
+            "unreachable: connection timed out",
+            "forum.example.org",
+            "/srv is 88% full",
+            "3 of 4",
+        ):
+            assert words in shown
+        app.screen.list.move_to(app.screen.list.index_of("vn1.example.net/forum.example.org"))
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.screen.id == "fleet"
+        assert app.screen.tree.row.domain == "forum.example.org"
