@@ -28,7 +28,8 @@ class VirtualList(ScrollView, can_focus=True):
     """Rows of any kind, drawn one line each by ``draw(row, width)``, with a cursor and optional marks.
 
     ``key(row)`` names a row for good: by it the cursor stays where it was when rows change, and
-    ``marked`` is looked up. With ``follow`` and no cursor, the end stays in view until one looks back. Text of a row is cleaned of control codes here, whoever drew it.
+    ``marked`` is looked up. With ``follow`` and no cursor, the end stays in view until one looks back.
+    Text of a row is cleaned of control codes here, whoever drew it.
     """
 
     COMPONENT_CLASSES: ClassVar = {"line--cursor", *(f"line--{name}" for name in STYLES)}
