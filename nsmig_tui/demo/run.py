@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..domain.errors import NsmigError
-from ..domain.events import FindingMade, Result, StepFailed, StepFinished, Warned
+from ..domain.errors import Interrupted, NsmigError
+from ..domain.events import FindingMade, Result, StepFailed, StepFinished
 from ..domain.fleet import Status
 from ..domain.options import MigrateOptions, RollbackOptions
 from ..domain.ports import FleetStore, HttpRequest
@@ -48,21 +48,28 @@ def add_vnodes(store: FleetStore, world: DemoWorld) -> None:
 async def run_demo(
     say: Say = print, base: Settings | None = None, *, vnodes: int = 3, vhosts_per_vnode: int = 4
 ) -> int:
-    """Discover, validate, migrate all, roll one back; answers 0 only if everything came out as expected."""
+    """Discover, validate, migrate all, roll one back; answers 0 only if everything came out as expected.
+
+    It is a program's whole work: when cancelled it clears up and raises Interrupted.
+    """
     from .. import wiring
     from ..settings import load
 
     begun = time.monotonic()
-    async with DemoWorld(vnodes, vhosts_per_vnode) as world:
-        flags = {name: world.directory / "operator" / name for name in ("data_dir", "config_dir")}
-        settings = demo_settings(world, base if base is not None else load(flags))
-        app = wiring.build(settings)
-        try:
-            add_vnodes(app.store, world)
-            tour = Tour(app, world, say)
-            await tour.walk()
-        finally:
-            await app.close()
+    world = DemoWorld(vnodes, vhosts_per_vnode)
+    try:
+        async with world:
+            flags = {name: world.directory / "operator" / name for name in ("data_dir", "config_dir")}
+            settings = demo_settings(world, base if base is not None else load(flags))
+            app = wiring.build(settings)
+            try:
+                add_vnodes(app.store, world)
+                tour = Tour(app, world, say)
+                await tour.walk()
+            finally:
+                await app.close()
+    except asyncio.CancelledError as stop:
+        raise Interrupted("Interrupted; the demo's servers and their files are gone again.") from stop
     seconds = time.monotonic() - begun
     left = [str(world.directory)] if world.directory.exists() else []
     problems = [*tour.problems, *(f"{path} is still there" for path in left)]
@@ -178,11 +185,11 @@ class Tour:
                     self.say(f"{where}: {event.step} ({event.seconds:.1f} s)")
                 elif isinstance(event, StepFailed):
                     self.say(f"{where}: {event.step} failed: {event.message} {event.hint}")
-                elif isinstance(event, Warned):
-                    self.say(f"{where}: {event.message}")
 
             result = await self._verb("migrate", name, vhost.domain, listen, MigrateOptions())
             if result is not None:
+                for words in result.warnings:
+                    self.say(f"{where}: warning: {words}")
                 self.say(f"{where}: {result.status}, archive {result.backup_archive or 'none'}")
 
     async def roll_back(self) -> None:

@@ -87,6 +87,31 @@ async def test_nothing_is_left_when_the_owner_is_ended(number):
     assert await asyncio.to_thread(gone, world)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_an_interrupted_walk_says_so_and_leaves_nothing(number, tmp_path):
+    words = ["demo", "--run", "--data-dir", str(tmp_path / "d"), "--config-dir", str(tmp_path / "c")]
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "nsmig_tui", *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert b"servers are up" in await program.stdout.readline()
+    worlds = [path for place in leftovers.places() for path in place.glob(f"{leftovers.PREFIX}*")]
+    owned = [path for path in worlds if owner_of(path) == program.pid]
+    os.kill(program.pid, number)
+    _out, errors = await program.communicate()
+    assert program.returncode == 130
+    assert b"Interrupted" in errors and b"Traceback" not in errors
+    assert len(owned) == 1 and not owned[0].exists() and leftovers.processes(owned[0]) == []
+    assert not (tmp_path / "d").exists()
+
+
+def owner_of(world: Path) -> int:
+    """The process that a world says it belongs to; 0 when it is just being made or taken away."""
+    try:
+        return int((world / leftovers.OWNER).read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 async def test_a_detached_process_of_a_vnode_ends_with_the_world(visitor):
     stubborn = "trap '' TERM HUP INT; echo $$ >$NSMIG_ROOT/pid; sleep 900; :"
     command = f'setsid sh -c "{stubborn}" </dev/null >/dev/null 2>&1 &'.replace("$$", "\\$\\$")
