@@ -23,6 +23,7 @@ HIDDEN = (
 )
 """Places of the new layout that must not become reachable; their answers are compared as well."""
 
+STATIC = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.(html?|txt|css|js|svg|png|jpe?g|gif|ico|webp|xml|json|pdf)")
 MAX_PAGES = 12
 MAX_NEIGHBOURS = 5
 
@@ -52,10 +53,12 @@ def baseline_from(row: dict[str, Any]) -> Baseline:
 
 
 def requests_for(serving: Serving, entries: Sequence[str]) -> list[HttpRequest]:
-    """The site's own pages worth asking for: the front page, plain entries of web, hidden places."""
-    plain = [e for e in entries if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", e)]
-    first = sorted(plain, key=lambda e: (not e.endswith((".html", ".php", ".txt")), e))
-    paths = ["/", *(f"/{e}" for e in first[:MAX_PAGES])]
+    """The site's own pages worth asking for: the front page, static files at the top, hidden places.
+
+    No script is asked for by name: an upload, a cron or an installer page may act when it is called.
+    """
+    plain = sorted(e for e in entries if STATIC.fullmatch(e))
+    paths = ["/", *(f"/{e}" for e in plain[:MAX_PAGES])]
     found = []
     for address, port, tls in _doors(serving):
         for path in dict.fromkeys([*paths, *HIDDEN]):

@@ -263,14 +263,20 @@ class SshShell:
         with_password = link.privilege.way is sudo.Way.SUDO_PASSWORD
         password = link.password if with_password else None
         talk = partial(Conversation, nonce, self._limits.answer, says_ready=with_password, password=password)
+        opening = asyncio.ensure_future(
+            link.line.connection.create_session(
+                talk, link.privilege.command(nonce), encoding=None, request_pty=False
+            )
+        )
         try:
             async with asyncio.timeout(self._limits.open):
-                return await link.line.connection.create_session(
-                    talk, link.privilege.command(nonce), encoding=None, request_pty=False
-                )
-        except asyncssh.ChannelOpenError:
+                # Shielded: asyncssh forgets a half-open session that is cancelled, the server does not.
+                return await asyncio.shield(opening)
+        except (asyncssh.ChannelOpenError, asyncio.CancelledError):
+            opening.add_done_callback(_end_late)
             raise
         except (OSError, asyncssh.Error) as error:
+            opening.add_done_callback(_end_late)
             if isinstance(error, TimeoutError):
                 # Not even a channel: the line is dead, the next call shall dial anew.
                 link.line.connection.abort()
@@ -294,6 +300,12 @@ class _Unsent(Exception):
     def __init__(self, cause: BaseException) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+def _end_late(opening: asyncio.Future[Any]) -> None:
+    """End a session that came up when nobody wanted it any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result()[0].abort()
 
 
 def _script(name: str) -> str:

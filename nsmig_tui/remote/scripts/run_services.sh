@@ -33,7 +33,16 @@ start_dead() { # unit: a service that is down is started once, its start limit c
   service start "$1" "${2:-}"
 }
 
-# Reload and wait until a new worker of the same master is there: the exit status proves nothing.
+# Old workers go on accepting until the master's word reaches them; then they say so in their title.
+workers_left() {
+  for c in $1; do
+    if [ -d "/proc/$c" ] && ! grep -qs 'shutting down' "/proc/$c/cmdline"; then return 0; fi
+  done
+  return 1
+}
+
+# Reload and wait until a new worker of the same master is there and no old one accepts any more: the
+# exit status proves nothing.
 nginx_reload() {
   master=$(nginx_pid)
   if [ -z "$master" ]; then
@@ -43,11 +52,14 @@ nginx_reload() {
   before=" $(children "$master") "
   service reload "$NGINX_UNIT" "$NGINX_CMD" || return 1
   i=0
-  while [ "$i" -lt 200 ]; do
+  while [ "$i" -lt 500 ]; do
     for c in $(children "$master"); do
-      case $before in *" $c "*) ;; *) j reloaded nginx; return 0 ;; esac
+      case $before in
+        *" $c "*) ;;
+        *) if ! workers_left "$before"; then j reloaded nginx; return 0; fi ;;
+      esac
     done
-    sleep 0.05
+    sleep 0.02
     i=$((i + 1))
   done
   return 1

@@ -5,13 +5,14 @@ OWNER=$ROOT_ID
 
 content() { where "$WEB_INO" "$UPATH/web" "$S/new" "$UPATH/web/$HOLD/public" "$UPATH/web/app/public"; }
 
-compat_links() { # folder, target prefix: a link for each entry of the content
+compat_links() { # folder, target prefix, content: a link in the folder for each entry of the content
   (
-    cd "$3" || exit 1
-    for x in * .[!.]* ..?*; do
-      if [ ! -e "$x" ] && [ ! -L "$x" ]; then continue; fi
-      if [ -e "$1/$x" ] || [ -L "$1/$x" ]; then continue; fi
-      ln -s "$2/$x" "$1/$x" || exit 1
+    cd -P "$1" || exit 1
+    for e in "$3"/* "$3"/.[!.]* "$3"/..?*; do
+      x=${e##*/}
+      if [ ! -e "$e" ] && [ ! -L "$e" ]; then continue; fi
+      if [ -e "./$x" ] || [ -L "./$x" ]; then continue; fi
+      ln -s "$2/$x" "./$x" || exit 1
     done
   )
 }
