@@ -7,6 +7,7 @@ input ends, which happens however the owner ended, SIGKILL included, and clears 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -17,7 +18,7 @@ from pathlib import Path
 
 PREFIX = "nsmig-demo-"
 OWNER = "owner"
-"""In a world's directory: "pid start-time" of the process that it belongs to."""
+"""In a world's directory: the pid of the process that it belongs to, which holds a lock on this file."""
 
 
 def processes(world: Path) -> list[int]:
@@ -76,9 +77,17 @@ def _remove(world: Path) -> None:
     shutil.rmtree(world, ignore_errors=True)
 
 
-def claim(world: Path) -> None:
-    """Write down whose world this is."""
-    (world / OWNER).write_text(f"{os.getpid()} {_started(os.getpid())}\n")
+def claim(world: Path) -> int:
+    """Say whose world this is, and hold a lock on it; the world is somebody's as long as the answer is open.
+
+    A lock, not a number: it counts in every container that sees this directory, and ends with its owner.
+    """
+    fresh = world / f"{OWNER}.new"
+    handle = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    os.write(handle, f"{os.getpid()}\n".encode())
+    fresh.rename(world / OWNER)
+    return handle
 
 
 def sweep(folders: list[Path]) -> list[Path]:
@@ -86,27 +95,25 @@ def sweep(folders: list[Path]) -> list[Path]:
     swept = []
     for folder in folders:
         for world in folder.glob(f"{PREFIX}*"):
-            with contextlib.suppress(OSError, ValueError):
-                if world.is_symlink() or world.stat().st_uid != os.geteuid():
-                    continue
-                pid, started = (world / OWNER).read_text().split()
-                if _started(int(pid)) != started and clear(world):
+            with contextlib.suppress(OSError):
+                if not world.is_symlink() and world.stat().st_uid == os.geteuid() and _swept(world):
                     swept.append(world)
     return swept
+
+
+def _swept(world: Path) -> bool:
+    """Clear one world unless its owner holds it. Raises OSError when it does, or never said who it is."""
+    handle = os.open(world / OWNER, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return clear(world)
+    finally:
+        os.close(handle)
 
 
 def places() -> list[Path]:
     """Where worlds may be: the usual temporary directory and /tmp."""
     return list(dict.fromkeys([Path(tempfile.gettempdir()), Path("/tmp")]))
-
-
-def _started(pid: int) -> str:
-    """When a process started, in the kernel's own count; empty when it is gone."""
-    try:
-        fields = Path("/proc", str(pid), "stat").read_text(errors="replace").rsplit(")", 1)[1].split()
-    except OSError:
-        return ""
-    return "" if fields[0] in "ZX" else fields[19]
 
 
 def guard(world: Path) -> None:

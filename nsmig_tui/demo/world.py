@@ -39,6 +39,7 @@ class DemoWorld:
         self.hosts: dict[str, DemoHost] = {}
         self._guard: subprocess.Popen[bytes] | None = None
         self._handled: list[signal.Signals] = []
+        self._claim = -1
 
     @property
     def ssh_config(self) -> Path:
@@ -97,7 +98,7 @@ class DemoWorld:
                 "with a short and plain path.",
                 hint="Set TMPDIR to such a directory, for example /tmp.",
             )
-        leftovers.claim(self.directory)
+        self._claim = leftovers.claim(self.directory)
 
     def _start_guard(self) -> None:
         """The guard clears up when its input ends, so whatever becomes of this process."""
@@ -186,6 +187,7 @@ class DemoWorld:
             asyncio.get_running_loop().remove_signal_handler(number)
         self._handled.clear()
         await asyncio.to_thread(leftovers.clear, self.directory)
+        os.close(self._claim)
         if self._guard is not None and self._guard.stdin is not None:
             self._guard.stdin.close()
             await asyncio.to_thread(self._guard.wait)

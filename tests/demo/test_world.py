@@ -150,25 +150,18 @@ async def test_a_program_on_the_worlds_data_ends_with_it_and_a_reader_of_its_fil
 
 
 def test_the_next_start_sweeps_worlds_without_owner_and_no_others(tmp_path):
-    dead = subprocess.Popen(["true"])
-    dead.wait()
     place = tmp_path / "place"
     place.mkdir()
     stale, living, unknown = (place / f"{leftovers.PREFIX}{name}" for name in ("stale", "living", "unknown"))
     for folder in (stale, living, unknown, place / "else"):
         folder.mkdir()
     (stale / "closed").mkdir(mode=0)
-    (stale / leftovers.OWNER).write_text(f"{dead.pid} 12345\n")
-    leftovers.claim(living)
+    os.close(leftovers.claim(stale))
+    held = leftovers.claim(living)
     assert leftovers.sweep([place]) == [stale]
     assert sorted(place.iterdir()) == sorted([living, unknown, place / "else"])
-
-
-def test_a_pid_that_another_process_has_now_counts_as_gone(tmp_path):
-    world = tmp_path / f"{leftovers.PREFIX}reused"
-    world.mkdir()
-    (world / leftovers.OWNER).write_text(f"{os.getpid()} 1\n")
-    assert leftovers.sweep([tmp_path]) == [world]
+    os.close(held)
+    assert leftovers.sweep([place]) == [living]
 
 
 def test_only_worlds_are_ever_cleared(tmp_path):
