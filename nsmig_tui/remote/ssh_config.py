@@ -35,6 +35,14 @@ _FROM_SSH_G = frozenset(
 """The words of ``ssh -G`` that matter here and that asyncssh reads in the same way."""
 
 
+_PROXY = "exec 9>&2 2>/dev/null; exec {}"
+"""OpenSSH hands a ProxyCommand to a shell: redirections and variables in it are common.
+
+asyncssh takes what comes on the command's standard error for the server's own words, and its end for the
+end of the connection: so nothing is written there, and it stays open.
+"""
+
+
 @dataclass(frozen=True)
 class Hop:
     """One host of a ProxyJump chain as written: user and port only where they are given."""
@@ -190,8 +198,7 @@ def _settings(found: Any, target: str, user: str, port: int, paths: tuple[str, .
         identity_files=tuple(path for path in identity_files if path.is_file()),
         identities_given=identities is not None,
         jumps=_jumps(str(found.get("ProxyJump") or "")),
-        # OpenSSH hands the command to a shell: redirections and variables in it are common.
-        proxy_command=("/bin/sh", "-c", f"exec {command}") if command else (),
+        proxy_command=("/bin/sh", "-c", _PROXY.format(command)) if command else (),
     )
 
 

@@ -1,4 +1,4 @@
-"""Servers to talk to: an SSH server in this process that spawns the real /bin/sh, with odd habits on request."""
+"""Servers to talk to: an SSH server in this process that spawns the real /bin/sh, with odd habits."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class Habits:
     commands: list[str] = field(default_factory=list)
     refused: int = 0
     connections: int = 0
+    live: list[Any] = field(default_factory=list)
     most_sessions: int = 0
     on_output: Callable[[Any, bytes], Awaitable[None]] | None = None
 
@@ -46,6 +47,13 @@ class House(asyncssh.SSHServer):
         self._habits = habits
         self.sessions = 0
         habits.connections += 1
+
+    def connection_made(self, conn: Any) -> None:
+        self._conn = conn
+        self._habits.live.append(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._habits.live.remove(self._conn)
 
     def begin_auth(self, username: str) -> bool:
         return True
@@ -207,4 +215,6 @@ async def site(tmp_path: Path, client_key: asyncssh.SSHKey, monkeypatch: Any) ->
     for connector in site.connectors:
         await connector.close()
     server.close()
+    for connection in list(habits.live):
+        connection.abort()
     await server.wait_closed()
