@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-import signal
+import asyncio
+import contextlib
+import os
 import sys
+import termios
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 
 from ..domain.errors import Refused
 from ..domain.ports import AskHostKey, AskPassword
@@ -14,7 +15,7 @@ from ..domain.text import clean
 from .output import Output
 
 
-def require(out: Output, facts: Sequence[str], *, yes: bool, answer: str = "yes") -> None:
+async def require(out: Output, facts: Sequence[str], *, yes: bool, answer: str = "yes") -> None:
     """Return when the operator agreed to what ``facts`` say, by ``--yes`` or by typing ``answer``.
 
     Raises Refused otherwise, and when there is nobody to ask.
@@ -28,7 +29,7 @@ def require(out: Output, facts: Sequence[str], *, yes: bool, answer: str = "yes"
         )
     for fact in facts:
         out.tell(fact)
-    if _ask(out, f"Type {answer} to go on: ").strip() != answer:
+    if (await _ask(f"Type {answer} to go on: ")).strip() != answer:
         raise Refused("Not agreed to. Nothing was touched.")
 
 
@@ -43,7 +44,7 @@ def host_key_asker(out: Output, pause: Callable[[], None]) -> AskHostKey | None:
     async def ask(host: str, kind: str, fingerprint: str) -> bool:
         pause()
         out.tell(f"{host} is not known yet. Its {kind} key has the fingerprint\n  {fingerprint}")
-        return _ask(out, "Type yes to trust and remember it: ").strip() == "yes"
+        return (await _ask("Type yes to trust and remember it: ")).strip() == "yes"
 
     return ask
 
@@ -55,29 +56,40 @@ def password_asker(out: Output, pause: Callable[[], None]) -> AskPassword | None
 
     async def ask(prompt: str) -> str | None:
         pause()
-        try:
-            with _ctrl_c_works():
-                return getpass.getpass(clean(prompt, 200) + " ")
-        except EOFError:
-            return None
+        line = await _ask(clean(prompt, 200) + " ", hidden=True)
+        return line.rstrip("\r\n") if line else None
 
     return ask
 
 
-def _ask(out: Output, question: str) -> str:
-    """One answer. The end of input is an empty one."""
-    sys.stderr.write(question)
-    sys.stderr.flush()
-    with _ctrl_c_works():
+async def _ask(question: str, *, hidden: bool = False) -> str:
+    """One line from the terminal, "" at the end of input. The event loop goes on meanwhile, Ctrl-C works."""
+    try:
+        source = sys.stdin.fileno()
+    except (OSError, ValueError):
+        sys.stderr.write(question)
         return sys.stdin.readline()
+    with _echo_off(source) if hidden else contextlib.nullcontext():
+        sys.stderr.write(question)
+        sys.stderr.flush()
+        loop = asyncio.get_running_loop()
+        typed = asyncio.Event()
+        loop.add_reader(source, typed.set)
+        try:
+            await typed.wait()
+        finally:
+            loop.remove_reader(source)
+        # A terminal gives one whole line at a time; Python's own buffer would hide what was typed ahead.
+        return os.read(source, 65536).decode("utf-8", "replace")
 
 
-@contextmanager
-def _ctrl_c_works() -> Iterator[None]:
-    """Let Ctrl-C end a question: the event loop's own handler would only be looked at after the answer."""
-    held = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+@contextlib.contextmanager
+def _echo_off(terminal: int) -> Iterator[None]:
+    held = termios.tcgetattr(terminal)
+    silent = [*held[:3], held[3] & ~termios.ECHO, *held[4:]]
+    termios.tcsetattr(terminal, termios.TCSAFLUSH, silent)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, held)
+        termios.tcsetattr(terminal, termios.TCSADRAIN, held)
+        sys.stderr.write("\n")

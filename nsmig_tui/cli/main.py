@@ -46,7 +46,7 @@ def main(
     except NsmigError as error:
         as_json = settings.json if settings else "--json" in words
         code = _tell(error, out, as_json=as_json)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         code = _tell(Interrupted("Interrupted; nothing was begun."), out, as_json=False)
     except Exception as error:  # the last line of defence: a fault of ours is told like any other
         directory = settings.data_dir if settings else Path()
@@ -76,7 +76,7 @@ def _run(
         )
     if command.whole:
         screen = functools.partial(_open, out=out, open_screen=open_screen)
-        return command.load()(arguments, settings, out, screen, lambda words: main(words, wire=wire))
+        return command.load()(arguments, settings, out, screen)
     try:
         return asyncio.run(_session(command.load(), arguments, settings, out, wire))
     except asyncio.CancelledError as stop:

@@ -28,7 +28,7 @@ async def migrate(session: Session, arguments: Namespace) -> int:
 
         return await session.work("plan", targets, plan)
     if targets:
-        _agree(session, arguments, vhosts)
+        await _agree(session, arguments, vhosts)
 
     async def run(vnode: str, domain: str, emit: Emit) -> Result:
         return await engine.migrate(vnode, domain, options, emit)
@@ -67,7 +67,7 @@ def _options(session: Session, arguments: Namespace) -> MigrateOptions:
     )
 
 
-def _agree(session: Session, arguments: Namespace, vhosts: list[Vhost]) -> None:
+async def _agree(session: Session, arguments: Namespace, vhosts: list[Vhost]) -> None:
     first, several = vhosts[0], len(vhosts) > 1
     if several:
         facts = [f"Migrate {len(vhosts)} vhosts to the new layout, one after another:"]
@@ -86,6 +86,6 @@ def _agree(session: Session, arguments: Namespace, vhosts: list[Vhost]) -> None:
     else:
         facts.append(f"The way back: {undo}, and an archive of everything in .archive/.")
     try:
-        consent.require(session.out, facts, yes=arguments.yes, answer=answer)
+        await consent.require(session.out, facts, yes=arguments.yes, answer=answer)
     except Refused as error:
         raise session.refuse(error, [(vhost.vnode, vhost.domain) for vhost in vhosts]) from None

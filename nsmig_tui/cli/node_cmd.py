@@ -89,7 +89,7 @@ async def remove(session: Session, arguments: Namespace) -> int:
         f"Forget {vnode.name} ({vnode.target}, {vnode.vpath}) with what we know of its {len(vhosts)} vhosts.",
         "Nothing changes on the server. The way back: add it and discover again; records of runs are kept.",
     )
-    consent.require(session.out, facts, yes=arguments.yes)
+    await consent.require(session.out, facts, yes=arguments.yes)
     session.app.store.remove_vnode(vnode.name)
     if session.settings.json:
         session.out.document({"removed": vnode.name, "vhosts": len(vhosts)})

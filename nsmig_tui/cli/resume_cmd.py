@@ -9,8 +9,6 @@ from ..domain.events import Emit, Result
 from . import consent
 from .session import Session
 
-CHANGING = ("migrate", "undo", "restore", "rollback", "resume")
-
 
 async def resume(session: Session, arguments: Namespace) -> int:
     """Attach to one vhost's run, or to every run that has not ended as far as we know."""
@@ -20,12 +18,12 @@ async def resume(session: Session, arguments: Namespace) -> int:
         vhost = session.vhost(arguments.vnode, arguments.vhost)
         targets = [(vhost.vnode, vhost.domain)]
     else:
-        open_runs = [record for record in session.app.store.unfinished() if record.verb in CHANGING]
+        open_runs = session.app.store.unfinished()
         targets = list(dict.fromkeys((record.vnode, record.vhost) for record in open_runs))
     if not targets:
         session.out.talk("Nothing is unfinished, as far as we know; `nsmig discover` asks the vnodes.")
     else:
-        _agree(session, arguments, targets)
+        await _agree(session, arguments, targets)
     engine = session.app.engine
 
     async def run(vnode: str, domain: str, emit: Emit) -> Result:
@@ -34,11 +32,11 @@ async def resume(session: Session, arguments: Namespace) -> int:
     return await session.work("resume", targets, run)
 
 
-def _agree(session: Session, arguments: Namespace, targets: list[tuple[str, str]]) -> None:
+async def _agree(session: Session, arguments: Namespace, targets: list[tuple[str, str]]) -> None:
     doing = "Undo" if arguments.undo else "Attach to or finish"
     facts = [f"{doing} what was left half-done on:", *(f"  {vnode} {domain}" for vnode, domain in targets)]
     facts.append("The vnode's own journal decides what is left to do. The way back: `nsmig rollback`.")
     try:
-        consent.require(session.out, facts, yes=arguments.yes)
+        await consent.require(session.out, facts, yes=arguments.yes)
     except Refused as error:
         raise session.refuse(error, targets) from None

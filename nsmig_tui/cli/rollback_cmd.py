@@ -40,7 +40,7 @@ async def rollback(session: Session, arguments: Namespace) -> int:
 
         return await session.work("plan", target, plan)
     try:
-        consent.require(session.out, _facts(vhost, options), yes=arguments.yes)
+        await consent.require(session.out, _facts(vhost, options), yes=arguments.yes)
     except Refused as error:
         raise session.refuse(error, target) from None
 

@@ -11,7 +11,7 @@ from .output import Output
 def print_table(
     out: Output, columns: Sequence[str], rows: Sequence[Sequence[object]], *, color: bool
 ) -> None:
-    """Print ``rows`` under ``columns``. Nothing is ever cut: a table too wide for the terminal is not drawn."""
+    """Print ``rows`` under ``columns``. Nothing is ever cut: a table that is too wide is not drawn."""
     cells = [[clean(_words(value), 500) for value in row] for row in rows]
     if out.data_is_terminal and _draw(out, columns, cells, color):
         return

@@ -50,14 +50,14 @@ class TextPrinter:
         """One line, and below it what went wrong and what to do."""
         if self._bars is not None:
             self._bars.end(result)
-        word = "ok" if result.ok else "skipped" if result.skipped else "failed"
+        word = "skipped" if result.skipped else "ok" if result.ok else "failed"
         line = f"{word:<8}{result.vnode}  {result.vhost or '-'}  {result.status or '-'}"
         if result.duration_s:
             line += f"  {seconds(result.duration_s)}"
         if result.backup_archive:
             line += f"  {result.backup_archive}"
         self._line(line)
-        for words in result.errors:
+        for words in result.errors or (result.warnings if result.skipped else ()):
             self._line(f"        {words}")
         if result.hint:
             self._line(f"        {result.hint}")

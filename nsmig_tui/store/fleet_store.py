@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from peewee import Select, Table
+from peewee import Select, Table, fn
 
 from ..domain.fleet import ArchiveRecord, RunRecord, StatusChange, Vhost, Vnode
 from . import rows
@@ -17,6 +17,9 @@ from .database import open_database, told
 
 Built = TypeVar("Built")
 UNFINISHED = ("running", "interrupted")
+SETTLED = ("ok", "undone")
+CHANGING = ("migrate", "rollback", "undo", "restore", "resume")
+"""Verbs that can leave something half-done on a vnode."""
 
 
 class Store:
@@ -179,9 +182,23 @@ class Store:
         return [rows.to_run(row) for row in self._fetch(query)]
 
     def unfinished(self) -> list[RunRecord]:
-        """The runs that, as far as we know, have not come to an end; oldest first."""
-        table = self._run
-        query = table.select().where(table.outcome.in_(UNFINISHED)).order_by(table.started)
+        """The runs that may have left a vhost half-done, as far as we know; oldest first.
+
+        A later run on the same vhost that did come to an end has settled what an earlier one left open.
+        """
+        table, later = self._run, self._run.alias("later")
+        settled = later.select(later.run).where(
+            (later.vnode == table.vnode)
+            & (later.vhost == table.vhost)
+            & (later.started > table.started)
+            & later.verb.in_(CHANGING)
+            & later.outcome.in_(SETTLED)
+        )
+        query = (
+            table.select()
+            .where(table.outcome.in_(UNFINISHED) & table.verb.in_(CHANGING) & ~fn.EXISTS(settled))
+            .order_by(table.started)
+        )
         return [rows.to_run(row) for row in self._fetch(query)]
 
     def log(self, run: str, at: float, line: str) -> None:

@@ -104,13 +104,16 @@ def test_a_locale_that_cannot_show_arrows(environment):
     assert done.returncode == 0 and b"web \\u2192 web/app/public" in done.stdout
 
 
-def on_a_terminal(command, environment, typed=b""):
-    """Run ``command`` on a pseudo-terminal; answers its exit code and all that it drew."""
+def on_a_terminal(command, environment, typed=b"", answers=()):
+    """Run ``command`` on a pseudo-terminal; answers its exit code and all that it drew.
+
+    ``typed`` is typed ahead; each of ``answers`` when the next prompt, which ends in ": ", stands there.
+    """
     pid, terminal = pty.fork()
     if pid == 0:
         os.execve(command[0], command, environment)
     os.write(terminal, typed)
-    drawn = b""
+    drawn, left = b"", list(answers)
     while True:
         try:
             piece = os.read(terminal, 65536)
@@ -119,6 +122,8 @@ def on_a_terminal(command, environment, typed=b""):
         if not piece:
             break
         drawn += piece
+        if left and drawn.endswith(b": "):
+            os.write(terminal, left.pop(0))
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), drawn
 
@@ -145,18 +150,26 @@ def test_table_on_a_terminal(environment, columns, is_drawn):
 def test_ctrl_c_at_the_question(environment):
     """The interrupt key, typed instead of an answer."""
     command = [sys.executable, "-c", RUN, TESTS, "migrate", "web1", "good.example"]
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execve(command[0], command, environment)
-    drawn = b""
-    while b"Type yes" not in drawn:
-        drawn += os.read(terminal, 65536)
-    os.write(terminal, b"\x03")
-    try:
-        while piece := os.read(terminal, 65536):
-            drawn += piece
-    except OSError:
-        pass
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
-    assert b"Traceback" not in drawn
+    code, drawn = on_a_terminal(command, environment, answers=[b"\x03"])
+    assert code == 130 and b"Type yes" in drawn
+    assert b"Traceback" not in drawn and b"migrated" not in drawn
+
+
+ASK = """
+import asyncio
+from nsmig_tui.cli.consent import password_asker
+from nsmig_tui.cli.output import Output
+async def main():
+    ask = password_asker(Output(), lambda: None)
+    print("got", [await ask("Password:"), await ask("Once more:"), await ask("Again:")])
+asyncio.run(main())
+"""
+
+
+def test_a_password_is_not_shown_and_lines_are_not_mixed_up(environment):
+    code, drawn = on_a_terminal(
+        [sys.executable, "-c", ASK], environment, b"", [b"s\xc3\xa9cret one\n", b"two\n", b"\x04"]
+    )
+    assert code == 0
+    assert b"got ['s\xc3\xa9cret one', 'two', None]" in drawn
+    assert drawn.count("sécret".encode()) == drawn.count(b"two") == 1

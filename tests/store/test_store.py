@@ -149,7 +149,7 @@ def test_runs(store):
         "ff" * 32,
         "b1",
     )
-    store.save_run(RunRecord("r1", "validate", "web1", "b.example", "op", 1.0))
+    store.save_run(RunRecord("r1", "restore", "web1", "b.example", "op", 1.0))
     store.save_run(RunRecord("r2", "migrate", "web1", "example.org", "op", 2.0))
     assert [record.run for record in store.unfinished()] == ["r1", "r2"]
     store.save_run(done)
@@ -196,3 +196,15 @@ def test_what_is_named_a_secret_is_not_stored(store, path):
     assert kept.details == {"php": "8.2", "deep": [{"DUSER": "u"}]}
     store.close()
     assert b"hunter2" not in b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+
+def test_only_what_may_be_half_done_is_unfinished(store):
+    """Reading leaves nothing behind, and a later run that ended settles an earlier one."""
+    store.save_run(RunRecord("r1", "migrate", "web1", "a.example", "op", 1.0, outcome="interrupted"))
+    store.save_run(RunRecord("r2", "validate", "web1", "b.example", "op", 1.0))
+    store.save_run(RunRecord("r3", "undo", "web1", "c.example", "op", 1.0))
+    store.save_run(RunRecord("r4", "validate", "web1", "a.example", "op", 2.0, 2.5, "ok"))
+    store.save_run(RunRecord("r5", "resume", "web1", "a.example", "op", 3.0, 3.5, "failed"))
+    assert [record.run for record in store.unfinished()] == ["r1", "r3"]
+    store.save_run(RunRecord("r6", "resume", "web1", "a.example", "op", 4.0, 4.5, "undone"))
+    assert [record.run for record in store.unfinished()] == ["r3"]
