@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -30,7 +31,7 @@ class HostLine:
         self.vanished = vhost.vanished
         self.layout = vhost.layout.value
         self.size = vhost.details.get("size") or 0
-        self.php = str(vhost.details.get("php") or "")
+        self.php = _version(str(vhost.details.get("php") or ""))
         self.haystack = f"{vhost.domain} {vhost.vnode} {self.node.vnode.vsite} {self.status}".lower()
 
     def field(self, name: str) -> str:
@@ -206,6 +207,12 @@ class FleetModel:
         for node in site.nodes:
             node.counts = Counter(host.status for host in node.hosts)
             site.counts.update(node.counts)
+
+
+def _version(main: str) -> str:
+    """The version in the name of php-fpm's main file, such as /etc/php/8.2/fpm/php-fpm.conf."""
+    found = re.search(r"\d+\.\d+", main)
+    return found.group() if found else ""
 
 
 def _by_domain(host: HostLine) -> str:

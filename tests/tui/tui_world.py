@@ -333,11 +333,12 @@ def fleet():
         "kernel": "6.1.0",
         "manager": "systemd",
         "services": {"nginx": "active", "php8.2-fpm": "active"},
-        "tools": ["perl", "pigz"],
-        "disks": [
-            {"mount": "/", "total": 40 * GB, "free": 23 * GB},
-            {"mount": "/srv", "total": 400 * GB, "free": 48 * GB},
-        ],
+        "tools": ["flock", "nginx", "perl", "pigz", "setfacl"],
+        "exchange": "perl",
+        "tar": "gnu",
+        "disk_kb": 400 << 20,
+        "avail_kb": 48 << 20,
+        "inodes_free": 26_104_331,
     }
     for name, site, production, lost in (
         ("vn1.example.net", "sydney", True, ""),
@@ -378,9 +379,10 @@ def _vhost(vnode, domain, status, gigabytes):
     old = status in (Status.DISCOVERED, Status.VALIDATED, Status.FAILED)
     details = {
         "size": int(gigabytes * GB),
-        "php": "8.2",
-        "aliases": [f"www.{domain}"],
-        "docroot": f"/srv/{domain}/web{'' if old else '/app/public'}",
+        "php": "/etc/php/8.2/fpm/php-fpm.conf",
+        "names": [domain, f"www.{domain}"],
+        "entries": 18_204,
+        "document_root": f"/srv/{domain}/web{'' if old else '/app/public'}",
         "site_files": [f"/etc/nginx/sites-enabled/{domain}"],
         "pool_files": [f"/etc/php/8.2/fpm/pool.d/{domain}.conf"],
     }

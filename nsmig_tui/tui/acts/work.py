@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ...domain.errors import NsmigError
 from ...domain.events import Planned
 from ...domain.options import MigrateOptions
-from ...engine.controller import Wish
+from ...engine.controller import CHANGING, Wish
 from ..dialogs.confirm import Choice, ConfirmDialog
 from ..fleet_model import HostLine
 from ..selection import Targets
@@ -178,10 +178,11 @@ def begin(ui: NsmigApp, wishes: list[Wish]) -> None:
         ui.notify(reason, severity="warning", markup=False)
     if keys:
         verb = wishes[0].verb
-        if verb in ("migrate", "rollback", "resume") or len(keys) > 1:
+        if verb in CHANGING:
             ui.open_runs(keys[0])
         else:
-            ui.notify(f"{verb} {wishes[0].domain or wishes[0].vnode} began.", markup=False, timeout=2)
+            name = wishes[0].domain or wishes[0].vnode if len(keys) == 1 else f"of {len(keys)}"
+            ui.notify(f"{verb} {name} began: 2 shows the runs.", markup=False, timeout=3)
 
 
 # -- facts -----------------------------------------------------------------------------------------

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from ...domain.fleet import RunRecord
-from ..fleet_model import FleetModel, NodeLine
+from ..fleet_model import FleetModel
 from ..words import Line, Signs, pad, plural
 from . import points, wrap
 from .fleet_lines import ORDER
+from .overview import space
 from .wrap import Row
+
+FULL = 0.85
+"""From here on a file system is named."""
 
 STALE = 7 * 86400
 """Seconds after which a vnode counts as not seen for long."""
@@ -51,9 +54,10 @@ def attention(model: FleetModel, signs: Signs, now: float, width: int) -> list[R
         elif host.status == "vanished":
             rows.append(_trouble(host.domain, f"is no longer on {host.node.name}", "warn", host.key, width))
     for node in model.nodes.values():
-        for name, used in _full(node):
-            if used > 0.85:
-                rows.append(_trouble(node.name, f"{name} is {used:.0%} full", "warn", node.key, width))
+        used = space(node.vnode.facts)[0]
+        if used is not None and used > FULL:
+            words = f"{node.vnode.vpath} is {used:.0%} full"
+            rows.append(_trouble(node.name, words, "warn", node.key, width))
         seen = node.vnode.last_contact
         if not node.vnode.unreachable and (seen is None or now - seen > STALE):
             words = "never asked: discover" if seen is None else "not asked for a week: discover again"
@@ -115,25 +119,16 @@ def _success(records: list[RunRecord]) -> Line:
     return [(f"{good} of {len(ended)} migrations and rollbacks went well ({good / len(ended):.0%})", style)]
 
 
-def _full(node: NodeLine) -> list[tuple[str, float]]:
-    disks: Any = node.vnode.facts.get("disks") or []
-    if isinstance(disks, dict):
-        disks = [{"mount": name, **value} for name, value in disks.items() if isinstance(value, dict)]
-    return [
-        (str(disk.get("mount", "/")), 1 - disk.get("free", 0) / disk["total"])
-        for disk in disks
-        if isinstance(disk, dict) and disk.get("total")
-    ]
-
-
 def _space(model: FleetModel, signs: Signs, width: int) -> list[Row]:
-    found = [(used, node, name) for node in model.nodes.values() for name, used in _full(node)]
+    found = [
+        (used, node) for node in model.nodes.values() if (used := space(node.vnode.facts)[0]) is not None
+    ]
     if not found:
         return []
     rows = [wrap.blank(), wrap.heading("Space, fullest first")]
-    for used, node, name in sorted(found, key=lambda entry: -entry[0])[:6]:
+    for used, node in sorted(found, key=lambda entry: -entry[0])[:6]:
         style = "fail" if used > 0.9 else "warn" if used > 0.75 else "ok"
         bar = signs.bar(used, max(10, min(50, width - 48)), style)
-        label = pad(f"  {node.name} {name}", 30)
-        rows.append(Row([(label, ""), *bar, (f" {used:4.0%}", style)], f"{node.key}#{name}", node.key))
+        label = pad(f"  {node.name} {node.vnode.vpath}", 30)
+        rows.append(Row([(label, ""), *bar, (f" {used:4.0%}", style)], f"{node.key}#space", node.key))
     return rows

@@ -19,6 +19,27 @@ NEXT = {
     "native": "Nothing: it was born in the new layout.",
 }
 
+DETAILS = (
+    ("PHP", "php"),
+    ("document root", "document_root"),
+    ("names", "names"),
+    ("site files", "site_files"),
+    ("pool files", "pool_files"),
+)
+"""Label and key of what discovery found of a vhost, in the order of interest."""
+
+SYSTEM = (
+    ("os", "os"),
+    ("kernel", "kernel"),
+    ("hostname", "hostname"),
+    ("services by", "manager"),
+    ("exchange by", "exchange"),
+    ("tar", "tar"),
+    ("gzip", "gzip"),
+    ("tools", "tools"),
+)
+"""Label and key of what a vnode said of itself."""
+
 
 def vhost(
     host: Vhost, vnode: Vnode, runs: list[RunRecord], signs: Signs, now: float, width: int
@@ -42,18 +63,12 @@ def vhost(
     account = f"{host.uuser or '-'}  uid {_or_dash(host.uid)}  gid {_or_dash(host.gid)}"
     rows += wrap.fact("account", account, width)
     rows += wrap.fact("size", size(details.get("size")), width)
-    for label, name in (
-        ("PHP", "php"),
-        ("document root", "docroot"),
-        ("aliases", "aliases"),
-        ("site files", "site_files"),
-        ("pool files", "pool_files"),
-    ):
+    if details.get("entries"):
+        rows += wrap.fact("entries", f"{details['entries']:,}", width)
+    for label, name in DETAILS:
         value = details.get(name)
         if value:
-            rows += wrap.fact(
-                label, ", ".join(map(str, value)) if isinstance(value, list | tuple) else value, width
-            )
+            rows += wrap.fact(label, _plain(value), width)
     rows.append(wrap.blank())
     rows += wrap.fact("validated", _moment(host.validated_at, now), width)
     rows += wrap.fact("migrated", _moment(host.migrated_at, now), width)
@@ -82,10 +97,10 @@ def vnode(node: Vnode, counts: dict[str, int], signs: Signs, now: float, width: 
         rows += [wrap.blank(), *wrap.text("Nothing is known of it yet: discover (d) asks.", width, "dim")]
         return wrap.number(rows)
     rows += [wrap.blank(), wrap.heading("System")]
-    for name, value in facts.items():
-        if name not in ("disks", "services", "tools"):
-            rows += wrap.fact(name.replace("_", " "), _plain(value), width)
-    rows += _services(facts, signs, width)
+    for label, name in SYSTEM:
+        if facts.get(name):
+            rows += wrap.fact(label, _plain(facts[name]), width)
+    rows += _services(facts, width)
     rows += _disks(facts, signs, width)
     return wrap.number(rows)
 
@@ -103,37 +118,37 @@ def vsite(site: SiteLine, signs: Signs, now: float, width: int) -> list[Row]:
     return wrap.number(rows)
 
 
-def _services(facts: dict[str, Any], signs: Signs, width: int) -> list[Row]:
-    rows = []
-    services = facts.get("services") or {}
-    if isinstance(services, dict) and services:
-        rows += [wrap.blank(), wrap.heading("Services")]
-        for name, state in services.items():
-            is_well = str(state) in ("active", "running", "ok", "True")
-            rows += wrap.fact(name, _plain(state), width, "ok" if is_well else "warn")
-    if facts.get("tools"):
-        rows += [wrap.blank(), *wrap.fact("tools", _plain(facts["tools"]), width)]
+def _services(facts: dict[str, Any], width: int) -> list[Row]:
+    services = facts.get("services")
+    if not isinstance(services, dict) or not services:
+        return []
+    rows = [wrap.blank(), wrap.heading("Services")]
+    for name, state in services.items():
+        is_well = str(state) in ("active", "running", "ok", "True")
+        rows += wrap.fact(name, _plain(state), width, "ok" if is_well else "warn")
     return rows
 
 
 def _disks(facts: dict[str, Any], signs: Signs, width: int) -> list[Row]:
-    """Space as bars; a disk is ``{"mount", "total", "free"}`` in bytes."""
-    disks = facts.get("disks") or []
-    if isinstance(disks, dict):
-        disks = [{"mount": name, **value} for name, value in disks.items() if isinstance(value, dict)]
-    disks = [disk for disk in disks if isinstance(disk, dict) and disk.get("total")]
-    if not disks:
+    used, free = space(facts)
+    if used is None:
         return []
-    rows = [wrap.blank(), wrap.heading("Space")]
-    for disk in disks:
-        used = 1 - disk.get("free", 0) / disk["total"]
-        style = "fail" if used > 0.9 else "warn" if used > 0.75 else "ok"
-        tail = f" {used:4.0%} used, {size(disk.get('free'))} free"
-        bar = signs.bar(used, max(8, width - 15 - len(tail)), style)
-        rows.append(
-            Row([(pad(str(disk.get("mount", "/")), 15), ""), *bar, (tail, style if used > 0.75 else "")])
-        )
+    style = "fail" if used > 0.9 else "warn" if used > 0.75 else "ok"
+    tail = f" {used:4.0%} used, {size(free)} free"
+    bar = signs.bar(used, max(8, width - 15 - len(tail)), style)
+    rows = [wrap.blank(), wrap.heading("Space below VPATH")]
+    rows.append(Row([(pad("disk", 15), "dim"), *bar, (tail, style if used > 0.75 else "")]))
+    if facts.get("inodes_free"):
+        rows += wrap.fact("inodes free", f"{facts['inodes_free']:,}", width)
     return rows
+
+
+def space(facts: dict[str, Any]) -> tuple[float | None, int]:
+    """How full the file system of VPATH is, 0 to 1 (None when unknown), and its free bytes."""
+    total, free = facts.get("disk_kb"), facts.get("avail_kb")
+    if not isinstance(total, int) or not isinstance(free, int) or total <= 0:
+        return None, 0
+    return max(0.0, min(1.0, 1 - free / total)), free * 1024
 
 
 def _plain(value: object) -> str:

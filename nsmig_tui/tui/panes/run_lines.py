@@ -23,7 +23,9 @@ def row(state: RunState, width: int, signs: Signs, now: float) -> Line:
     tail_room = 0 if width < 72 else 12
     bar_room = 12 if width < 100 else 24
     room = max(16, width - 8 - 9 - bar_room - 6 - tail_room - 10)
-    name = f"{state.vhost or state.vnode}"
+    name = state.vhost or state.vnode
+    if state.verb != "migrate":
+        name = f"{state.verb} {name}"
     line: Line = [
         (pad(word, 8), style),
         (pad(name, room), "bold" if state.phase == "running" else ""),
