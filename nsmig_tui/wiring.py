@@ -49,9 +49,14 @@ class App:
     def engine(self) -> EngineApi:
         """The engine over the two."""
         from .engine.engine import Engine
+        from .remote.script_loader import load_script
 
         return Engine(
-            self.store, self.connector, operator=self.settings.operator, services=self.settings.services
+            self.store,
+            self.connector,
+            scripts=load_script,
+            operator=self.settings.operator,
+            services=self.settings.services,
         )
 
     async def close(self) -> None:

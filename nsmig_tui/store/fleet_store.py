@@ -154,7 +154,7 @@ class Store:
                 many(
                     "INSERT INTO archive (vnode, domain, path, sha256, size, created)"
                     " VALUES (?, ?, ?, ?, 0, ?)"
-                    " ON CONFLICT (vnode, path) DO UPDATE SET sha256 = excluded.sha256",
+                    " ON CONFLICT (vnode, domain, path) DO UPDATE SET sha256 = excluded.sha256",
                     [
                         (
                             rows.plain(record.vnode),
@@ -228,10 +228,10 @@ class Store:
             query = query.where(table.domain == vhost)
         return [rows.to_archive(row) for row in self._fetch(query)]
 
-    def remove_archive(self, vnode: str, path: str) -> None:
+    def remove_archive(self, vnode: str, vhost: str, path: str) -> None:
         """Forget an archive that is gone from its vnode."""
         with self._writing() as many:
-            many("DELETE FROM archive WHERE vnode = ? AND path = ?", [(vnode, path)])
+            many("DELETE FROM archive WHERE vnode = ? AND domain = ? AND path = ?", [(vnode, vhost, path)])
 
     # -- values ------------------------------------------------------------------------------------
 

@@ -168,7 +168,7 @@ def test_archives(store):
     store.save_archive(newer)
     assert store.archives() == [newer, archive]
     assert store.archives("web1", "example.org") == [archive]
-    store.remove_archive("web1", "/x.tar.gz")
+    store.remove_archive("web1", "example.org", "/x.tar.gz")
     assert store.archives() == [newer]
 
 

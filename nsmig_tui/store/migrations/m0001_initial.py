@@ -41,8 +41,7 @@ TABLES = (
     """CREATE TABLE archive (
         vnode TEXT NOT NULL, domain TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,
         size INTEGER NOT NULL, created REAL NOT NULL, verified REAL, ok INTEGER, entries INTEGER,
-        PRIMARY KEY (vnode, path))""",
-    "CREATE INDEX archive_vhost ON archive (vnode, domain)",
+        PRIMARY KEY (vnode, domain, path))""",
     "CREATE TABLE kept_value (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
 HISTORIES = ("status_change", "finding")
