@@ -119,9 +119,7 @@ def _reloads(plan: MigrationPlan, others: int) -> list[dict[str, Any]]:
     found = [{"what": "reload nginx, proven by its new workers"}]
     if plan.values["FPM_CONF"]:
         found.append({"what": "reload php-fpm twice: with both sockets, then without the old one"})
-        found.append(
-            {"what": f"pools of {others} other sites must answer"}
-        )
+        found.append({"what": f"pools of {others} other sites must answer"})
     return found
 
 

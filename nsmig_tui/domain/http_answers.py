@@ -23,7 +23,9 @@ HIDDEN = (
 )
 """Places of the new layout that must not become reachable; their answers are compared as well."""
 
-STATIC = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.(html?|txt|css|js|svg|png|jpe?g|gif|ico|webp|xml|json|pdf)")
+STATIC = re.compile(
+    r"\w[A-Za-z0-9_.-]*\.(html?|txt|css|js|svg|png|jpe?g|gif|ico|webp|xml|json|pdf)", re.ASCII
+)
 MAX_PAGES = 12
 MAX_NEIGHBOURS = 5
 

@@ -104,7 +104,7 @@ def make_plan(
     blocked += climb_problems
     warnings = [p.message for p in problems if p.severity == "warning"]
     warnings += _warnings(seen, keep, hold, compat_web or compat_var, options)
-    values = _values(vnode, domain, upath, seen, serving, options, stamp)
+    values = runner_values(vnode, domain, seen, serving, options, stamp)
     values |= {
         "HOLD": hold,
         "TMP_INO": seen.places["var/tmp"].inode if tmp_used and seen.is_dir("var/tmp") else "",
@@ -291,15 +291,16 @@ def _inode(seen: Inspection, name: str) -> str:
     return seen.places[name].inode if seen.is_dir(name) else ""
 
 
-def _values(
+def runner_values(
     vnode: Vnode,
     domain: str,
-    upath: str,
     seen: Inspection,
     serving: Serving,
     options: MigrateOptions,
     stamp: str,
 ) -> dict[str, str]:
+    """The runner's variables that follow from the facts; run_*.sh says what each means."""
+    upath = f"{vnode.vpath}/{domain}"
     can, service = seen.capabilities, vnode.service
     web = seen.places.get("web")
     final = final_map(upath, serving.site.links)

@@ -41,6 +41,7 @@ class Record:
 
     exists: bool = False
     committed: bool = False
+    restored: bool = False
     journal: JournalView = field(default_factory=JournalView)
     baseline: tuple[Baseline, ...] = ()
 
@@ -104,7 +105,9 @@ async def record(shell: Shell, vnode: Vnode, domain: str, scripts: Scripts) -> R
         baseline = tuple(baseline_from(row) for row in json.loads(kept or b"[]"))
     except (ValueError, TypeError, KeyError):
         baseline = ()
-    return Record(any(s.of("", "record")), "committed" in flags, read_journal(journal), baseline)
+    return Record(
+        any(s.of("", "record")), "committed" in flags, "restored" in flags, read_journal(journal), baseline
+    )
 
 
 async def points(

@@ -13,6 +13,7 @@ from .bookkeeping import Bookkeeper
 from .desk import Desk, ended_by
 from .migrating import answers_as_before, conclude, run_values
 from .reading import Record
+from .restoring import unrestore
 from .returning import after_undo, undo
 from .runner_link import RunnerLink
 
@@ -27,6 +28,8 @@ async def resume(desk: Desk, name: str, domain: str, emit: Emit, *, undo_it: boo
         alive = await _alive(desk, vnode, domain, kept)
         if alive:
             return await _attach(desk, books, vnode, vhost, kept)
+        if kept.restored and undo_it and not kept.exists:
+            return await unrestore(desk, books, vnode, vhost, shell)
         if not kept.exists or (kept.committed and not undo_it and kept.journal.verb != "undo"):
             raise Refused(
                 f"nothing is left half-done on {domain}",

@@ -13,7 +13,7 @@ from ..domain.planning import plan_text
 from ..domain.ports import Shell
 from ..domain.readings import Inspection
 from ..domain.surroundings import Serving
-from . import reading
+from . import reading, restoring
 from .bookkeeping import Bookkeeper
 from .desk import Desk, ended_by, same_machine
 from .http_checks import differences, take_baseline
@@ -32,6 +32,8 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
     """What an undo would do. Changes nothing."""
     vnode, vhost = desk.pair(name, domain)
     shell = await desk.shell(vnode)
+    if options.archive:
+        return await restoring.plan_restore(desk, shell, vnode, vhost, options)
     kept = await reading.record(shell, vnode, domain, desk.scripts)
     if not kept.exists:
         raise _nothing_to_undo(vnode, vhost)
@@ -69,9 +71,13 @@ def _nothing_to_undo(vnode: Vnode, vhost: Vhost) -> Refused:
 async def rollback(desk: Desk, name: str, domain: str, options: RollbackOptions, emit: Emit) -> Result:
     """Undo the migration, or restore the archive that the options name."""
     vnode, vhost = desk.pair(name, domain)
-    books = desk.books("undo", name, domain, emit)
+    books = desk.books("restore" if options.archive else "undo", name, domain, emit)
     try:
+        if vhost.status is Status.NATIVE:
+            raise _nothing_to_undo(vnode, vhost)
         shell = await desk.shell(vnode)
+        if options.archive:
+            return await restoring.restore(desk, books, vnode, vhost, shell, options)
         kept = await reading.record(shell, vnode, domain, desk.scripts)
         if not kept.exists:
             raise _nothing_to_undo(vnode, vhost)

@@ -1,4 +1,4 @@
-"""Decides about host keys that are not on record: asks once about a new one, never lets a changed one pass."""
+"""Decides about host keys that are not on record: a new one is asked about, a changed one never passes."""
 
 from __future__ import annotations
 

@@ -13,10 +13,11 @@ PARTS: dict[str, tuple[str, ...]] = {
     "launch": ("prelude", "launch_main"),
     "poll": ("prelude", "poll_main"),
     "verdict": ("prelude", "verdict_main"),
+    "compare": ("prelude", "walk", "compare_main"),
     "record": ("prelude", "record_main"),
     "runner": (
         *("prelude", "capabilities", "walk", "run_base", "run_services", "run_config", "run_backup"),
-        *("run_tree", "run_tail", "run_verify", "run_undo", "run_main"),
+        *("run_tree", "run_tail", "run_verify", "run_undo", "run_restore", "run_main"),
     ),
 }
 

@@ -86,6 +86,11 @@ class Product:
         chosen = RollbackOptions(**options)
         return self.run(lambda app: app.engine.rollback(node.name, domain, chosen, self.events.append))
 
+    def plan_rollback(self, node: Node, domain: str, **options: Any) -> Any:
+        """What a rollback would do."""
+        chosen = RollbackOptions(**options)
+        return self.run(lambda app: app.engine.plan_rollback(node.name, domain, chosen))
+
     def resume(self, node: Node, domain: str, *, undo: bool = False) -> Result:
         """Attach, finish or undo."""
         return self.run(lambda app: app.engine.resume(node.name, domain, self.events.append, undo=undo))

@@ -126,7 +126,11 @@ make_archive() {
   cp "$S/manifest.part" "$CUR/manifest" && sync_file "$CUR/manifest"
   name=pre-migration-$NAME_TS
   publish "$S/manifest.gz.part" "$name.manifest.gz"
-  if [ -e "$S/again.part" ]; then publish "$S/again.part" "$name.again.tar.gz"; fi
+  mkdir -p "$J/manifests" && cp "$S/manifest.part" "$J/manifests/$name" && sync_file "$J/manifests/$name"
+  if [ -e "$S/again.part" ]; then
+    printf '%s\t%s\t%s\t%s\n' "$name.again.tar.gz" "$(sha "$S/again.part")" "$(stat -c %s "$S/again.part")" "$(wc -l <"$S/changed")" >>"$J/archives"
+    publish "$S/again.part" "$name.again.tar.gz"
+  fi
   (cd "$CUR" && tar -cf "$S/config.part" conf) && publish "$S/config.part" "$name.config.tar"
   publish "$S/archive.part" "$name.tar.gz"
   sync_dir "$UPATH/.archive"

@@ -15,7 +15,7 @@ j() { # kind detail
 pt() {
   K=$((K + 1))
   if [ "$K" = "$CRASH_AT" ]; then kill -9 $$; fi
-  if [ -n "$FAIL_AT" ] && [ "$FAIL_AT" = "$1" ] && [ "$PHASE" = forward ]; then fail "failure injected at $1"; fi
+  if [ -n "$FAIL_AT" ] && [ "$FAIL_AT" = "$1" ] && [ "$PHASE" != undo ]; then fail "failure injected at $1"; fi
 }
 
 step() {
@@ -41,6 +41,13 @@ fail() {
     forward)
       j step_failed "$STEP${TAB}$*"
       undo_everything "$*" ;;
+    restore)
+      j step_failed "$STEP${TAB}$*"
+      PHASE=undo
+      vnode_unlock
+      cd /
+      unrestore
+      finish undone 5 ;;
     *)
       j error "$*"
       j attention "undo stopped: $*. Everything saved is in $J/cur; see the README, 'By hand'"

@@ -39,6 +39,11 @@ staging() {
   modes_of_switch
 }
 
+staging_for_restore() {
+  mkdir -p "$VPATH/.nsmig" && chmod 711 "$VPATH/.nsmig" && mkdir -p "$S" && chmod 711 "$S" || fail "cannot make $S"
+  probe_exchange
+}
+
 modes_of_switch() {
   BRIDGE=bridge BOTH=both
   if [ "$XCHG" = none ]; then
@@ -163,7 +168,7 @@ main() {
   trap '' HUP PIPE
   printf '%s %s %s\n' "$$" "$(start_time $$)" "$(boot_id)" >"$RD/pid"
   if ! take_lock; then printf locked >"$RD/locked"; exit 75; fi
-  if [ "$VERB" != migrate ]; then
+  if [ "$VERB" = resume ] || [ "$VERB" = undo ] || [ "$VERB" = restore ]; then
     run=$RUN verb=$VERB wait=$CONFIRM_WAIT crash=$CRASH_AT failing=$FAIL_AT rd=$RD who=$OPERATOR
     if [ -e "$CUR/plan" ]; then
       # shellcheck source=/dev/null
@@ -198,6 +203,27 @@ main() {
       if [ -n "$XCHG_WAS" ]; then XCHG=$XCHG_WAS; fi
       staging
       undo_everything "asked for by $OPERATOR" ;;
+    restore)
+      if [ -e "$CUR/plan" ]; then
+        # a migrated vhost goes back to its old layout first; what was written since is carried over
+        PHASE=undo
+        XCHG=$(cat "$CUR/xchg" 2>/dev/null || printf %s "$XCHG")
+        staging
+        j undo_started "before the restore"
+        undo_all
+        keep_undone
+        # shellcheck source=/dev/null
+        . "$RD/plan"
+      fi
+      PHASE=restore
+      staging_for_restore
+      restore_archive ;;
+    unrestore)
+      if [ ! -d "$J/restored" ]; then fail "there is no restore on record here to take back"; fi
+      PHASE=undo
+      staging_for_restore
+      unrestore
+      finish ok 0 ;;
     *) fail "unknown verb $VERB" ;;
   esac
 }

@@ -147,14 +147,18 @@ undo_everything() { # reason
   j undo_started "$1"
   cd /
   undo_all
+  keep_undone
+  rm -rf "$S"
+  rmdir "$VPATH/.nsmig" 2>/dev/null
+  if [ "$VERB" = undo ]; then finish ok 0; else finish undone 5; fi
+}
+
+keep_undone() { # the record of what was undone stays readable, out of the way of the next run
   mkdir -p "$J/undone"
   rm -rf "$J/undone/$RUN"
   if [ -s "$CUR/archive" ] && [ -s "$CUR/ts" ]; then write_record undone; times_back; fi
   mv "$CUR" "$J/undone/$RUN"
   sync_dir "$J"
-  rm -rf "$S"
-  rmdir "$VPATH/.nsmig" 2>/dev/null
-  if [ "$VERB" = undo ]; then finish ok 0; else finish undone 5; fi
 }
 
 undo_all() {

@@ -1,0 +1,138 @@
+"""`rollback --archive`: bring back what an archive holds, and say before what that would change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..domain.errors import ExitCode, Refused
+from ..domain.events import Planned, Result
+from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
+from ..domain.options import MigrateOptions, RollbackOptions, RollbackPoint
+from ..domain.planning import plan_text, runner_values
+from ..domain.ports import Shell
+from ..domain.readings import split_sections
+from ..domain.text import clean
+from . import reading
+from .bookkeeping import Bookkeeper
+from .desk import Desk, same_machine
+from .migrating import badly_ended, run_values
+from .runner_link import Ending, RunnerLink
+
+LISTED = 20
+"""How many paths of a kind a plan names."""
+
+
+async def chosen_point(desk: Desk, shell: Shell, vnode: Vnode, vhost: Vhost, name: str) -> RollbackPoint:
+    """The point of that name, read and compared with its record. Raises Refused when it cannot be used."""
+    wanted = name.rsplit("/", 1)[-1]
+    found = await reading.points(shell, vnode, vhost.domain, desk.scripts, check=True)
+    point = next((p for p in found if p.filename == wanted), None)
+    hint = f"List what there is: nsmig rollback {vnode.name} {vhost.domain} --list"
+    if point is None:
+        raise Refused(f"{vhost.domain} has no archive {wanted}", hint=hint)
+    if point.ok is False:
+        raise Refused(f"{wanted} is damaged: its checksum is not the recorded one", hint=hint)
+    if point.ok is None and not recorded_sha(desk, vnode, vhost, wanted):
+        raise Refused(f"nothing is recorded of {wanted}; it cannot be trusted", hint=hint)
+    return point
+
+
+def recorded_sha(desk: Desk, vnode: Vnode, vhost: Vhost, filename: str) -> str:
+    """The archive's hash as this operator's database knows it, or nothing."""
+    runs = desk.store.runs(vnode.name, vhost.domain)
+    return next((r.archive_sha256 for r in runs if r.backup_archive == filename and r.archive_sha256), "")
+
+
+async def plan_restore(
+    desk: Desk, shell: Shell, vnode: Vnode, vhost: Vhost, options: RollbackOptions
+) -> Planned:
+    """What the restore would make new, revert or take away. Reads only."""
+    point = await chosen_point(desk, shell, vnode, vhost, options.archive or "")
+    up = f"{vnode.vpath}/{vhost.domain}"
+    output = await reading.ask(
+        shell, vnode, desk.scripts("compare"), [vhost.domain, up, point.filename], reading.HASH
+    )
+    s = split_sections(output)
+    counts = {row[0]: (int(row[1]), int(row[2])) for row in s.of("", "count") if len(row) >= 3}
+    words = {
+        "new": "is put aside" if options.exact else "is new since and is carried over",
+        "changed": "has changed since and reverts; today's stays in .archive/replaced-…",
+        "gone": "is gone today and comes back",
+    }
+    changes = [
+        {"what": words[row[0]], "to": clean(row[1])}
+        for row in s.of("", "path")
+        if len(row) >= 2 and row[0] in words
+    ]
+    shown = [c for word in words.values() for c in [c for c in changes if c["what"] == word][:LISTED]]
+    steps: dict[str, list[dict[str, str]]] = {step: [] for step in STEPS}
+    steps[STEPS[0]] = [{"what": f"{point.filename}: checksum and members are checked"}]
+    steps[STEPS[2]] = [
+        *(
+            {"what": f"{n} file(s), {size} bytes: {words[kind]}"}
+            for kind, (n, size) in sorted(counts.items())
+        ),
+        *shown,
+        {"what": "what is replaced moves", "to": f"{up}/.archive/replaced-…"},
+    ]
+    steps[STEPS[5]] = [{"what": "nginx is reloaded, never stopped"}]
+    mail = "mail is restored too" if options.with_mail else "mail stays as it is"
+    return Planned(
+        vnode.name,
+        vhost.domain,
+        verb="restore",
+        steps=tuple({"name": step, "changes": steps[step]} for step in STEPS),
+        sizes={kind: size for kind, (_, size) in counts.items()} | {"archive": point.size},
+        expected_s=round(2.0 + point.size / 40e6, 1),
+        warnings=(mail, "databases are not part of an archive"),
+    )
+
+
+async def restore(
+    desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell, options: RollbackOptions
+) -> Result:
+    """Run the restore on the vnode."""
+    point = await chosen_point(desk, shell, vnode, vhost, options.archive or "")
+    seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, test=False)
+    same_machine(vnode, seen.capabilities)
+    base = runner_values(vnode, vhost.domain, seen, serving, MigrateOptions(), desk.stamp())
+    values = {
+        **base,
+        **run_values(books, "restore"),
+        "ARCHIVE": point.filename,
+        "WANT_SHA": recorded_sha(desk, vnode, vhost, point.filename),
+        "EXACT": "1" if options.exact else "0",
+        "WITH_MAIL": "1" if options.with_mail else "0",
+        "CRASH_AT": str(options.crash_at),
+        "FAIL_AT": options.fail_at,
+        "HOLD": "app",
+    }
+    return await _run(desk, books, vnode, vhost, values)
+
+
+async def unrestore(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell) -> Result:
+    """Take a finished or broken-off restore back, by rename."""
+    seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, test=False)
+    base = runner_values(vnode, vhost.domain, seen, serving, MigrateOptions(), desk.stamp())
+    return await _run(desk, books, vnode, vhost, {**base, **run_values(books, "unrestore"), "HOLD": "app"})
+
+
+async def _run(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, values: dict[str, str]) -> Result:
+    link = RunnerLink(desk.connector, vnode, vhost.domain, books.run, desk.scripts, books.tell)
+    await link.start({"runner.sh": desk.scripts("runner").encode(), "plan": plan_text(values)})
+    ending = await link.follow()
+    return after_restore(books, vnode, vhost, ending)
+
+
+def after_restore(books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending) -> Result:
+    """The Result of a restore or of taking one back."""
+    view = ending.view
+    books.errors += [e for e in view.errors if e not in books.errors]
+    if view.state == "ok":
+        back = replace(
+            vhost, status=Status.VALIDATED, layout=Layout.NS1, migrated_at=None, last_error="", last_hint=""
+        )
+        return books.end("ok", back, archive=vhost.backup_archive)
+    if view.state == "refused":
+        return books.end("refused", vhost, code=ExitCode.REFUSED)
+    return badly_ended(books, vnode, vhost, ending, vhost.backup_archive, "")

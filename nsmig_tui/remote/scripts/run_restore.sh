@@ -1,0 +1,231 @@
+# Restoring an archive: proven, unpacked where only root can look, switched in by exchanges.
+# What is replaced goes to .archive/replaced-TS; $J/restored/list tells the way back:
+# "COMPONENT TAB INODE-NOW TAB INODE-BEFORE", an inode of "-" for what was not there.
+B=
+
+recorded_sha() { # archive name: what this vnode wrote down, else what the operator's database knows
+  known=$(awk -F "$TAB" -v n="$1" '$1 == n { s = $2 } END { print s }' "$J/archives" 2>/dev/null)
+  printf %s "${known:-$WANT_SHA}"
+}
+
+fetch_archive() { # name: a root-only copy, equal to its record
+  want=$(recorded_sha "$1")
+  if [ -z "$want" ]; then fail "nothing is recorded of $1; an archive of unknown origin is not used"; fi
+  in_dir "$UPATH/.archive" "$(ino "$UPATH/.archive")" cp "./$1" "$B/$1" || fail "cannot read $1"
+  if [ "$(sha "$B/$1")" != "$want" ]; then fail "$1 is damaged: its checksum is not the recorded one"; fi
+}
+
+list_names() { if [ "$TAR" = gnu ]; then tar --quoting-style=escape -tf "$1"; else tar -tf "$1"; fi; }
+list_types() { if [ "$TAR" = gnu ]; then tar --quoting-style=escape -tvf "$1"; else tar -tvf "$1"; fi | cut -c1; }
+
+# Every member: below ".", no "..", of a harmless type, and never beneath a link of the same archive.
+check_members() { # archive
+  list_names "$1" >"$B/names" && list_types "$1" >"$B/types" || fail "the archive cannot be listed"
+  if [ "$(wc -l <"$B/names")" != "$(wc -l <"$B/types")" ]; then fail "the archive's list cannot be trusted"; fi
+  bad=$(paste "$B/types" "$B/names" | awk -F "$TAB" '
+    { t = $1; p = $2; sub(/\/$/, "", p)
+      if (t !~ /^[-dlhp]$/) { print "type " t ": " p; exit }
+      if (p != "." && p !~ /^\.\//) { print p; exit }
+      if (("/" p "/") ~ /\/\.\.\//) { print p; exit }
+      up = p
+      while (sub(/\/[^\/]*$/, "", up)) if (up in link) { print p " lies beneath a link"; exit }
+      if (t == "l") link[p] = 1 }')
+  if [ -n "$bad" ]; then fail "the archive holds a member that is not accepted: $bad"; fi
+}
+
+unpack() { # archive
+  if [ "$TAR" = gnu ]; then
+    low tar --extract --numeric-owner --same-permissions --same-owner --acls --xattrs --xattrs-include='*' --file="$1" -C "$B/tree"
+  else
+    low tar -xpf "$1" -C "$B/tree"
+  fi
+}
+
+# The unpacked tree against the manifest: everything that the archive was proven to hold is there.
+check_unpacked() { # manifest
+  (cd "$B/tree" && make_manifest "$B/unpacked") || fail "cannot read the unpacked tree"
+  awk -F "$TAB" -v second="$2" '
+    function secs(x) { sub(/\..*/, "", x); return x }
+    FNR == NR { now[$9] = $1 " " $2 " " $3 " " $4 " " ($1 == "d" ? "" : $6) " " $8 " " $10; when[$9] = secs($7); next }
+    $1 == "s" { next }
+    !($9 in now) { print "missing " $9; next }
+    second == "" && $1 == "f" && now[$9] != $1 " " $2 " " $3 " " $4 " " $6 " " $8 " " $10 { print "differs " $9; next }
+    $1 != "f" && now[$9] != $1 " " $2 " " $3 " " $4 " " ($1 == "d" ? "" : $6) " " $8 " " $10 { print "differs " $9 }' "$B/unpacked" "$1" >"$B/bad"
+  if [ -s "$B/bad" ]; then fail "the unpacked archive is not what its manifest says: $(head -n 3 "$B/bad" | tr '\n' ',')"; fi
+}
+
+# Sorted names below one component of a tree, as lines.
+names_below() { (cd "$1" 2>/dev/null && find . -xdev ! -type s -print0 | tr '\n\000' '\001\n' | sort); }
+
+# Files that are new since the archive go along into the unpacked tree, at their old place.
+carry_over() { # component
+  names_below "$UPATH/$1" >"$B/live"
+  names_below "$B/tree/$1" >"$B/then"
+  comm -23 "$B/live" "$B/then" 2>/dev/null >"$B/new" || grep -vxFf "$B/then" "$B/live" >"$B/new"
+  if [ "$EXACT" = 1 ] || [ ! -s "$B/new" ]; then return 0; fi
+  j carried "$1 $(wc -l <"$B/new")"
+  while IFS= read -r name; do
+    name=$(printf %s "$name" | tr '\001' '\n'; printf .)
+    name=${name%.}
+    to=$B/tree/$1/$name
+    if [ -e "$to" ] || [ -L "$to" ]; then continue; fi
+    if [ ! -d "${to%/*}" ] || [ -L "${to%/*}" ]; then continue; fi
+    (cd -P "$UPATH/$1" && cp -a "$name" "$to") || fail "cannot carry over what is new since the archive"
+  done <"$B/new"
+}
+
+list_changed() { # component: what differs now, for the record
+  (cd "$UPATH/$1" && find . -xdev -type f -newer "$B/archive.time" 2>/dev/null | head -n 1000) | sed "s|^\\./|$1/|" >>"$B/changed"
+}
+
+# Components are the entries at the top and, since var/run holds a live socket, those of var.
+components() {
+  for e in "$B"/tree/* "$B"/tree/.[!.]* "$B"/tree/..?*; do
+    n=${e##*/}
+    if [ ! -e "$e" ] && [ ! -L "$e" ]; then continue; fi
+    case $n in
+      .archive) continue ;;
+      msg) if [ "$WITH_MAIL" = 1 ]; then printf '%s\n' "$n"; fi ;;
+      var) for v in "$e"/* "$e"/.[!.]*; do if [ -e "$v" ] && [ "${v##*/}" != run ]; then printf 'var/%s\n' "${v##*/}"; fi; done ;;
+      *) printf '%s\n' "$n" ;;
+    esac
+  done
+}
+
+note_component() { # written down before anything moves
+  old=$(ino "$UPATH/$1")
+  printf '%s\t%s\t%s\n' "$1" "$(ino "$B/tree/$1")" "${old:--}" >>"$J/restored/list"
+  sync_file "$J/restored/list"
+  pt "restore-noted-$1"
+}
+
+switch_component() { # component, inside the vhost's pinned folder
+  if [ ! -e "./$1" ] && [ ! -L "./$1" ]; then
+    mv -T "$B/tree/$1" "./$1"
+  elif [ "$XCHG" = none ]; then
+    mkdir -p "$B/old/$(dirname "$1")" && mv -T "./$1" "$B/old/$1" && mv -T "$B/tree/$1" "./$1"
+  else
+    xchg "./$1" "$B/tree/$1"
+  fi
+}
+
+top_again() { # owner, mode and time of the vhost's own folder, as archived
+  chown "$(stat -c %u:%g "$B/tree")" . && chmod "$(stat -c %a "$B/tree")" . && touch -r "$B/tree" .
+}
+
+put_aside() { # what was replaced: out of the live tree, into .archive
+  mkdir -p "$B/gone/var"
+  while IFS="$TAB" read -r c new old; do
+    for from in "$B/tree/$c" "$B/old/$c"; do
+      if [ "$old" != - ] && { [ -e "$from" ] || [ -L "$from" ]; } && [ "$(ino "$from")" = "$old" ]; then mv -T "$from" "$B/gone/$c"; fi
+    done
+  done <"$J/restored/list"
+  rmdir "$B/gone/var" 2>/dev/null
+  cp "$B/changed" "$B/gone/changed-since.txt" 2>/dev/null
+  REPLACED=replaced-$TS
+  while [ -e "$UPATH/.archive/$REPLACED" ]; do REPLACED=$REPLACED-2; done
+  in_dir "$UPATH/.archive" "$(ino "$UPATH/.archive")" mv -T "$B/gone" "./$REPLACED" || fail "cannot put the replaced tree into .archive"
+  printf %s "$REPLACED" >"$J/restored/replaced"
+  sync_tree
+}
+
+restore_archive() {
+  B=$S/restore
+  rm -rf "$J/restored" "$B"
+  mkdir -p "$B/tree" "$J/restored" && chmod 700 "$B" || fail "cannot make room for the restore"
+  step restore_checks
+  fetch_archive "$ARCHIVE"
+  check_members "$B/$ARCHIVE"
+  touch -r "$B/$ARCHIVE" "$B/archive.time" 2>/dev/null
+  in_dir "$UPATH/.archive" "$(ino "$UPATH/.archive")" touch -r "./$ARCHIVE" "$B/archive.time"
+  pt restore-checked
+  step restore_unpack
+  progress restore_unpack tar "$TOTAL_BYTES"
+  unpack "$B/$ARCHIVE" || fail "the archive cannot be unpacked"
+  second=${ARCHIVE%.tar.gz}.again.tar.gz
+  if [ -f "$UPATH/.archive/$second" ]; then
+    fetch_archive "$second"
+    check_members "$B/$second"
+    unpack "$B/$second" || fail "$second cannot be unpacked"
+  else second=; fi
+  manifest=$J/manifests/${ARCHIVE%.tar.gz}
+  if [ ! -s "$manifest" ]; then
+    manifest=$B/manifest
+    in_dir "$UPATH/.archive" "$(ino "$UPATH/.archive")" gzip -dc "./${ARCHIVE%.tar.gz}.manifest.gz" >"$manifest" 2>/dev/null || fail "the archive's manifest is missing"
+  fi
+  check_unpacked "$manifest" "$second"
+  : >"$B/changed"
+  components >"$B/components"
+  while IFS= read -r c; do
+    if is_dir "$UPATH/$c" && is_dir "$B/tree/$c"; then carry_over "$c"; list_changed "$c"; fi
+  done <"$B/components"
+  pt restore-unpacked
+  step restore_switch
+  flag_restore
+  top=$(ino "$UPATH")
+  while IFS= read -r c; do
+    note_component "$c"
+    in_dir "$UPATH" "$top" switch_component "$c" || fail "cannot switch $c"
+    sync_tree
+    pt "restore-switched-$c"
+  done <"$B/components"
+  if [ "$EXACT" = 1 ]; then put_extras_aside; fi
+  in_dir "$UPATH" "$top" top_again || fail "cannot give the vhost's folder its owner and mode"
+  vnode_lock
+  nginx_test || fail "nginx -t after the restore: $NGINX_SAYS"
+  nginx_reload || fail "nginx did not reload"
+  vnode_unlock
+  step restore_end
+  put_aside
+  if [ -s "$B/changed" ]; then warn "$(wc -l <"$B/changed") file(s) had changed since the archive; they are kept in .archive/$REPLACED"; fi
+  flag_done
+  pt restore-done
+  step ""
+  rm -rf "$S"
+  rmdir "$VPATH/.nsmig" 2>/dev/null
+  j restored "$ARCHIVE"
+  finish ok 0
+}
+
+flag_restore() { : >"$J/restored/begun" && sync_dir "$J/restored"; }
+flag_done() { : >"$J/restored/done" && sync_dir "$J/restored"; }
+
+# Exactly as archived: what the archive does not know leaves the live tree as well.
+put_extras_aside() {
+  for e in "$UPATH"/* "$UPATH"/.[!.]*; do
+    n=${e##*/}
+    case $n in .archive|msg|var) continue ;; esac
+    if { [ -e "$e" ] || [ -L "$e" ]; } && ! grep -qxF -e "$n" "$B/components"; then
+      mkdir -p "$B/gone" && mv -T "$e" "$B/gone/$n" || fail "cannot put $n aside"
+    fi
+  done
+}
+
+# Back from a restore, finished or not: every component that is the restored one is exchanged again.
+unrestore() {
+  B=$S/restore
+  mkdir -p "$B/tree/var"
+  if [ -s "$J/restored/list" ]; then
+    aside=$UPATH/.archive/$(cat "$J/restored/replaced" 2>/dev/null)
+    while IFS="$TAB" read -r c new old; do
+      if [ "$(ino "$UPATH/$c")" = "$new" ] || [ ! -e "$UPATH/$c" ]; then
+        was=
+        for at in "$aside/$c" "$B/gone/$c" "$B/tree/$c" "$B/old/$c"; do
+          if [ "$old" != - ] && [ "$(ino "$at")" = "$old" ]; then was=$at; fi
+        done
+        if [ -n "$was" ] && [ -e "$UPATH/$c" ]; then
+          if [ "$XCHG" = none ]; then mv -T "$UPATH/$c" "$B/back" && mv -T "$was" "$UPATH/$c" && mv -T "$B/back" "$was"; else xchg "$UPATH/$c" "$was"; fi || fail "cannot exchange $c back"
+        elif [ -n "$was" ]; then mv -T "$was" "$UPATH/$c" || fail "cannot bring $c back"
+        elif [ "$old" = - ] && [ -e "$UPATH/$c" ]; then
+          mkdir -p "$B/tree/$(dirname "$c")" && mv -T "$UPATH/$c" "$B/tree/$c" || fail "cannot take $c away"
+        fi
+        sync_tree
+        pt "unrestore-$c"
+      fi
+    done <"$J/restored/list"
+    nginx_test || fail "nginx -t: $NGINX_SAYS"
+    nginx_reload || fail "nginx did not reload"
+  fi
+  rm -rf "$J/restored" "$S"
+  rmdir "$VPATH/.nsmig" 2>/dev/null
+}

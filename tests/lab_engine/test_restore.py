@@ -1,0 +1,87 @@
+"""Restoring an archive on a real server: what comes back, what is carried over, what is kept, the way back."""
+
+from __future__ import annotations
+
+import pytest
+from lab.node import Node
+from lab.product import Product
+from lab.seed import seed_vhost, wrong_answers
+from lab.tree import differences, picture
+
+pytestmark = pytest.mark.lab
+DOMAIN = "shop.test"
+
+
+def content(node: Node) -> dict:
+    """The site's content in the old layout, with the folder itself."""
+    return {p: e for p, e in picture(node.srv / DOMAIN / "web").items() if e.kind != "socket"}
+
+
+def migrated(node: Node, product: Product, **form) -> tuple:
+    """A migrated vhost, its seed, its content before, and its archive."""
+    vhost = seed_vhost(node, DOMAIN, **form)
+    before = content(node)
+    product.ready(node, DOMAIN)
+    went = product.migrate(node, DOMAIN)
+    assert went.ok, went
+    return vhost, before, went.backup_archive
+
+
+@pytest.mark.parametrize("odd", ["small", "odd"])
+def test_restore_brings_the_archive_back_and_carries_over_what_is_new(
+    node: Node, product: Product, odd: str
+) -> None:
+    """Edited files revert and are kept, new ones stay, mail is not touched; the restore can be taken back."""
+    vhost, before, archive = migrated(node, product, content=odd)
+    public = node.srv / DOMAIN / "web/app/public"
+    (public / "page.html").write_text("edited since\n")
+    (public / "new.txt").write_text("new since\n")
+    (node.srv / DOMAIN / "msg/info/Maildir/new/late").write_text("mail since\n")
+    points = product.points(node, DOMAIN)
+    assert [(p.filename, p.ok) for p in points] == [(archive, True)]
+    planned = product.plan_rollback(node, DOMAIN, archive=archive)
+    words = str(planned.steps)
+    assert "page.html" in words and "new.txt" in words
+
+    back = product.rollback(node, DOMAIN, archive=archive)
+    assert back.ok, back
+    assert back.status == "validated"
+    now = content(node)
+    assert now.pop(b"new.txt").size == len("new since\n")
+    assert differences({**before, b".": now[b"."]}, now) == []
+    assert wrong_answers(node, vhost) == []
+    assert (node.srv / DOMAIN / "msg/info/Maildir/new/late").is_file()
+    aside = next((node.srv / DOMAIN / ".archive").glob("replaced-*"))
+    assert (aside / "web/page.html").read_text() == "edited since\n"
+
+    undone = product.resume(node, DOMAIN, undo=True)
+    assert undone.ok, undone
+    assert (node.srv / DOMAIN / "web/page.html").read_text() == "edited since\n"
+
+
+def test_exact_puts_new_files_aside_and_mail_on_request(node: Node, product: Product) -> None:
+    """`--exact --with-mail` gives the archive's very state; nothing is lost."""
+    vhost, before, archive = migrated(node, product)
+    (node.srv / DOMAIN / "web/app/public/new.txt").write_text("new since\n")
+    (node.srv / DOMAIN / "msg/info/Maildir/new/late").write_text("mail since\n")
+    assert product.rollback(node, DOMAIN, archive=archive, exact=True, with_mail=True).ok
+    assert differences(before, content(node)) == []
+    aside = next((node.srv / DOMAIN / ".archive").glob("replaced-*"))
+    assert (aside / "web/new.txt").read_text() == "new since\n"
+    assert (aside / "msg/info/Maildir/new/late").read_text() == "mail since\n"
+    assert not (node.srv / DOMAIN / "msg/info/Maildir/new/late").exists()
+    assert wrong_answers(node, vhost) == []
+
+
+def test_a_damaged_archive_is_never_used(node: Node, product: Product) -> None:
+    """One flipped byte: listed as damaged, refused, nothing touched."""
+    _, _, archive = migrated(node, product)
+    path = node.srv / DOMAIN / ".archive" / archive
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert [(p.filename, p.ok) for p in product.points(node, DOMAIN)] == [(archive, False)]
+    refused = product.rollback(node, DOMAIN, archive=archive)
+    assert (refused.ok, refused.exit_code) == (False, 4)
+    assert "damaged" in refused.errors[0]
+    assert (node.srv / DOMAIN / "web/app/public").is_dir()
