@@ -56,8 +56,8 @@ def parse(raw: bytes, *, ended: bool) -> HttpAnswer | None:
     An answer that ended early is none: status 0.
     """
     full = len(raw) >= _MAX_RAW
-    if not (ended or full) and b"\r\n\r\n" not in raw and b"\n\n" not in raw:
-        return None
+    if b"\r\n\r\n" not in raw and b"\n\n" not in raw:
+        return _early() if ended or full else None
     response = http.client.HTTPResponse(_Fake(raw))  # type: ignore[arg-type]
     try:
         response.begin()
@@ -67,9 +67,10 @@ def parse(raw: bytes, *, ended: bool) -> HttpAnswer | None:
             return _early() if ended else None
         body = error.partial[:MAX_BODY]
     except (http.client.HTTPException, ValueError) as error:
-        if not ended and not full and isinstance(error, http.client.RemoteDisconnected):
-            return None
-        return _early() if not raw else HttpAnswer(0, error=f"no HTTP: {clean(repr(error), 200)}")
+        if isinstance(error, http.client.RemoteDisconnected):
+            # Only an interim answer (100 Continue) so far.
+            return _early() if ended or full else None
+        return HttpAnswer(0, error=f"no HTTP: {clean(repr(error), 200)}")
     if body is None:
         return None
     headers: dict[str, str] = {}

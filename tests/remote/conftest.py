@@ -71,10 +71,17 @@ class House(asyncssh.SSHServer):
         return password == self._habits.password
 
     def connection_requested(self, *_args: Any) -> bool:
-        return self._habits.forwarding
+        return self._forward()
 
     def unix_connection_requested(self, dest_path: str) -> bool:
-        return self._habits.forwarding
+        return self._forward()
+
+    def _forward(self) -> bool:
+        if not self._habits.forwarding:
+            # The words and the code of OpenSSH's sshd.
+            prohibited = asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
+            raise asyncssh.ChannelOpenError(prohibited, "administratively prohibited: open failed")
+        return True
 
     def session_requested(self) -> Any:
         if self.sessions >= self._habits.max_sessions:

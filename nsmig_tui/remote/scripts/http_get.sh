@@ -61,21 +61,27 @@ elif [ "$tls" = 1 ] && have openssl && have timeout; then
     echo tool=openssl
     request | timeout "$seconds" openssl s_client -quiet -connect "$address:$port" \
         -servername "$host" 2>/dev/null | head -c "$limit"
-elif have wget && wget --help 2>&1 | grep -q -- --save-headers; then
-    echo tool=wget
+elif have wget; then
     # It cannot be told which server name to ask for in TLS; the Host header is enough for most sites.
-    wget -q -O - --save-headers --content-on-error --max-redirect=0 --no-check-certificate --tries=1 \
-        --no-proxy --no-config --timeout="$seconds" --header="Host: $name" -U nsmig \
-        "$scheme://$address:$port$path" 2>/dev/null | head -c "$limit"
-elif have wget && wget --help 2>&1 | grep -q BusyBox; then
+    case $(wget --help 2>&1) in
+    *--max-redirect*)
+        set -- --content-on-error --max-redirect=0 --tries=1 --no-proxy --no-config --timeout="$seconds"
+        ;;
+    *) set -- -q -Y off ;;
+    esac
+    folder=$(mktemp -d) || exit 3
     echo tool=wget
-    body=$(mktemp) || exit 3
-    wget -q -S -O "$body" -T "$seconds" --no-check-certificate --header "Host: $name" -U nsmig \
-        "$scheme://$address:$port$path" 2>&1 | tr -d '\r' | sed -n 's/^  *//; /^HTTP\//,$p' |
-        sed -n '1p; 2,${/^HTTP\//q; /^[A-Za-z-]*:/{/^[Tt]ransfer-[Ee]ncoding:/!{/^[Cc]ontent-[Ll]ength:/!p;};};}'
+    wget -S -O "$folder/body" "$@" --no-check-certificate --header "Host: $name" -U nsmig \
+        "$scheme://$address:$port$path" 2>"$folder/talk"
+    # The first answer's header lines, without those that speak of how the body travelled.
+    tr -d '\r' <"$folder/talk" | sed -n 's/^  *\(HTTP\/.*\)/\1/p; s/^  *\([A-Za-z0-9-]*: .*\)/\1/p' |
+        sed -e 1b -e '/^HTTP\//,$d' | sed '/^[Tt]ransfer-[Ee]ncoding:/d; /^[Cc]ontent-[Ll]ength:/d'
     echo
-    head -c "$limit" "$body"
-    rm -f "$body"
+    # BusyBox follows redirects unasked: then the body is another page's.
+    if [ "$(grep -c '^ *HTTP/' "$folder/talk")" = 1 ] && [ -f "$folder/body" ]; then
+        head -c "$limit" "$folder/body"
+    fi
+    rm -rf "$folder"
 else
     exit 3
 fi
