@@ -10,6 +10,7 @@ class MigrateOptions:
     """``owners``: foreign | keep | all; ``compat``: auto | never | always (links for old paths).
 
     ``confirm_wait``: seconds the vnode waits for the operator's verdict before it undoes by itself.
+    ``gather``: seconds that a reload waits so that other runs on the vnode can share it (batches).
     ``crash_at``/``fail_at``: journal point at which the runner kills itself or fails; tests only.
     """
 
@@ -19,6 +20,7 @@ class MigrateOptions:
     compat: str = "auto"
     confirm_wait: int = 120
     nice: int = 10
+    gather: float = 0
     crash_at: int = 0
     fail_at: str = ""
 

@@ -345,6 +345,7 @@ def runner_values(
         "TOTAL_BYTES": str(seen.tree.get("bytes", 0)),
         "CONFIRM_WAIT": str(options.confirm_wait),
         "NICE": str(options.nice),
+        "GATHER": str(options.gather),
         "CRASH_AT": str(options.crash_at),
         "FAIL_AT": options.fail_at,
     }

@@ -3,6 +3,8 @@
 # The journal is append-only: SEQ TAB EPOCH TAB RUN TAB KIND TAB DETAIL, each line synced before we act on.
 K=0
 STEP=
+NGINX_AT=
+FPM_AT=
 PHASE=preflight
 
 j() { # kind detail
@@ -14,7 +16,7 @@ j() { # kind detail
 # A point at which tests kill or fail the runner: CRASH_AT counts points, FAIL_AT names one.
 pt() {
   K=$((K + 1))
-  if [ "$K" = "$CRASH_AT" ]; then kill -9 $$; fi
+  if [ "$K" = "$CRASH_AT" ]; then printf '%s\n' "$1" >"$RD/died-at"; kill -9 $$; fi
   if [ -n "$FAIL_AT" ] && [ "$FAIL_AT" = "$1" ] && [ "$PHASE" != undo ]; then fail "failure injected at $1"; fi
 }
 

@@ -46,15 +46,37 @@ has_stage() { # kind stage
   return 1
 }
 
+# A test that fails leaves the stage before on disk, under the same lock: nobody else meets broken files.
+take_back() { # kind stage-before
+  if [ -n "$2" ]; then write_stage "$1" "$2"; fi
+}
+
+next_write() { # the number of this write; a reload that starts later covers it
+  n=$(($(cat "$VAR/write.seq" 2>/dev/null || echo 0) + 1))
+  printf '%s\n' "$n" >"$VAR/write.seq.part" && mv "$VAR/write.seq.part" "$VAR/write.seq"
+  printf %s "$n"
+}
+
 # Write a stage and make it live, under the vnode's lock.
 nginx_to() { # stage
   if ! has_stage nginx "$1"; then return 0; fi
   vnode_lock
   write_stage nginx "$1"
-  nginx_test || fail "nginx -t: $NGINX_SAYS"
+  if ! nginx_test; then
+    why=$NGINX_SAYS
+    take_back nginx "$NGINX_AT"
+    fail "nginx -t: $why"
+  fi
+  NGINX_AT=$1
+  write=$(next_write)
   pt "nginx-$1-written"
-  nginx_reload || fail "nginx did not take the new configuration"
-  vnode_unlock
+  if shares_reloads; then
+    vnode_unlock
+    shared_reload nginx "$write" || fail "nginx did not take the new configuration"
+  else
+    nginx_reload || fail "nginx did not take the new configuration"
+    vnode_unlock
+  fi
   pt "nginx-$1-live"
 }
 
@@ -63,14 +85,50 @@ fpm_to() { # stage sockets-that-must-accept sockets-that-must-go
   vnode_lock
   note_pools
   write_stage fpm "$1"
-  fpm_test || fail "php-fpm -t: $FPM_SAYS"
+  if ! fpm_test; then
+    why=$FPM_SAYS
+    take_back fpm "$FPM_AT"
+    fail "php-fpm -t: $why"
+  fi
+  FPM_AT=$1
+  printf '%s\n' "$3" >"$J/going"
+  write=$(next_write)
   pt "fpm-$1-written"
-  if ! fpm_reload "$2" "$3"; then
+  if shares_reloads; then
+    vnode_unlock
+    shared_reload fpm "$write" "$2" "$3" && fpm_settles "$2" "$3"
+  else
+    fpm_reload "$2" "$3"
+  fi || {
     rescue_fpm
     fail "php-fpm did not come up with the new pools"
-  fi
+  }
+  rm -f "$J/going"
   vnode_unlock
   pt "fpm-$1-live"
+}
+
+# In a batch, runs of one vnode share reloads: whoever comes first waits a moment for the others to
+# write, reloads once, and all whose files stood before that need no reload of their own.
+shares_reloads() { [ "$GATHER" != 0 ] && have flock && [ "$PHASE" != undo ]; }
+
+shared_reload() { # nginx|fpm write-number [sockets-that-must-accept sockets-that-must-go]
+  exec 7>>"$VAR/reload.$1.lock"
+  flock -w 300 7 || return 1
+  if [ "$(cat "$VAR/reload.$1.done" 2>/dev/null || echo 0)" -ge "$2" ]; then
+    exec 7>&-
+    j shared "$1"
+    return 0
+  fi
+  sleep "$GATHER"
+  vnode_lock
+  covers=$(cat "$VAR/write.seq")
+  if [ "$1" = nginx ]; then nginx_reload; else note_pools; fpm_reload "$3" "$4"; fi
+  rc=$?
+  vnode_unlock
+  if [ "$rc" = 0 ]; then printf '%s\n' "$covers" >"$VAR/reload.$1.done.part" && mv "$VAR/reload.$1.done.part" "$VAR/reload.$1.done"; fi
+  exec 7>&-
+  return "$rc"
 }
 
 # PHP of every site on the vnode hangs on this: originals back, then start. The runner's own
@@ -79,12 +137,18 @@ rescue_fpm() {
   if [ "$PHASE" = undo ]; then return; fi
   j rescue php-fpm
   if ! fpm_alive; then
-    mkdir -p "$UPATH/var/run" 2>/dev/null
-    while IFS="$TAB" read -r n kind sum path; do
-      if [ "$kind" = fpm ] && [ -e "$CUR/conf/$n.orig" ]; then put "$CUR/conf/$n.orig" "$path" exact; fi
-    done <"$CUR/conf/list"
+    # with shared reloads the culprit may be another run's pool: every unfinished run's originals go back
+    for cur in "$VAR"/*/cur; do
+      if [ -e "$cur/flag.fpm" ] && [ ! -e "$cur/flag.committed" ]; then fpm_originals "$cur"; fi
+    done
     start_dead "$FPM_UNIT" "$FPM_CMD"
   fi
+}
+
+fpm_originals() { # a run's record
+  while IFS="$TAB" read -r n kind sum path; do
+    if [ "$kind" = fpm ] && [ -e "$1/conf/$n.orig" ]; then put "$1/conf/$n.orig" "$path" exact; fi
+  done <"$1/conf/list"
 }
 
 # Copies of shared includes that we made go when no file includes them any more.

@@ -180,6 +180,7 @@ main() {
   S=$VPATH/.nsmig/$DOMAIN
   OWNER=$UIDN:$GIDN
   OTHER_SOCKETS=
+  GATHER=${GATHER:-0}
   : >>"$J/journal"
   j begin "$VERB $OPERATOR"
   case $VERB in
@@ -189,6 +190,7 @@ main() {
       cp -R "$RD/conf" "$RD/plan" "$RD/meta.json" "$RD/climb" "$RD/baseline.json" "$CUR.part/" && mv "$CUR.part" "$CUR" && sync_dir "$J" || fail "cannot keep the plan"
       preflight || exit 6
       PHASE=forward
+      NGINX_AT=orig FPM_AT=orig
       staging
       forward ;;
     resume)

@@ -91,13 +91,15 @@ fpm_alive() { fpm_masters | cut -f2 | grep -qxF "$FPM_CONF"; }
 fpm_reload() {
   if fpm_alive; then service reload "$FPM_UNIT" "$FPM_CMD" || return 1
   else start_dead "$FPM_UNIT" "$FPM_CMD" || return 1; fi
+  if ! fpm_settles "$1" "$2"; then return 1; fi
+  j reloaded php-fpm
+  pools_answer
+}
+
+fpm_settles() { # sockets-that-must-accept sockets-that-must-go
   i=0
   while [ "$i" -lt 600 ]; do
-    if fpm_state "$1" "$2"; then
-      j reloaded php-fpm
-      pools_answer
-      return
-    fi
+    if fpm_state "$1" "$2"; then return 0; fi
     sleep 0.05
     i=$((i + 1))
     if [ $((i % 20)) = 0 ] && ! fpm_alive; then return 1; fi
@@ -116,9 +118,11 @@ fpm_state() {
 # Sockets of other vhosts' pools that accept right now; asked under the vnode's lock, before a reload.
 note_pools() {
   OTHER_SOCKETS=
+  # what other runs want gone with the same reload is not missed
+  going=$(cat "$VAR"/*/going 2>/dev/null | tr '\n' ' ')
   found=$(awk -v v="$VPATH/" -v r="$R/" '$4 == "00010000" && (index($8, v) == 1 || (index($8, r) == 1 && $8 ~ /php|fpm/)) { print $8 }' /proc/net/unix | sort -u)
   for s in $found; do
-    case " $OLD_SOCKETS $NEW_SOCKETS " in *" $s "*) continue ;; esac
+    case " $OLD_SOCKETS $NEW_SOCKETS $going " in *" $s "*) continue ;; esac
     if accepts "$s"; then OTHER_SOCKETS="$OTHER_SOCKETS $s"; fi
   done
 }
