@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from .progress import Bars
 
 
+COUNTS = ("entries", "files", "inodes")
+"""What a plan counts; its other sizes are bytes."""
+
+
 class TextPrinter:
     """Lines for people; with ``bars``, progress is drawn instead of told."""
 
@@ -40,7 +44,7 @@ class TextPrinter:
                 self._out.talk(f"{name}: {event.message}")
             case events.Found():
                 note = f"  ({event.note})" if event.note else ""
-                self._line(f"{event.vnode}  {event.vhost}  {event.status or '-'}  {event.layout}{note}")
+                self._out.talk(f"{name}: {event.status or '-'} {event.layout}{note}")
             case events.FindingMade() if event.severity != "passed":
                 self._finding(name, event)
             case _:
@@ -122,7 +126,7 @@ def plan_lines(plan: Planned) -> Iterator[str]:
             yield title
             yield from (f"   {line}" for line in tree)
     for name, value in plan.sizes.items():
-        yield f"{name}: {size(value) if isinstance(value, (int, float)) else value}"
+        yield f"{name}: {value if name in COUNTS else size(value)}"
     if plan.expected_s:
         yield f"expected: about {seconds(plan.expected_s)}"
     for words in plan.warnings:

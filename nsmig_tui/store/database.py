@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import stat
@@ -31,6 +32,11 @@ def open_database(path: Path) -> SqliteDatabase:
     Raises Refused when the file is not ours, is damaged, or was written by a newer program; in none of
     these cases has it been changed.
     """
+    with _alone(path):
+        return _open(path)
+
+
+def _open(path: Path) -> SqliteDatabase:
     _claim(path)
     schema = _examine(path)
     if schema > migrations.NEWEST:
@@ -82,6 +88,23 @@ def told(path: Path) -> Iterator[None]:
         if "malformed" in words or "not a database" in words:
             raise _damaged(path, words) from error
         raise
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time open: SQLite's switch to WAL fails at once, not late, when two try it."""
+    try:
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Refused(
+            f"{path.parent} cannot be used: {error.strerror}.",
+            hint="Choose another directory with --data-dir.",
+        ) from error
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
 
 
 def _claim(path: Path) -> None:

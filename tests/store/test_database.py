@@ -155,6 +155,8 @@ import sys
 from pathlib import Path
 from nsmig_tui.domain.fleet import RunRecord
 from nsmig_tui.store.fleet_store import Store
+print("ready", flush=True)
+sys.stdin.readline()
 store = Store(Path(sys.argv[1]))
 for number in range(100):
     run = f"{sys.argv[2]}-{number}"
@@ -166,10 +168,15 @@ store.close()
 
 def test_two_processes_write_one_new_database(path):
     """Both create it at once, both write; nothing is lost."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(path), name], stderr=subprocess.PIPE)
-        for name in ("a", "b")
+        subprocess.Popen([sys.executable, "-c", WRITER, str(path), name], **pipes) for name in ("a", "b")
     ]
+    for writer in writers:
+        writer.stdout.readline()
+    for writer in writers:
+        writer.stdin.write(b"go\n")
+        writer.stdin.flush()
     errors = [writer.communicate()[1] for writer in writers]
     assert errors == [b"", b""]
     store = Store(path)
