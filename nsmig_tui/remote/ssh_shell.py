@@ -90,10 +90,9 @@ class SshShell:
                 _, writer = await link.line.connection.open_unix_connection(path)
             writer.close()
             return True
-        except asyncssh.ChannelOpenError as error:
-            # Not root over there: a refusal may be about us, not about the socket.
-            if error.code == asyncssh.OPEN_CONNECT_FAILED and link.privilege.login_is_root:
-                return False
+        except asyncssh.ChannelOpenError:
+            # sshd says the same when it forbids forwarding, and when the login may not open the socket.
+            pass
         except (OSError, asyncssh.Error) as error:
             raise explain(error, self._vnode, self._target) from error
         rc, _ = await self.run(_script("unix_accepts.sh"), [path], timeout=self._limits.open)
