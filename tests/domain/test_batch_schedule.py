@@ -1,0 +1,206 @@
+"""The batch's rules: limits, set-aside vnodes, failures, canaries, pause, stop, retry."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nsmig_tui.domain.batch import BatchItem, Limits, trouble_of
+from nsmig_tui.domain.batch_schedule import Place, Schedule
+from nsmig_tui.domain.events import Result
+
+
+def items(*vnodes, each=4):
+    return [BatchItem(vnode, f"s{number}.test", 10) for vnode in vnodes for number in range(each)]
+
+
+def good(item):
+    return Result(item.vnode, item.domain, ok=True, status="migrated")
+
+
+def bad(item, code=5, words="it broke"):
+    return Result(item.vnode, item.domain, ok=False, exit_code=code, errors=(words,))
+
+
+def finish(schedule, begun, code=0, words="it broke"):
+    for item in begun:
+        schedule.ended(item.key, bad(item, code, words) if code else good(item))
+
+
+def run_out(schedule):
+    """Let everything that may begin go well; answers the keys begun."""
+    begun = []
+    while found := schedule.begin():
+        begun += [item.key for item in found]
+        finish(schedule, found)
+    return begun
+
+
+def test_limits_on_each_vnode_and_on_vnodes():
+    schedule = Schedule(items("a", "b", "c"), Limits(vnodes=2, per_vnode=2, ahead=1))
+    first = schedule.begin()
+    assert Counter(item.vnode for item in first) == {"a": 2, "b": 2}
+    assert schedule.begin() == []
+    schedule.backed_up(first[0].key)
+    assert [item.vnode for item in schedule.begin()] == ["a"]
+    schedule.backed_up(first[2].key)
+    assert schedule.begin() == [], "as many are ahead on a as may be"
+
+
+def test_a_third_vnode_gets_its_turn_when_one_is_through():
+    schedule = Schedule(items("a", "b", each=1), Limits(vnodes=1))
+    (only,) = schedule.begin()
+    schedule.ended(only.key, good(only))
+    assert [item.vnode for item in schedule.begin()] == ["b"]
+
+
+def test_one_failure_touches_nobody_else():
+    schedule = Schedule(items("a", "b"), Limits())
+    begun = schedule.begin()
+    assert schedule.ended(begun[0].key, bad(begun[0])) == ""
+    finish(schedule, begun[1:])
+    run_out(schedule)
+    assert Counter(schedule.places.values()) == {Place.OK: 7, Place.FAILED: 1}
+    assert schedule.over
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (3, "no route to host"),
+        (130, "the connection to a stays lost"),
+        (4, "nginx -t fails before we begin: [emerg] unknown directive"),
+        (4, "php-fpm is not running"),
+        (5, "the vnode's configuration lock stayed taken for 300 s"),
+        (6, "undo stopped: cannot exchange web back"),
+    ],
+)
+def test_trouble_sets_the_vnode_aside(code, words):
+    schedule = Schedule(items("a", "b"), Limits())
+    begun = schedule.begin()
+    mine = next(item for item in begun if item.vnode == "a")
+    assert words in schedule.ended(mine.key, bad(mine, code, words))
+    assert [item.domain for item in schedule.aside("a")] == ["s2.test", "s3.test"]
+    finish(schedule, [item for item in begun if item is not mine])
+    run_out(schedule)
+    assert {item.vnode for item in schedule.items.values() if schedule.places[item.key] is Place.ASIDE} == {
+        "a"
+    }
+    assert all(schedule.places[item.key] is Place.OK for item in items("b"))
+    assert schedule.over
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [(4, "not enough space: 5 KiB needed"), (5, "nginx -t: [emerg] in this site"), (75, "another run works")],
+)
+def test_a_fault_of_the_vhost_is_no_trouble_of_the_vnode(code, words):
+    assert trouble_of(bad(BatchItem("a", "x"), code, words)) == ""
+
+
+def test_too_many_failures_stop_the_batch():
+    schedule = Schedule(items("a", each=9), Limits(per_vnode=2, max_failures=2))
+    finish(schedule, schedule.begin(), 5)
+    assert "2 vhost(s) failed" in schedule.stopped
+    assert schedule.begin() == [] and schedule.over
+    assert len(schedule.not_begun()) == 7
+
+
+def test_canaries_come_from_many_vnodes_and_wait_for_consent():
+    schedule = Schedule(items("a", "b"), Limits(canary=2))
+    begun = schedule.begin()
+    assert [item.vnode for item in begun] == ["a", "b"]
+    assert not schedule.wants_consent
+    finish(schedule, begun)
+    assert schedule.wants_consent and not schedule.over and schedule.begin() == []
+    assert schedule.go_on()
+    assert len(run_out(schedule)) == 6 and schedule.over
+
+
+def test_pause_holds_back_and_going_on_is_no_consent_for_canaries_under_way():
+    schedule = Schedule(items("a"), Limits(canary=1))
+    begun = schedule.begin()
+    assert schedule.pause() and not schedule.pause()
+    assert schedule.go_on() and not schedule.gate_open
+    finish(schedule, begun)
+    assert schedule.begin() == []
+
+
+def test_cancel_lets_what_is_under_way_end():
+    schedule = Schedule(items("a"), Limits())
+    begun = schedule.begin()
+    assert schedule.stop("cancelled") and not schedule.stop("again")
+    assert not schedule.over
+    finish(schedule, begun)
+    assert schedule.over and schedule.stopped == "cancelled"
+
+
+def test_retry_takes_up_failed_and_set_aside_ones():
+    schedule = Schedule(items("a", each=3), Limits(per_vnode=1))
+    (one,) = schedule.begin()
+    schedule.ended(one.key, bad(one, 3, "gone"))
+    assert schedule.over
+    again = schedule.retry()
+    assert sorted(item.key for item in again) == sorted(schedule.items)
+    assert schedule.troubled == {}
+    run_out(schedule)
+    assert set(schedule.places.values()) == {Place.OK}
+
+
+def test_retry_of_one_leaves_the_other_failures_alone():
+    schedule = Schedule(items("a", each=2), Limits())
+    finish(schedule, schedule.begin(), 5)
+    assert [item.key for item in schedule.retry("a/s1.test")] == ["a/s1.test"]
+    assert run_out(schedule) == ["a/s1.test"]
+    assert schedule.retry("a/s1.test") == [], "it is done"
+
+
+def test_settled_ones_are_not_begun_again():
+    schedule = Schedule(items("a", each=3), Limits())
+    schedule.settle("a/s0.test", Place.OK)
+    schedule.settle("a/s1.test", Place.FAILED)
+    assert run_out(schedule) == ["a/s2.test"]
+    assert schedule.failures == 1
+
+
+def test_left_out_items_are_never_begun():
+    schedule = Schedule([BatchItem("a", "x.test", skip="no room"), BatchItem("a", "y.test")], Limits())
+    assert run_out(schedule) == ["a/y.test"]
+    assert schedule.places["a/x.test"] is Place.SKIPPED
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30)), max_size=30, unique=True),
+    st.lists(st.tuples(st.integers(0, 5), st.sampled_from([0, 0, 0, 3, 4, 5, 6, 130])), max_size=120),
+    st.builds(
+        Limits,
+        vnodes=st.integers(1, 3),
+        per_vnode=st.integers(1, 3),
+        ahead=st.integers(0, 3),
+        max_failures=st.none() | st.integers(1, 4),
+    ),
+)
+def test_whatever_happens_limits_hold_and_nothing_is_begun_twice(names, happenings, limits):
+    work = [BatchItem(vnode, f"s{number}.test") for vnode, number in names]
+    schedule = Schedule(work, limits)
+    begun: list[str] = []
+    active: list[BatchItem] = []
+    for which, code in [*happenings, *[(0, 0)] * (2 * len(work))]:
+        fresh = schedule.begin()
+        begun += [item.key for item in fresh]
+        active += fresh
+        backups = Counter(i.vnode for i in active if schedule.places[i.key] is Place.BACKUP)
+        assert all(count <= limits.per_vnode for count in backups.values())
+        assert len({item.vnode for item in active}) <= limits.vnodes
+        if not active:
+            continue
+        item = active[which % len(active)]
+        if which == 5:
+            schedule.backed_up(item.key)
+        else:
+            active.remove(item)
+            finish(schedule, [item], code)
+    assert len(begun) == len(set(begun))
+    assert schedule.over and not active
+    assert all(schedule.places[key] not in (Place.BACKUP, Place.SWITCH) for key in schedule.places)
