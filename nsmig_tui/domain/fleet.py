@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Status(StrEnum):
@@ -91,6 +91,18 @@ class Vhost:
     steps_completed: tuple[str, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)
     findings: tuple[dict[str, Any], ...] = ()
+
+
+class VhostBrief(NamedTuple):
+    """What a list of 100,000 vhosts shows of each; ``php`` is php-fpm's main file, ``size`` in bytes."""
+
+    vnode: str
+    domain: str
+    status: str
+    layout: str
+    vanished: bool = False
+    size: int = 0
+    php: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from peewee import Select, Table, fn
 
-from ..domain.fleet import ArchiveRecord, RunRecord, StatusChange, Vhost, Vnode
+from ..domain.fleet import ArchiveRecord, RunRecord, StatusChange, Vhost, VhostBrief, Vnode
 from . import rows
 from .database import open_database, told
 
@@ -87,6 +87,18 @@ class Store:
         table = self._vhost
         found = self._fetch(table.select().where((table.vnode == vnode) & (table.domain == domain)))
         return rows.to_vhost(found[0]) if found else None
+
+    def brief(self, after: tuple[str, str] = ("", ""), limit: int = 5000) -> list[VhostBrief]:
+        """At most ``limit`` vhosts that come after (vnode, domain), with only what a list shows of each.
+
+        Page by page it reads the whole fleet without holding up whoever asks.
+        """
+        table = self._vhost
+        of = [table.vnode, table.domain, table.status, table.layout, table.vanished]
+        of += [fn.json_extract(table.details, f"$.{name}") for name in ("size", "php")]
+        later = (table.vnode > after[0]) | ((table.vnode == after[0]) & (table.domain > after[1]))
+        query = table.select(*of).where(later).order_by(table.vnode, table.domain).limit(limit)
+        return [VhostBrief(*row[:4], bool(row[4]), row[5] or 0, row[6] or "") for row in self._fetch(query)]
 
     def save_vhost(self, vhost: Vhost) -> None:
         """Insert or replace one vhost; a change of status or of findings goes to the histories."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 
-from ..domain.fleet import Vhost, Vnode
+from ..domain.fleet import Vhost, VhostBrief, Vnode
 from .filtering import keep
 
 SORTS = ("name", "status", "size")
@@ -19,20 +21,20 @@ class HostLine:
     __slots__ = ("domain", "haystack", "key", "layout", "node", "php", "size", "status", "vanished")
     depth, kind = 2, "vhost"
 
-    def __init__(self, node: NodeLine, vhost: Vhost) -> None:
+    def __init__(self, node: NodeLine, brief: VhostBrief) -> None:
         self.node = node
-        self.domain = vhost.domain
-        self.key = f"{vhost.vnode}/{vhost.domain}"
-        self.take(vhost)
+        self.domain = brief.domain
+        self.key = f"{brief.vnode}/{brief.domain}"
+        self.take(brief)
 
-    def take(self, vhost: Vhost) -> None:
-        """Copy what may change."""
-        self.status = "vanished" if vhost.vanished else str(vhost.status.value)
-        self.vanished = vhost.vanished
-        self.layout = vhost.layout.value
-        self.size = vhost.details.get("size") or 0
-        self.php = _version(str(vhost.details.get("php") or ""))
-        self.haystack = f"{vhost.domain} {vhost.vnode} {self.node.vnode.vsite} {self.status}".lower()
+    def take(self, brief: VhostBrief) -> None:
+        """Copy what may change; words that many lines share are kept once."""
+        self.status = "vanished" if brief.vanished else sys.intern(brief.status)
+        self.vanished = brief.vanished
+        self.layout = sys.intern(brief.layout)
+        self.size = brief.size
+        self.php = _version(brief.php)
+        self.haystack = f"{brief.domain} {brief.vnode} {self.node.vnode.vsite} {self.status}".lower()
 
     def field(self, name: str) -> str:
         """A field of the filter language."""
@@ -98,8 +100,8 @@ class FleetModel:
         self.sort = SORTS[0]
         self.matching = 0
 
-    def load(self, vnodes: Iterable[Vnode], vhosts: Iterable[Vhost]) -> None:
-        """Take over the whole fleet."""
+    def load(self, vnodes: Iterable[Vnode], briefs: Iterable[VhostBrief] = ()) -> None:
+        """Take over the whole fleet; ``add`` brings more vhosts, page by page."""
         self.sites, self.nodes, self.hosts = [], {}, {}
         sites: dict[str, SiteLine] = {}
         for vnode in vnodes:
@@ -108,11 +110,16 @@ class FleetModel:
         self.sites = sorted(sites.values(), key=lambda site: site.name)
         for site in self.sites:
             site.nodes.sort(key=lambda node: node.name)
-        for vhost in vhosts:
-            self._add(vhost)
-        for node in self.nodes.values():
-            node.hosts.sort(key=_by_domain)
-        for site in self.sites:
+        self.add(briefs)
+
+    def add(self, briefs: Iterable[VhostBrief]) -> None:
+        """Take over vhosts that are not here yet, in the order of vnode and domain."""
+        touched: dict[str, SiteLine] = {}
+        for brief in briefs:
+            line = self._add(brief)
+            if line is not None and line.node.vnode.vsite not in touched:
+                touched[line.node.vnode.vsite] = self._site(line.node)
+        for site in touched.values():
             self._count(site)
 
     def update_vnode(self, vnode: Vnode, vhosts: Iterable[Vhost]) -> None:
@@ -125,7 +132,7 @@ class FleetModel:
             del self.hosts[host.key]
         node.hosts = []
         for vhost in vhosts:
-            self._add(vhost)
+            self._add(brief_of(vhost))
         node.hosts.sort(key=_by_domain)
         self._count(self._site(node))
 
@@ -133,8 +140,8 @@ class FleetModel:
         """Take over what changed in one vhost; one that is new is added."""
         line = self.hosts.get(f"{vhost.vnode}/{vhost.domain}")
         if line is not None:
-            line.take(vhost)
-        elif (line := self._add(vhost)) is not None:
+            line.take(brief_of(vhost))
+        elif (line := self._add(brief_of(vhost))) is not None:
             line.node.hosts.sort(key=_by_domain)
         else:
             return
@@ -190,11 +197,11 @@ class FleetModel:
             return sorted(hosts, key=lambda host: (-host.size, host.domain))
         return hosts
 
-    def _add(self, vhost: Vhost) -> HostLine | None:
-        node = self.nodes.get(vhost.vnode)
+    def _add(self, brief: VhostBrief) -> HostLine | None:
+        node = self.nodes.get(brief.vnode)
         if node is None:
             return None
-        line = HostLine(node, vhost)
+        line = HostLine(node, brief)
         node.hosts.append(line)
         self.hosts[line.key] = line
         return line
@@ -209,6 +216,15 @@ class FleetModel:
             site.counts.update(node.counts)
 
 
+def brief_of(vhost: Vhost) -> VhostBrief:
+    """What a list shows of ``vhost``."""
+    size, php = vhost.details.get("size") or 0, str(vhost.details.get("php") or "")
+    return VhostBrief(
+        vhost.vnode, vhost.domain, vhost.status.value, vhost.layout.value, vhost.vanished, size, php
+    )
+
+
+@lru_cache(maxsize=256)
 def _version(main: str) -> str:
     """The version in the name of php-fpm's main file, such as /etc/php/8.2/fpm/php-fpm.conf."""
     found = re.search(r"\d+\.\d+", main)

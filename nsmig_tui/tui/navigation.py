@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,16 @@ from .selection import Targets
 from .words import plural
 
 if TYPE_CHECKING:
-    from ..domain.fleet import Vnode
+    from ..domain.fleet import VhostBrief, Vnode
     from ..domain.ports import FleetStore
     from ..engine.controller import RunController
     from .fleet_model import FleetModel
+    from .memory import Memory
     from .options import UiOptions
+
+
+PAGE = 5000
+"""Vhosts read at once."""
 
 
 class Navigation(Asking):
@@ -30,6 +36,7 @@ class Navigation(Asking):
     controller: RunController
     options: UiOptions
     parts: Any
+    memory: Memory
     marks: set[str]
 
     def open_first(self) -> None:
@@ -86,10 +93,26 @@ class Navigation(Asking):
 
     def load_model(self) -> None:
         """Read the fleet from the store."""
-        self.model.load(self.store.vnodes(), self.store.vhosts())
+        self.model.load(self.store.vnodes())
+        page = self.store.brief(limit=PAGE)
+        self.model.add(page)
+        if len(page) == PAGE:
+            self.run_worker(self._load_rest(page[-1]), group="load", exclusive=True)
         if not self.model.expanded:
             self.model.expanded = {site.key for site in self.model.sites}
+        if len(page) < PAGE:
+            self.marks.intersection_update(self.model.hosts)
+
+    async def _load_rest(self, last: VhostBrief) -> None:
+        """The rest of a big fleet, page by page, while keys are answered."""
+        page = [last]
+        while page:
+            await asyncio.sleep(0.001)
+            page = self.store.brief((page[-1].vnode, page[-1].domain), PAGE)
+            self.model.add(page)
+            self._fleet.show_status()
         self.marks.intersection_update(self.model.hosts)
+        self._fleet.show_tree(keep=self.memory.get("cursor") if not self._fleet.was_moved else None)
 
     def reload_fleet(self, focus: str = "") -> None:
         """Read all again and show it."""

@@ -17,7 +17,7 @@ from nsmig_tui.tui.selection import choose
 def model():
     """The made-up fleet, all open."""
     store, made = tui_world.fleet(), FleetModel()
-    made.load(store.vnodes(), store.vhosts())
+    made.load(store.vnodes(), store.brief())
     made.expanded = {site.key for site in made.sites} | set(made.nodes)
     return made
 
@@ -90,7 +90,7 @@ def test_marks_win_over_the_cursor(model):
 @given(st.text(max_size=40))
 def test_whatever_is_typed_means_something(query):
     store, model = tui_world.fleet(), FleetModel()
-    model.load(store.vnodes(), store.vhosts())
+    model.load(store.vnodes(), store.brief())
     hosts = list(model.hosts.values())
     assert set(keep(hosts, query)) <= set(hosts)
     assert all(callable(test) for test in parse(query))

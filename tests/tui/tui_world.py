@@ -8,6 +8,7 @@ from nsmig_tui.domain import events as ev
 from nsmig_tui.domain.errors import ConnectError, Refused
 from nsmig_tui.domain.fleet import STEPS, Layout, RunRecord, Status, Vhost, Vnode
 from nsmig_tui.domain.options import RollbackPoint
+from nsmig_tui.tui.fleet_model import brief_of
 
 NOW = 1_790_000_000.0
 GB = 1 << 30
@@ -48,6 +49,10 @@ class FakeStore:
 
     def vhost(self, vnode, domain):
         return self._vhosts.get((vnode, domain))
+
+    def brief(self, after=("", ""), limit=5000):
+        found = [brief_of(self._vhosts[key]) for key in sorted(self._vhosts) if key > after]
+        return found[:limit]
 
     def save_vhost(self, vhost):
         self._vhosts[vhost.vnode, vhost.domain] = vhost

@@ -41,6 +41,7 @@ class FleetScreen(Marking, WorkScreen):
     def __init__(self) -> None:
         super().__init__(id="fleet")
         self.last_key = ""
+        self.was_moved = False
         self._soon: Timer | None = None
 
     def body(self):
@@ -125,7 +126,7 @@ class FleetScreen(Marking, WorkScreen):
     @on(VirtualList.Highlighted, "#tree")
     def _highlighted(self, event: VirtualList.Highlighted) -> None:
         event.stop()
-        self.last_key = event.row.key if event.row is not None else ""
+        self.last_key, self.was_moved = event.row.key if event.row is not None else "", True
         # The pane waits until the cursor rests, so that a held key stays quick.
         if self._soon is not None:
             self._soon.stop()
