@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..domain.errors import NsmigError, Refused
 from ..domain.events import Emit, Result
-from ..domain.fleet import Vhost, Vnode
+from ..domain.fleet import Layout, Status, Vhost, Vnode
 from ..domain.options import MigrateOptions, RollbackOptions
 from ..domain.planning import plan_text
 from ..domain.readings import split_sections
@@ -17,6 +19,11 @@ from .restoring import unrestore
 from .returning import after_undo, undo
 from .runner_link import RunnerLink
 
+ENDED = ("none", "ok", "undone", "refused")
+GOING_BACK = ("undo", "restore", "unrestore")
+OPEN = ("running", "interrupted")
+"""Outcomes in the database that say nothing of how a run ended."""
+
 
 async def resume(desk: Desk, name: str, domain: str, emit: Emit, *, undo_it: bool) -> Result:
     """Finish or undo what the vnode's record says is half-done."""
@@ -28,20 +35,46 @@ async def resume(desk: Desk, name: str, domain: str, emit: Emit, *, undo_it: boo
         alive = await _alive(desk, vnode, domain, kept)
         if alive:
             return await _attach(desk, books, vnode, vhost, kept)
-        if kept.restored and undo_it and not kept.exists:
-            return await unrestore(desk, books, vnode, vhost, shell)
-        if not kept.exists or (kept.committed and not undo_it and kept.journal.verb != "undo"):
-            raise Refused(
-                f"nothing is left half-done on {domain}",
-                hint=f"What is there now: nsmig discover {name}",
-                vnode=name,
-                vhost=domain,
-            )
-        if undo_it or kept.journal.verb == "undo":
+        broken_off = kept.journal.state not in ENDED and kept.journal.verb in GOING_BACK
+        if kept.exists and (undo_it or broken_off):
             return await undo(desk, books, vnode, vhost, shell, RollbackOptions())
-        return await _finish(desk, books, vnode, vhost, kept)
+        if kept.restored and (undo_it or broken_off):
+            return await unrestore(desk, books, vnode, vhost, shell)
+        if kept.exists and not kept.committed:
+            return await _finish(desk, books, vnode, vhost, kept)
+        return _reconcile(desk, books, vnode, vhost, kept)
     except NsmigError as error:
         return ended_by(error, books, vhost)
+
+
+def _reconcile(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kept: Record) -> Result:
+    """Nothing is half-done on the vnode. Where the database still thinks so, the journal's word is taken."""
+    journal = kept.journal
+    open_runs = [
+        r for r in desk.store.runs(vnode.name, vhost.domain) if r.outcome in OPEN and r.run != books.run
+    ]
+    if not open_runs or journal.state not in ("ok", "undone", "refused"):
+        raise Refused(
+            f"nothing is left half-done on {vhost.domain}",
+            hint=f"What is there now: nsmig discover {vnode.name}",
+            vnode=vnode.name,
+            vhost=vhost.domain,
+        )
+    for record in open_runs:
+        outcome = journal.state if record.run == journal.run else "failed"
+        desk.store.save_run(replace(record, outcome=outcome, finished=journal.finished))
+    books.warnings.append(f"the last run had ended on the vnode already: {journal.verb} {journal.state}")
+    name = journal.archive[0] if journal.archive else vhost.backup_archive
+    if kept.committed:
+        status, layout = Status.MIGRATED, Layout.NS3
+    elif journal.verb == "undo" and journal.state == "ok":
+        status, layout = Status.VALIDATED, Layout.NS1
+    else:
+        status, layout = (Status.FAILED if journal.state == "undone" else vhost.status), vhost.layout
+    seen = replace(
+        vhost, status=status, layout=layout, backup_archive=name, rollback_available=name is not None
+    )
+    return books.end("ok", seen, steps=journal.steps if kept.committed else (), archive=name)
 
 
 async def _alive(desk: Desk, vnode: Vnode, domain: str, kept: Record) -> bool:
