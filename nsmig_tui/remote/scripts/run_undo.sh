@@ -127,9 +127,11 @@ content_back() { # runs inside the content folder
   if [ -e "$1/ref.web" ]; then touch -r "$1/ref.web" .; fi
 }
 
+# Once a migration: a run that goes on where another stopped finds times that we made ourselves.
 take_times() {
   for x in . web var var/log var/run var/tmp; do
-    if is_dir "$UPATH/$x"; then touch -r "$UPATH/$x" "$CUR/ref.$(printf %s "$x" | sed 's|^\.$|upath|; s|/|_|')"; fi
+    ref=$CUR/ref.$(printf %s "$x" | sed 's|^\.$|upath|; s|/|_|')
+    if [ ! -e "$ref" ] && is_dir "$UPATH/$x"; then touch -r "$UPATH/$x" "$ref.part" && mv "$ref.part" "$ref"; fi
   done
 }
 
