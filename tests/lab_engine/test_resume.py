@@ -1,0 +1,79 @@
+"""`resume` when there is nothing to do, when only the database lags, and after a broken-off restore."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from lab.node import Node
+from lab.product import Product
+from lab.seed import seed_vhost, wrong_answers
+
+pytestmark = pytest.mark.lab
+DOMAIN = "shop.test"
+
+
+def test_nothing_left_half_done_is_said(node: Node, product: Product) -> None:
+    """After a clean migration, and after a clean undo, resume refuses and changes nothing."""
+    seed_vhost(node, DOMAIN)
+    product.ready(node, DOMAIN)
+    assert product.migrate(node, DOMAIN).ok
+    after_migration = product.resume(node, DOMAIN)
+    assert (after_migration.exit_code, after_migration.status) == (4, "migrated")
+    assert product.rollback(node, DOMAIN).ok
+    after_undo = product.resume(node, DOMAIN)
+    assert (after_undo.exit_code, after_undo.status) == (4, "validated")
+
+
+def test_the_journals_word_counts_when_the_database_lags(node: Node, product: Product) -> None:
+    """The operator's machine died between the vnode's commit and its own note (reliability.md H06)."""
+    seed_vhost(node, DOMAIN)
+    product.ready(node, DOMAIN)
+    went = product.migrate(node, DOMAIN)
+
+    async def forget(app) -> None:
+        vhost = app.store.vhost(node.name, DOMAIN)
+        app.store.save_vhost(replace(vhost, status="validated", migrated_at=None))
+        app.store.save_run(replace(app.store.run(went.run), outcome="running", finished=None))
+
+    product.run(forget)
+    settled = product.resume(node, DOMAIN)
+    assert (settled.ok, settled.status, settled.backup_archive) == (True, "migrated", went.backup_archive)
+
+
+@pytest.mark.parametrize("point", ["restore-unpacked", "restore-switched-web"])
+def test_a_failed_restore_is_taken_back(node: Node, product: Product, point: str) -> None:
+    """The restore that fails in its middle leaves the site as it was before the switch."""
+    vhost = seed_vhost(node, DOMAIN)
+    product.ready(node, DOMAIN)
+    archive = product.migrate(node, DOMAIN).backup_archive
+    (node.srv / DOMAIN / "web/app/public/page.html").write_text(f"edited page of {DOMAIN}\n")
+    failed = product.rollback(node, DOMAIN, archive=archive, fail_at=point)
+    assert failed.exit_code == 5, failed
+    assert (node.srv / DOMAIN / "web/page.html").read_text() == f"edited page of {DOMAIN}\n"
+    assert wrong_answers(node, vhost) == []
+    product.ready(node, DOMAIN)
+    assert product.migrate(node, DOMAIN).ok
+
+
+def test_a_killed_restore_is_taken_back_by_resume(node: Node, product: Product) -> None:
+    """kill -9 at every point of a restore: the site answers, resume takes it back or finds it finished."""
+    vhost = seed_vhost(node, DOMAIN)
+    product.ready(node, DOMAIN)
+    archive = product.migrate(node, DOMAIN).backup_archive
+    assert product.rollback(node, DOMAIN).ok
+    hit = 0
+    for point in range(1, 60):
+        ended = product.rollback(node, DOMAIN, archive=archive, crash_at=point)
+        if ended.ok:
+            break
+        hit += 1
+        assert wrong_answers(node, vhost) == [], point
+        node.sh("systemctl reset-failed nginx php8.2-fpm; systemctl restart nginx php8.2-fpm")
+        assert wrong_answers(node, vhost) == [], point
+        settled = product.resume(node, DOMAIN)
+        assert settled.ok, (point, settled)
+        assert (node.srv / DOMAIN / "web/page.html").is_file(), point
+        assert not (node.srv / ".nsmig").exists(), point
+    print(f"restore: killed at {hit} points")
+    assert hit > 10
