@@ -32,7 +32,7 @@ class JournalView:
 
     ``state``: none, running (no end yet), awaiting, ok, undone, refused, attention. ``steps`` completed,
     ``current`` step. ``migrated``: a migration is committed and not undone. ``archive``: the newest one's
-    (name, sha256, bytes, entries). ``touched``: the newest unfinished run got past its checks.
+    (name, sha256, bytes, entries). ``undoing``: this run had begun to take back what was done.
     """
 
     state: str = "none"
@@ -46,6 +46,7 @@ class JournalView:
     errors: tuple[str, ...] = ()
     migrated: bool = False
     unfinished: bool = False
+    undoing: bool = False
     archive: tuple[str, str, int, int] | None = None
     points: int = 0
     reloads: Mapping[str, int] = field(default_factory=dict)
@@ -114,6 +115,8 @@ class JournalReader:
                 return {"errors": (*v.errors, detail), "state": "attention"}
             case "await":
                 return {"state": "awaiting"}
+            case "undo_started":
+                return {"undoing": True}
             case "reloaded":
                 return {"reloads": {**v.reloads, detail: v.reloads.get(detail, 0) + 1}}
             case "archive":

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from .. import __version__
 from ..domain.describing import describe_plan
-from ..domain.errors import ExitCode, NsmigError, Refused
+from ..domain.errors import ExitCode, LockHeld, NsmigError, Refused
 from ..domain.events import Emit, Planned, Result, StepStarted
 from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
 from ..domain.http_answers import Baseline, neighbour_requests, requests_for
@@ -59,7 +59,13 @@ async def prepare(desk: Desk, vnode: Vnode, vhost: Vhost, shell: Shell, options:
     """Look again and plan. Raises Refused for whatever stands in the way."""
     seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, test=False)
     same_machine(vnode, seen.capabilities)
-    if read_journal(seen.journal).unfinished:
+    journal = read_journal(seen.journal)
+    if journal.unfinished and await reading.is_alive(shell, desk.scripts, vhost.domain, journal.run):
+        raise LockHeld(
+            f"another run works on {vhost.domain}: {journal.verb} by {journal.operator or 'somebody'}",
+            hint=f"Attach to it with: nsmig resume {vnode.name} {vhost.domain}",
+        )
+    if journal.unfinished:
         raise Refused(
             f"a run on {vhost.domain} is unfinished",
             hint=f"Finish or undo it: nsmig resume {vnode.name} {vhost.domain} [--undo]",

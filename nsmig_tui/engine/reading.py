@@ -110,6 +110,14 @@ async def record(shell: Shell, vnode: Vnode, domain: str, scripts: Scripts) -> R
     )
 
 
+async def is_alive(shell: Shell, scripts: Scripts, domain: str, run: str) -> bool:
+    """Whether the runner of this run is at work on the vnode right now."""
+    if not run:
+        return False
+    _, output = await shell.run(scripts("poll"), [domain, run, "0", "0"], timeout=30.0)
+    return any(row[:1] == ("yes",) for row in split_sections(output).of("", "alive"))
+
+
 async def points(
     shell: Shell, vnode: Vnode, domain: str, scripts: Scripts, *, check: bool
 ) -> list[RollbackPoint]:

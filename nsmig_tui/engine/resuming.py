@@ -9,7 +9,6 @@ from ..domain.events import Emit, Result
 from ..domain.fleet import Layout, Status, Vhost, Vnode
 from ..domain.options import MigrateOptions, RollbackOptions
 from ..domain.planning import plan_text
-from ..domain.readings import split_sections
 from . import reading
 from .bookkeeping import Bookkeeper
 from .desk import Desk, ended_by
@@ -32,10 +31,10 @@ async def resume(desk: Desk, name: str, domain: str, emit: Emit, *, undo_it: boo
     try:
         shell = await desk.shell(vnode)
         kept = await reading.record(shell, vnode, domain, desk.scripts)
-        alive = await _alive(desk, vnode, domain, kept)
-        if alive:
+        if await reading.is_alive(shell, desk.scripts, domain, kept.journal.run):
             return await _attach(desk, books, vnode, vhost, kept)
-        broken_off = kept.journal.state not in ENDED and kept.journal.verb in GOING_BACK
+        going_back = kept.journal.verb in GOING_BACK or kept.journal.undoing
+        broken_off = kept.journal.state not in ENDED and going_back
         if kept.exists and (undo_it or broken_off):
             return await undo(desk, books, vnode, vhost, shell, RollbackOptions())
         if kept.restored and (undo_it or broken_off):
@@ -75,15 +74,6 @@ def _reconcile(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kept: 
         vhost, status=status, layout=layout, backup_archive=name, rollback_available=name is not None
     )
     return books.end("ok", seen, steps=journal.steps if kept.committed else (), archive=name)
-
-
-async def _alive(desk: Desk, vnode: Vnode, domain: str, kept: Record) -> bool:
-    if not kept.journal.run:
-        return False
-    shell = await desk.shell(vnode)
-    args = [domain, kept.journal.run, "0", "0"]
-    _, output = await shell.run(desk.scripts("poll"), args, timeout=30.0)
-    return any(row[:1] == ("yes",) for row in split_sections(output).of("", "alive"))
 
 
 async def _attach(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kept: Record) -> Result:
