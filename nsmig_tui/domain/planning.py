@@ -103,6 +103,7 @@ def make_plan(
     blocked = [p.message + (f" ({p.where})" if p.where else "") for p in problems if p.severity != "warning"]
     blocked += climb_problems
     warnings = [p.message for p in problems if p.severity == "warning"]
+    warnings += _worker_logs(serving, upath)
     warnings += _warnings(seen, keep, hold, compat_web or compat_var, options)
     values = runner_values(vnode, domain, seen, serving, options, stamp)
     values |= {
@@ -280,6 +281,22 @@ def _warnings(
             "the content has an entry called app; without an exchange it is unreachable for a moment"
         )
     return found
+
+
+WORKERS_OPEN_LOGS = (
+    "nginx's workers open the access log themselves (its path holds a variable): with mode 0750 they can "
+    "append to the files that are there, but not make new ones; let logrotate create them"
+)
+
+
+def _worker_logs(serving: Serving, upath: str) -> list[str]:
+    """A word on logs that nginx's workers open: they may not create files in ``web/log``."""
+    if serving.nginx is None:
+        return []
+    own = {server.number for server in serving.site.servers}
+    used = [u for u in serving.nginx.used_below(f"{upath}/var/log") if u.server.number in own]
+    variable = any("$" in value for u in used for value in u.placed.directive.values[:1])
+    return [WORKERS_OPEN_LOGS] if variable else []
 
 
 def _unknown(seen: Inspection, where: str) -> list[str]:

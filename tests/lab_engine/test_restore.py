@@ -1,4 +1,4 @@
-"""Restoring an archive on a real server: what comes back, what is carried over, what is kept, the way back."""
+"""Restoring an archive on a real server: what comes back, what is carried over, the way back."""
 
 from __future__ import annotations
 

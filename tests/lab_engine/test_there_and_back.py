@@ -107,6 +107,24 @@ def test_what_is_written_after_migration_survives_the_undo(node: Node, product: 
     assert node.http(domain, "/page.html").text == "edited since\n"
 
 
+def test_an_edit_by_an_administrator_is_not_overwritten(node: Node, product: Product) -> None:
+    """A site file edited after the migration: the undo is refused, nothing is touched (G13)."""
+    domain = "shop.test"
+    vhost = seeded(node, domain, {"shape": "literal"})
+    product.ready(node, domain)
+    assert product.migrate(node, domain).ok
+    site = node.path(f"/etc/nginx/sites-available/{domain}")
+    written = site.read_text()
+    site.write_text(written + "# the administrator was here\n")
+    refused = product.rollback(node, domain)
+    assert (refused.exit_code, refused.status) == (4, "migrated")
+    assert site.name in refused.errors[0]
+    assert site.read_text().endswith("was here\n")
+    assert wrong_answers(node, vhost) == []
+    site.write_text(written)
+    assert product.rollback(node, domain).ok
+
+
 @pytest.mark.parametrize("shape", ["literal", "shared"])
 def test_nobody_notices(node: Node, product: Product, shape: str) -> None:
     """Static answers are never wrong, on the way there nor back; a neighbour's neither, PHP included."""

@@ -24,6 +24,16 @@ is_ours() { # N path
   return 1
 }
 
+# Asked before an undo touches anything: a file that an administrator edited since is not overwritten.
+nobody_edited() {
+  while IFS="$TAB" read -r n kind sum path; do
+    if [ "$sum" = absent ]; then continue; fi
+    if [ -e "$path" ] && ! is_ours "$n" "$path"; then
+      fail "$path was edited since the migration; save the edit, put $CUR/conf/$n.final back in its place, then ask again"
+    fi
+  done <"$CUR/conf/list"
+}
+
 write_stage() { # kind stage
   while IFS="$TAB" read -r n kind sum path; do
     if [ "$kind" != "$1" ]; then continue; fi

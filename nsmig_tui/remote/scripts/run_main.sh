@@ -200,6 +200,7 @@ main() {
       forward ;;
     undo)
       if [ ! -e "$CUR/plan" ]; then fail "there is no record of a migration here to undo"; fi
+      nobody_edited
       PHASE=undo
       XCHG_WAS=$(cat "$CUR/xchg" 2>/dev/null)
       if [ -n "$XCHG_WAS" ]; then XCHG=$XCHG_WAS; fi
@@ -207,6 +208,7 @@ main() {
       undo_everything "asked for by $OPERATOR" ;;
     restore)
       if [ -e "$CUR/plan" ]; then
+        nobody_edited
         # a migrated vhost goes back to its old layout first; what was written since is carried over
         PHASE=undo
         XCHG=$(cat "$CUR/xchg" 2>/dev/null || printf %s "$XCHG")
