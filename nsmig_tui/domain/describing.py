@@ -83,8 +83,10 @@ def _moves(plan: MigrationPlan, seen: Inspection) -> list[dict[str, Any]]:
     moves.append({"what": "create", "from": "", "to": f"{up}/web/run"})
     if plan.values["BACKUP"] == "1":
         legacy = f"{up}/.archive/legacy-{plan.values['TS']}"
-        for name in (".ssh", "bin", "etc", "var"):
-            if name in seen.entries.get("top", ()) and name not in plan.keep_legacy:
+        more = set(seen.entries.get("var", ())) - {"log", "run", "tmp"}
+        gone = (".ssh", "bin", "etc", *(("var/run",) if more else ("var",)))
+        for name in gone:
+            if name.split("/")[0] in seen.entries.get("top", ()) and name not in plan.keep_legacy:
                 moves.append({"what": "put away", "from": f"{up}/{name}", "to": f"{legacy}/{name}"})
     if plan.compat_web:
         moves.append({"what": "link", "from": f"{up}/web/*", "to": "app/public/*"})
@@ -142,9 +144,10 @@ def _after(plan: MigrationPlan, seen: Inspection) -> tuple[str, ...]:
         rows.append(("web/tmp", "750", owner))
     lines = [f"{name + '/':<18} {mode:>4} {own}" for name, mode, own in rows]
     stays = ["msg"] if seen.is_dir("msg") else []
-    stays += (
-        [*plan.keep_legacy]
-        if plan.values["BACKUP"] == "1"
-        else [n for n in (".ssh", "bin", "etc", "var") if seen.is_dir(n)]
-    )
+    if plan.values["BACKUP"] == "1":
+        stays += plan.keep_legacy
+        if set(seen.entries.get("var", ())) - {"log", "run", "tmp"}:
+            stays.append("var")
+    else:
+        stays += [n for n in (".ssh", "bin", "etc", "var") if seen.is_dir(n)]
     return (f"{plan.upath}/", *lines, *(_line(n, seen) for n in stays if n in seen.places))

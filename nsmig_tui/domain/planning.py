@@ -93,13 +93,13 @@ def make_plan(
     upath = f"{vnode.vpath}/{domain}"
     tmp_used = _names_path(serving, f"{upath}/var/tmp")
     hold = SIDE_NAME if "app" in seen.entries.get("web", ()) else "app"
-    configs, outcomes = _configs(serving, upath, hold, tmp_used, seen.beside)
+    configs, stages = _configs(serving, upath, hold, tmp_used, seen.beside)
     compat_web, compat_var = _compat(seen, upath, options.compat)
     keep = tuple(
         name for name in LEGACY if _names_path(serving, f"{upath}/{name}") or _referenced(seen, upath, name)
     )
     climbing, climb_problems = _climbing(seen, upath)
-    problems = [p for o in outcomes for p in o.problems]
+    problems = [p for o in stages.values() for p in o.problems]
     blocked = [p.message + (f" ({p.where})" if p.where else "") for p in problems if p.severity != "warning"]
     blocked += climb_problems
     warnings = [p.message for p in problems if p.severity == "warning"]
@@ -132,7 +132,7 @@ def make_plan(
         "exchange": seen.capabilities.exchange,
         "mounts": list(seen.mounts),
     }
-    finals = tuple(c for o in outcomes[-2:] for c in o.changes)
+    finals = tuple(c for name, o in stages.items() if name.endswith("final") for c in o.changes)
     return MigrationPlan(
         vnode.name,
         domain,
@@ -186,7 +186,7 @@ def _stages(
 
 def _configs(
     serving: Serving, upath: str, hold: str, tmp_used: bool, beside: Mapping[str, bytes]
-) -> tuple[tuple[ConfigFilePlan, ...], list[Outcome]]:
+) -> tuple[tuple[ConfigFilePlan, ...], dict[str, Outcome]]:
     stages = _stages(serving, upath, hold, tmp_used, beside)
     originals: dict[tuple[str, str], bytes | None] = {}
     for kind, outcome in stages.values():
@@ -204,7 +204,7 @@ def _configs(
             elif original is not None:
                 texts[name.split()[-1]] = original
         plans.append(ConfigFilePlan(path, kind, original, texts))
-    return tuple(plans), [outcome for _, outcome in stages.values()]
+    return tuple(plans), {name: outcome for name, (_, outcome) in stages.items()}
 
 
 def _names_path(serving: Serving, path: str) -> bool:

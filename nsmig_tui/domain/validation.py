@@ -227,7 +227,7 @@ def _security(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
     for kind, what in notes:
         if seen.tree.get(f"n_{kind}"):
             some = ", ".join(repr(p)[1:-1] for p in seen.odd.get(kind, ())[:3])
-            yield Finding(WARNING, SECURITY, f"{seen.tree[f'n_{kind}']} {what}", "", some)
+            yield Finding(WARNING, SECURITY, f"{what}: {seen.tree[f'n_{kind}']}", "", some)
     for ref in seen.references[:40]:
         yield Finding(
             WARNING,
@@ -261,7 +261,8 @@ def _root_logs(upath: str, seen: Inspection, serving: Serving) -> Iterator[Findi
     if serving.nginx is None or log is None or log.uid == 0:
         return
     for used in serving.nginx.used_below(f"{upath}/var/log"):
-        if used.placed.directive.name in ("access_log", "error_log") and below(used.path, upath):
+        literal = not any("$" in value for value in used.placed.directive.values[:1])
+        if literal and used.placed.directive.name in ("access_log", "error_log") and below(used.path, upath):
             yield Finding(
                 WARNING,
                 SECURITY,
