@@ -32,7 +32,8 @@ class Settings:
     vhosts at once on each. ``max_failures`` None means no limit. ``confirm_wait``: seconds a vnode waits
     for the operator's verdict before it undoes by itself. ``keep_days``/``keep_count``: what pruning
     leaves of archives. ``keys``: action id -> keys, comma-separated. ``services``: vnode -> ``{"manager",
-    "nginx", "php-fpm"}``, commands that replace the detected service manager there.
+    "nginx", "php-fpm"}``, commands that replace the detected service manager there. ``notify``: who is told
+    when a batch ends, by "command", "webhook" (an address) or "apprise" (an address); may hold tokens.
     """
 
     data_dir: Path
@@ -54,6 +55,7 @@ class Settings:
     keep_count: int = 3
     keys: Mapping[str, str] = field(default_factory=dict)
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    notify: Mapping[str, str] = field(default_factory=dict, repr=False)
     operator: str = ""
     color: bool = True
     dumb_terminal: bool = False
@@ -94,7 +96,8 @@ _SERVICE = {
     "nginx": _Rule(str),
     "php-fpm": _Rule(str),
 }
-_TABLES = ("keys", "retention", "vnode")
+_NOTIFY = {"command": _Rule(str), "webhook": _Rule(str), "apprise": _Rule(str)}
+_TABLES = ("keys", "retention", "vnode", "notify")
 _KIND_NAMES = {str: "a string", bool: "true or false", int: "a whole number", dict: "a table"}
 
 
@@ -207,6 +210,11 @@ def _checked(table: dict[str, Any], path: Path) -> dict[str, Any]:
     _known(retention, tuple(_RETENTION), path, "retention.")
     for name, value in retention.items():
         values[name] = _judged(value, _RETENTION[name], path, f"retention.{name}")
+    notify = _table(table, "notify", path)
+    _known(notify, tuple(_NOTIFY), path, "notify.")
+    values["notify"] = MappingProxyType(
+        {name: _judged(value, _NOTIFY[name], path, f"notify.{name}") for name, value in notify.items()}
+    )
     services = {}
     for vnode in _table(table, "vnode", path):
         inner = _table(table["vnode"], vnode, path, "vnode.")

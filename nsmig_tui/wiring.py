@@ -10,6 +10,8 @@ from .settings import Settings, make_private
 
 if TYPE_CHECKING:
     from .domain.ports import Connector, EngineApi
+    from .engine.batch.client import Batches
+    from .remote.secret import Secret
     from .store.fleet_store import Store
 
 
@@ -25,6 +27,7 @@ class App:
         self.settings = settings
         self._ask_host_key = ask_host_key
         self._ask_password = ask_password
+        self._typed: dict[str, Secret] = {}
 
     @cached_property
     def store(self) -> Store:
@@ -42,8 +45,21 @@ class App:
         return SshConnector(
             ssh_config=self.settings.ssh_config,
             ask_host_key=self._ask_host_key,
-            ask_password=self._ask_password,
+            ask_password=self._remembering if self._ask_password else None,
         )
+
+    async def _remembering(self, prompt: str) -> str | None:
+        from .remote.secret import Secret
+
+        assert self._ask_password is not None
+        answer = await self._ask_password(prompt)
+        if answer is not None:
+            self._typed[prompt] = Secret(answer)
+        return answer
+
+    def typed(self) -> dict[str, str]:
+        """What was asked for and typed in this process: prompt -> secret, for a batch's process only."""
+        return {prompt: secret.reveal() for prompt, secret in self._typed.items()}
 
     @cached_property
     def engine(self) -> EngineApi:
@@ -58,6 +74,18 @@ class App:
             operator=self.settings.operator,
             services=self.settings.services,
         )
+
+    @cached_property
+    def batches(self) -> Batches:
+        """The batches of this data directory: start, see, watch and steer them."""
+        from .engine.batch.client import Batches
+
+        settings = self.settings
+        make_private(settings.data_dir)
+        words = ["--data-dir", str(settings.data_dir), "--config-dir", str(settings.config_dir)]
+        if settings.ssh_config is not None:
+            words += ["--ssh-config", str(settings.ssh_config)]
+        return Batches(settings.data_dir, words, settings.operator)
 
     async def close(self) -> None:
         """End the connections and close the database, as far as they were opened."""

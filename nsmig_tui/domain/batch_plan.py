@@ -66,12 +66,12 @@ class FileSystem:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a vnode said: ``sizes`` domain -> (device, allocated bytes, entries).
+    """What a vnode said: ``sizes`` domain -> (device, allocated bytes).
 
     ``problem``: why it could not say.
     """
 
-    sizes: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
+    sizes: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     systems: Mapping[str, FileSystem] = field(default_factory=dict)
     problem: str = ""
     hint: str = ""

@@ -195,6 +195,18 @@ class Schedule:
         self.stopped = self.stopped or reason
         return changed
 
+    def drop(self, key: str) -> BatchItem | None:
+        """Take one vhost that waits out of the queue; None when it does not wait."""
+        item = self.items.get(key)
+        if item is None or self.places[key] not in (Place.WAITING, Place.ASIDE):
+            return None
+        lane = self._lane(item.vnode)
+        if item not in lane.waiting:
+            return None
+        lane.waiting.remove(item)
+        self.places[key] = Place.SKIPPED
+        return item
+
     def retry(self, key: str = "") -> list[BatchItem]:
         """Queue one vhost again, or all that failed or were set aside; their vnodes are trusted again.
 

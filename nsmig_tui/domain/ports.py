@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from .batch_plan import Measured
 from .events import Emit, Planned, Result
 from .fleet import RunRecord, Vhost, VhostBrief, Vnode
 from .options import MigrateOptions, RollbackOptions, RollbackPoint
@@ -141,4 +142,12 @@ class EngineApi(Protocol):
 
     async def resume(self, vnode: str, domain: str, emit: Emit, *, undo: bool = False) -> Result:
         """Attach to, finish or undo what was left half-done on this vhost."""
+        ...
+
+    async def measure(self, vnode: str, domains: Sequence[str]) -> Measured:
+        """How big these vhosts are, and what room their file systems have. Never raises for the vnode."""
+        ...
+
+    async def take_up(self, vnode: str, domain: str, options: MigrateOptions, emit: Emit) -> Result:
+        """Migrate one vhost from wherever an earlier process or try left it: attach, finish, or begin."""
         ...

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..domain.batch_plan import Measured
 from ..domain.events import Emit, Planned, Result
 from ..domain.options import MigrateOptions, RollbackOptions, RollbackPoint
 from ..domain.ports import Connector, FleetStore
 from . import discovering, migrating, resuming, returning, validating
+from .batch import measuring, taking_up
 from .desk import Desk
 from .reading import Scripts
 
@@ -64,3 +66,11 @@ class Engine:
     async def resume(self, vnode: str, domain: str, emit: Emit, *, undo: bool = False) -> Result:
         """Attach, finish or undo."""
         return await resuming.resume(self.desk, vnode, domain, emit, undo_it=undo)
+
+    async def measure(self, vnode: str, domains: Sequence[str]) -> Measured:
+        """How big these vhosts are, and what room their file systems have."""
+        return await measuring.measure(self.desk, vnode, domains)
+
+    async def take_up(self, vnode: str, domain: str, options: MigrateOptions, emit: Emit) -> Result:
+        """Migrate one vhost from wherever an earlier try left it."""
+        return await taking_up.take_up(self.desk, vnode, domain, options, emit)

@@ -15,6 +15,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "verdict": ("prelude", "verdict_main"),
     "compare": ("prelude", "walk", "compare_main"),
     "record": ("prelude", "record_main"),
+    "sizes": ("prelude", "sizes_main"),
     "runner": (
         *("prelude", "capabilities", "walk", "run_base", "run_services", "run_config", "run_backup"),
         *("run_tree", "run_tail", "run_verify", "run_undo", "run_restore", "run_main"),

@@ -13,7 +13,7 @@ def vhost(domain, vnode="a", status=Status.VALIDATED, **more):
 
 def measured(sizes, free, inodes=None):
     return Measured(
-        {domain: ("8:1", size, 10) for domain, size in sizes.items()},
+        {domain: ("8:1", size) for domain, size in sizes.items()},
         {"8:1": FileSystem("8:1", free, inodes)},
     )
 

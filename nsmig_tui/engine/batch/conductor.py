@@ -1,0 +1,300 @@
+"""Conducts one batch to its end: starts what the schedule says, notes what happens, hears the operator.
+
+What is written, and when: ``result`` stands in the journal before the schedule begins anything because of
+it, and ``batch_ended`` is the last word. Whatever dies in between is continued from the journal and from
+the vnodes: every vhost without a settled result is then taken up from where its vnode's journal left it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...domain.batch import BatchItem, BatchSpec, trouble_of
+from ...domain.batch_events import (
+    BatchContinued,
+    BatchEnded,
+    BatchPaused,
+    BatchStarted,
+    BatchStopped,
+    RetryAsked,
+    VnodeBack,
+    VnodeSetAside,
+)
+from ...domain.batch_plan import Speed
+from ...domain.batch_schedule import Place, Schedule
+from ...domain.batch_view import BatchView
+from ...domain.errors import ExitCode, NsmigError
+from ...domain.events import FindingMade, Result, StepFinished, StepStarted, Summary
+from ...domain.fleet import STEPS
+from ...domain.ports import EngineApi
+from .ending import code_of_all, left_over, settled, summary_of
+from .journal import Journal
+from .mailbox import Command
+
+HEARTBEAT = 0.25
+"""Seconds between two looks into the mailbox, and between two writings of ticks."""
+
+SECOND_TRY = 3.0
+"""Seconds after which a vnode that did not answer is asked once more, before it is set aside."""
+
+HEAVY = STEPS[: STEPS.index("backup_creation") + 1]
+
+
+class Conductor:
+    """One batch in this process. ``mailbox`` gives new commands; ``measured`` is told each new Speed."""
+
+    def __init__(
+        self,
+        engine: EngineApi,
+        spec: BatchSpec,
+        journal: Journal,
+        *,
+        before: BatchView | None = None,
+        retry: bool = False,
+        mailbox: Callable[[], list[Command]] = list,
+        speeds: Mapping[str, Speed] | None = None,
+        measured: Callable[[str, Speed], None] = lambda _vnode, _speed: None,
+        clock: Callable[[], float] = time.time,
+        pid: int = 0,
+    ) -> None:
+        self.engine, self.spec, self.journal, self.clock = engine, spec, journal, clock
+        self.schedule = Schedule(spec.items, spec.limits)
+        self.view = before or BatchView(spec)
+        self._resumed = before is not None and before.started is not None
+        self._retry, self._mailbox, self._pid = retry, mailbox, pid
+        self._speeds, self._measured = dict(speeds or {}), measured
+        self._backup_s: dict[str, float] = {}
+        self._again: set[str] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._news = asyncio.Event()
+        self._agreed_at: float | None = None
+        self._quiet = 0.0
+
+    async def run(self) -> int:
+        """All of it; answers the exit code. When cancelled it leaves the vnodes alone and says so."""
+        self._settle_earlier()
+        self._tell(
+            BatchStarted(
+                "",
+                batch=self.spec.batch,
+                operator=self.spec.operator,
+                vhosts=len(self.spec.work),
+                skipped=len(self.spec.skipped),
+                size=sum(item.size for item in self.spec.work),
+                expected_s=self.spec.expected_s,
+                resumed=self._resumed,
+                pid=self._pid,
+            )
+        )
+        for item in self.spec.skipped:
+            if item.key not in self.view.results:
+                self._tell(not_begun(item, item.skip, item.hint, item.exit_code))
+        try:
+            await self._conduct()
+        except asyncio.CancelledError:
+            return await self._interrupted()
+        return self._ended()
+
+    # -- the loop ------------------------------------------------------------------------------------------
+
+    async def _conduct(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            for command in self._mailbox():
+                self._obey(command)
+            if self.journal.broken:
+                # Nothing new without a record of it; what is under way has the vnode's.
+                self.journal.flush()
+            else:
+                self._begin()
+            if self.schedule.over and not self._tasks:
+                return
+            self._watch_gate(loop.time())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), HEARTBEAT)
+            self._news.clear()
+            if loop.time() - self._quiet >= HEARTBEAT:
+                self._quiet = loop.time()
+                self.journal.flush_ticks()
+
+    def _begin(self) -> None:
+        for item in self.schedule.begin():
+            task = asyncio.get_running_loop().create_task(self._drive(item), name=item.key)
+            self._tasks[item.key] = task
+
+    def _watch_gate(self, now: float) -> None:
+        """Canaries are through: wait for consent, or for a clean while where that was agreed on."""
+        if not self.schedule.wants_consent:
+            return
+        failed = self.schedule.failures
+        clean = self.spec.limits.clean_s
+        if self._agreed_at is None:
+            self._agreed_at = now
+            words = f"{self.spec.limits.canary} went first, {failed} of them failed"
+            if clean > 0 and not failed:
+                words += f"; the rest follows after {clean:.0f} s"
+            self._tell(BatchPaused("", reason=words, consent=True))
+        elif clean > 0 and not failed and now - self._agreed_at >= clean and not self.schedule.paused:
+            self._go_on("the time agreed on has passed")
+
+    # -- one vhost -----------------------------------------------------------------------------------------
+
+    async def _drive(self, item: BatchItem) -> None:
+        result = await self._attempt(item)
+        if (
+            result.exit_code == 3
+            and not result.steps_completed
+            and not self.schedule.troubled.get(item.vnode)
+        ):
+            # One lost handshake is no reason to give a vnode up.
+            await asyncio.sleep(SECOND_TRY)
+            self._again.add(item.key)
+            result = await self._attempt(item)
+        self._tell(result)
+        self._learn(item, result)
+        trouble = self.schedule.ended(item.key, result)
+        del self._tasks[item.key]
+        if trouble:
+            left = self.schedule.aside(item.vnode)
+            hint = f"Mend it, then: nsmig resume {self.spec.batch}"
+            self._tell(VnodeSetAside(item.vnode, reason=trouble, hint=hint, left=len(left)))
+        if self.schedule.stopped and self.view.phase != "stopping":
+            self._tell(BatchStopped("", reason=self.schedule.stopped))
+        self._news.set()
+
+    async def _attempt(self, item: BatchItem) -> Result:
+        def emit(event: Any) -> None:
+            if isinstance(event, Result) or (isinstance(event, FindingMade) and event.severity == "passed"):
+                return
+            self._tell(event)
+            self._follow_steps(item.key, event)
+
+        again = self._resumed or item.key in self._again
+        verb = self.engine.take_up if again else self.engine.migrate
+        try:
+            return await verb(item.vnode, item.domain, self.spec.options, emit)
+        except NsmigError as error:
+            return failed(item, error.message, error.hint, int(error.exit_code))
+        except Exception as error:  # a bug in one run must not end the others; the vnode goes on by itself
+            words = f"nsmig made a mistake ({type(error).__name__}: {error})"
+            hint = f"The journal on the vnode is the truth: nsmig resume {item.vnode} {item.domain}"
+            return failed(item, words, hint, int(ExitCode.INTERRUPTED))
+
+    def _follow_steps(self, key: str, event: Any) -> None:
+        if isinstance(event, StepStarted) and event.step in STEPS and event.step not in HEAVY:
+            self.schedule.backed_up(key)
+            self._news.set()
+        elif isinstance(event, StepFinished) and event.step == "backup_creation":
+            self._backup_s[key] = event.seconds
+
+    def _learn(self, item: BatchItem, result: Result) -> None:
+        spent = self._backup_s.pop(item.key, None)
+        if result.ok and not result.skipped and spent is not None:
+            known = self._speeds.get(item.vnode, Speed())
+            speed = self._speeds[item.vnode] = known.with_run(item.size, spent, result.duration_s)
+            with contextlib.suppress(NsmigError):
+                self._measured(item.vnode, speed)
+
+    # -- the operator's words ------------------------------------------------------------------------------
+
+    def _obey(self, command: Command) -> None:
+        who = f" by {command.by}" if command.by else ""
+        match command.do:
+            case "pause" if self.schedule.pause():
+                self._tell(BatchPaused("", reason=f"asked for{who}"))
+            case "continue":
+                self._go_on(f"asked for{who}")
+            case "cancel" if command.key:
+                item = self.schedule.drop(command.key)
+                if item is not None:
+                    self._tell(not_begun(item, f"cancelled{who}", "", int(ExitCode.REFUSED)))
+            case "cancel" if self.schedule.stop(f"cancelled{who}"):
+                self._tell(BatchStopped("", reason=self.schedule.stopped))
+            case "retry":
+                self._try_again(command.key)
+
+    def _go_on(self, reason: str) -> None:
+        if self.schedule.go_on():
+            self._tell(BatchContinued("", reason=reason))
+
+    def _try_again(self, key: str = "") -> None:
+        troubled = self.schedule.troubled
+        for item in self.schedule.retry(key):
+            self._again.add(item.key)
+            self._tell(RetryAsked(item.vnode, item.domain))
+        for vnode in troubled.keys() - self.schedule.troubled.keys():
+            self._tell(VnodeBack(vnode))
+
+    # -- beginning and end ---------------------------------------------------------------------------------
+
+    def _settle_earlier(self) -> None:
+        """Take out of the queue what an earlier process of this batch brought to its end."""
+        for key, result in self.view.results.items():
+            item = self.schedule.items.get(key)
+            if item is None or item.skip:
+                continue
+            if settled(result) and (result.ok or not self._retry):
+                self.schedule.settle(key, Place.OK if result.ok else Place.FAILED)
+            else:
+                self._again.add(key)
+        self.schedule.failures, self.schedule.stopped = 0, ""
+        self.schedule.gate_open = self.schedule.gate_open or self.view.consented
+        for vnode in list(self.view.aside):
+            self._tell(VnodeBack(vnode))
+
+    def _ended(self) -> int:
+        for vnode, reason in self.schedule.troubled.items():
+            for item in self.schedule.aside(vnode):
+                words = f"{vnode} was set aside: {reason}"
+                self._tell(not_begun(item, words, f"nsmig resume {self.spec.batch}", self._aside_code(vnode)))
+        for item in self.schedule.not_begun():
+            words = f"not begun: {self.schedule.stopped}"
+            self._tell(not_begun(item, words, f"nsmig resume {self.spec.batch}", int(ExitCode.REFUSED)))
+        results = list(self.view.results.values())
+        code = code_of_all(results)
+        outcome = {0: "done", 7: "partial"}.get(code, "failed")
+        if self.schedule.stopped.startswith("cancelled"):
+            outcome = "cancelled"
+        left = left_over(self.spec, self.view.results)
+        hint = f"{len(left)} left to do: nsmig resume {self.spec.batch}" if left else ""
+        self._close(summary_of(results), outcome, code, hint)
+        return code
+
+    def _aside_code(self, vnode: str) -> int:
+        """The code of what was not begun there: that of the trouble."""
+        codes = [r.exit_code for r in self.view.results.values() if r.vnode == vnode and trouble_of(r)]
+        return int(ExitCode.CONNECT) if not codes or codes[0] in (3, 130) else int(ExitCode.REFUSED)
+
+    async def _interrupted(self) -> int:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        code = int(ExitCode.INTERRUPTED)
+        hint = f"What runs on the vnodes goes on there. Go on with: nsmig resume {self.spec.batch}"
+        self._close(summary_of(list(self.view.results.values())), "interrupted", code, hint)
+        return code
+
+    def _close(self, summary: Summary, outcome: str, code: int, hint: str) -> None:
+        self.journal.flush_ticks()
+        self._tell(summary)
+        self._tell(BatchEnded("", batch=self.spec.batch, outcome=outcome, exit_code=code, hint=hint))
+
+    def _tell(self, event: Any) -> None:
+        self.journal.add(event)
+        self.view.take(event, self.clock())
+
+
+def not_begun(item: BatchItem, words: str, hint: str, code: int) -> Result:
+    """The result of a vhost that this batch did not begin."""
+    return Result(item.vnode, item.domain, ok=False, errors=(words,), hint=hint, exit_code=code, skipped=True)
+
+
+def failed(item: BatchItem, words: str, hint: str, code: int) -> Result:
+    """The result of a vhost whose run ended in an exception."""
+    return Result(item.vnode, item.domain, ok=False, errors=(words,), hint=hint, exit_code=code)

@@ -1,0 +1,324 @@
+"""The conductor over an engine that answers from a table: journal, orders, troubles, resuming, canaries."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from dataclasses import replace
+
+import pytest
+
+from nsmig_tui.domain import events as ev
+from nsmig_tui.domain.batch import BatchItem, BatchSpec, Limits
+from nsmig_tui.domain.batch_events import BatchEnded, BatchPaused, BatchStarted, VnodeSetAside
+from nsmig_tui.domain.batch_view import BatchView
+from nsmig_tui.domain.errors import ConnectError
+from nsmig_tui.engine.batch import conductor as conducting
+from nsmig_tui.engine.batch.conductor import Conductor
+from nsmig_tui.engine.batch.journal import Journal, JournalTail
+from nsmig_tui.engine.batch.mailbox import Command, collect, post
+from nsmig_tui.engine.batch.places import BatchDir
+
+
+class TableEngine:
+    """``codes``: domain -> exit codes of its tries in order; an exception is raised. Else all goes well.
+
+    ``hold``: domains that wait until ``let`` sets their event.
+    """
+
+    def __init__(self, **codes):
+        self.codes = {name.replace("_", "."): list(tries) for name, tries in codes.items()}
+        self.calls, self.hold = [], {}
+
+    async def migrate(self, vnode, domain, options, emit):
+        return await self._run("migrate", vnode, domain, emit)
+
+    async def take_up(self, vnode, domain, options, emit):
+        return await self._run("take_up", vnode, domain, emit)
+
+    async def _run(self, verb, vnode, domain, emit):
+        self.calls.append((verb, domain))
+        emit(ev.RunStarted(vnode, domain, "r", verb="migrate"))
+        emit(ev.StepStarted(vnode, domain, "r", step="backup_creation"))
+        emit(ev.StepProgressed(vnode, domain, "r", step="backup_creation", done=5, total=10))
+        emit(ev.StepFinished(vnode, domain, "r", step="backup_creation", seconds=2.0))
+        emit(ev.StepStarted(vnode, domain, "r", step="structural_migration"))
+        if domain in self.hold:
+            await self.hold[domain].wait()
+        await asyncio.sleep(0)
+        tries = self.codes.get(domain, [])
+        code = tries.pop(0) if tries else 0
+        if isinstance(code, BaseException):
+            raise code
+        words = ("nginx -t fails before we begin: broken",) if code == 4 else ("it broke",) if code else ()
+        status = "failed" if code else "migrated"
+        result = ev.Result(
+            vnode, domain, "r", ok=not code, status=status, errors=words, exit_code=code, duration_s=3.0
+        )
+        emit(result)
+        return result
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(conducting, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(conducting, "SECOND_TRY", 0.0)
+
+
+def spec_with(*names, limits=None):
+    items = [BatchItem(*name.split("/"), size=1 << 21) for name in names]
+    return BatchSpec("b1", "me", 1.0, tuple(items), limits or Limits())
+
+
+class Scene:
+    """A batch on disk, and conductors for it one after another."""
+
+    def __init__(self, tmp_path, engine, spec):
+        self.engine, self.spec = engine, spec
+        self.place = BatchDir(tmp_path / "batches", spec.batch)
+        self.place.create(spec)
+        self.speeds = {}
+
+    def view(self):
+        view = BatchView(self.spec)
+        for at, event in JournalTail(self.place).events():
+            view.take(event, at)
+        return view
+
+    def events(self, kind):
+        return [event for _, event in JournalTail(self.place).events() if isinstance(event, kind)]
+
+    def conductor(self, **more):
+        journal = Journal(self.place, lambda: 7.0)
+        return Conductor(
+            self.engine,
+            self.spec,
+            journal,
+            before=self.view(),
+            mailbox=lambda: collect(self.place),
+            measured=self.speeds.__setitem__,
+            **more,
+        )
+
+    async def run(self, **more):
+        return await self.conductor(**more).run()
+
+    def tell(self, do, key=""):
+        post(self.place, Command(do, key, "me"))
+
+    async def until(self, question):
+        async with asyncio.timeout(20):
+            while not question():
+                await asyncio.sleep(0.005)
+
+
+async def test_all_goes_well_and_throughput_is_kept(tmp_path):
+    scene = Scene(tmp_path, TableEngine(), spec_with("a/x.test", "a/y.test", "b/z.test"))
+    assert await scene.run() == 0
+    view = scene.view()
+    assert (view.outcome, view.exit_code, view.finished) == ("done", 0, True)
+    assert {run.phase for run in view.runs.values()} == {"ok"}
+    assert scene.events(ev.Summary) == [ev.Summary(3, 0, 0)]
+    assert scene.speeds["a"].rate == (1 << 21) / 2.0 and scene.speeds["a"].measured == 2
+    assert scene.events(ev.StepProgressed) == [], "ticks are not in the journal"
+
+
+async def test_one_that_fails_is_told_with_the_rest_done(tmp_path):
+    scene = Scene(tmp_path, TableEngine(x_test=[5]), spec_with("a/x.test", "a/y.test"))
+    assert await scene.run() == 7
+    assert scene.view().finished
+    assert await scene.run() == 7, "a resume leaves settled ones alone"
+    assert scene.engine.calls.count(("migrate", "y.test")) == 1
+    assert len(scene.engine.calls) == 2
+    assert await scene.run(retry=True) == 0
+    assert scene.engine.calls[-1] == ("take_up", "x.test")
+
+
+async def test_a_vnode_in_trouble_is_set_aside_and_resumed(tmp_path):
+    names = [f"a/{n}.test" for n in "uvwxyz"] + ["b/k.test", "b/l.test"]
+    engine = TableEngine(u_test=[ConnectError("no route", hint="look"), ConnectError("no route")])
+    scene = Scene(tmp_path, engine, spec_with(*names, limits=Limits(per_vnode=1, ahead=0)))
+    assert await scene.run() == 7
+    view = scene.view()
+    assert view.aside == {"a": "no route"}
+    assert [event.left for event in scene.events(VnodeSetAside)] == [5]
+    assert {key for key, result in view.results.items() if result.ok} == {"b/k.test", "b/l.test"}
+    assert view.results["a/w.test"].skipped and view.results["a/w.test"].exit_code == 3
+    assert "6 left to do" in view.hint
+    assert await scene.run() == 0
+    assert ("take_up", "z.test") in engine.calls
+    assert scene.view().aside == {}
+
+
+async def test_one_lost_handshake_sets_nothing_aside(tmp_path):
+    scene = Scene(tmp_path, TableEngine(x_test=[ConnectError("reset by peer")]), spec_with("a/x.test"))
+    assert await scene.run() == 0
+    assert scene.engine.calls == [("migrate", "x.test"), ("take_up", "x.test")]
+
+
+async def test_broken_nginx_sets_the_vnode_aside(tmp_path):
+    scene = Scene(
+        tmp_path,
+        TableEngine(x_test=[4]),
+        spec_with("a/x.test", "a/y.test", limits=Limits(per_vnode=1, ahead=0)),
+    )
+    assert await scene.run() == 4
+    assert "nginx -t fails" in scene.view().aside["a"]
+    assert scene.engine.calls == [("migrate", "x.test")]
+
+
+async def test_an_interrupted_batch_says_so_and_the_next_process_takes_up(tmp_path):
+    scene = Scene(tmp_path, TableEngine(), spec_with("a/x.test", "a/y.test"))
+    scene.engine.hold["y.test"] = asyncio.Event()
+    task = asyncio.create_task(scene.run())
+    await scene.until(lambda: "a/x.test" in scene.view().results)
+    task.cancel()
+    assert await task == 130
+    view = scene.view()
+    assert (view.outcome, view.finished) == ("interrupted", False)
+    assert "nsmig resume b1" in view.hint
+    scene.engine.hold.clear()
+    assert await scene.run() == 0
+    assert scene.engine.calls[-1] == ("take_up", "y.test")
+    assert [event.resumed for event in scene.events(BatchStarted)] == [False, True]
+
+
+async def test_a_killed_process_leaves_half_a_line_and_the_next_one_goes_on(tmp_path):
+    scene = Scene(tmp_path, TableEngine(), spec_with("a/x.test", "a/y.test"))
+    journal = Journal(scene.place, lambda: 7.0)
+    journal.add(BatchStarted("", batch="b1"))
+    journal.add(ev.RunStarted("a", "x.test", "r", verb="migrate"))
+    journal.add(ev.Result("a", "x.test", "r", ok=True, status="migrated"))
+    journal.add(ev.RunStarted("a", "y.test", "r", verb="migrate"))
+    journal.close()
+    with scene.place.events.open("ab") as file:
+        file.write(b'{"at": 3, "type": "resu')
+    view = scene.view()
+    view.died()
+    assert (view.phase, view.finished) == ("died", False)
+    assert await scene.run() == 0
+    assert scene.engine.calls == [("take_up", "y.test")]
+
+
+async def test_pause_and_continue(tmp_path):
+    names = ("a/x.test", "a/y.test")
+    scene = Scene(tmp_path, TableEngine(), spec_with(*names, limits=Limits(per_vnode=1, ahead=0)))
+    scene.engine.hold["x.test"] = asyncio.Event()
+    task = asyncio.create_task(scene.run())
+    await scene.until(lambda: scene.engine.calls)
+    scene.tell("pause")
+    await scene.until(lambda: scene.view().phase == "paused")
+    scene.engine.hold["x.test"].set()
+    await scene.until(lambda: "a/x.test" in scene.view().results)
+    assert scene.engine.calls == [("migrate", "x.test")]
+    assert "by me" in scene.view().reason
+    scene.tell("continue")
+    assert await task == 0
+
+
+async def test_cancel_ends_what_runs_and_begins_no_more(tmp_path):
+    names = ("a/x.test", "a/y.test")
+    scene = Scene(tmp_path, TableEngine(), spec_with(*names, limits=Limits(per_vnode=1, ahead=0)))
+    scene.engine.hold["x.test"] = asyncio.Event()
+    task = asyncio.create_task(scene.run())
+    await scene.until(lambda: scene.engine.calls)
+    scene.tell("cancel")
+    await scene.until(lambda: scene.view().phase == "stopping")
+    scene.engine.hold["x.test"].set()
+    assert await task == 7
+    view = scene.view()
+    assert view.outcome == "cancelled"
+    assert view.results["a/x.test"].ok
+    assert view.results["a/y.test"].skipped and "cancelled by me" in view.results["a/y.test"].errors[0]
+
+
+async def test_cancel_and_retry_of_one(tmp_path):
+    names = ("a/x.test", "a/y.test", "a/z.test")
+    engine = TableEngine(x_test=[5])
+    engine.hold["y.test"] = asyncio.Event()
+    scene = Scene(tmp_path, engine, spec_with(*names, limits=Limits(per_vnode=1, ahead=0)))
+    task = asyncio.create_task(scene.run())
+    await scene.until(lambda: ("migrate", "y.test") in engine.calls)
+    scene.tell("cancel", "a/z.test")
+    scene.tell("retry", "a/x.test")
+    await scene.until(lambda: "a/z.test" in scene.view().results)
+    engine.hold["y.test"].set()
+    assert await task == 7
+    assert engine.calls[-1] == ("take_up", "x.test")
+    assert scene.view().results["a/x.test"].ok
+
+
+async def test_canaries_wait_for_consent(tmp_path):
+    names = ("a/x.test", "a/y.test")
+    scene = Scene(tmp_path, TableEngine(), spec_with(*names, limits=Limits(canary=1)))
+    task = asyncio.create_task(scene.run())
+    await scene.until(lambda: scene.view().phase == "waiting")
+    assert scene.engine.calls == [("migrate", "x.test")]
+    scene.tell("continue")
+    assert await task == 0
+    assert scene.view().consented
+
+
+async def test_canaries_go_on_after_a_clean_while_but_not_after_a_failure(tmp_path):
+    limits = Limits(canary=1, clean_s=0.01)
+    scene = Scene(tmp_path, TableEngine(), spec_with("a/x.test", "a/y.test", limits=limits))
+    assert await scene.run() == 0
+    bad = replace(spec_with("a/x.test", "a/y.test", limits=limits), batch="b2")
+    second = Scene(tmp_path, TableEngine(x_test=[5]), bad)
+    task = asyncio.create_task(second.run())
+    await second.until(lambda: second.view().phase == "waiting")
+    assert "1 of them failed" in second.events(BatchPaused)[0].reason
+    second.tell("cancel")
+    assert await task == 5
+
+
+async def test_max_failures_stops_the_batch(tmp_path):
+    names = [f"a/{n}.test" for n in "vwxyz"]
+    limits = Limits(per_vnode=1, ahead=0, max_failures=2)
+    scene = Scene(tmp_path, TableEngine(v_test=[5], w_test=[5]), spec_with(*names, limits=limits))
+    assert await scene.run() == 5
+    assert len(scene.engine.calls) == 2
+    assert "as many as are allowed" in scene.view().results["a/z.test"].errors[0]
+
+
+async def test_a_mistake_of_ours_ends_one_run_only(tmp_path):
+    names = ("a/x.test", "b/y.test")
+    scene = Scene(tmp_path, TableEngine(x_test=[ValueError("oops")]), spec_with(*names))
+    assert await scene.run() == 7
+    result = scene.view().results["a/x.test"]
+    assert result.exit_code == 130 and "ValueError" in result.errors[0]
+
+
+async def test_a_full_disk_holds_back_new_vhosts_and_loses_no_line(tmp_path, monkeypatch):
+    names = ("a/x.test", "a/y.test")
+    scene = Scene(tmp_path, TableEngine(), spec_with(*names, limits=Limits(per_vnode=1, ahead=0)))
+    scene.engine.hold["x.test"] = asyncio.Event()
+    one = scene.conductor()
+    real, full = os.write, True
+
+    def write(handle, data):
+        if full and handle == one.journal._file:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(handle, data)
+
+    task = asyncio.create_task(one.run())
+    await scene.until(lambda: scene.engine.calls)
+    monkeypatch.setattr(os, "write", write)
+    scene.engine.hold["x.test"].set()
+    await scene.until(lambda: one.journal.broken and "a/x.test" in one.view.results)
+    assert scene.engine.calls == [("migrate", "x.test")]
+    assert "a/x.test" not in scene.view().results
+    full = False
+    assert await task == 0
+    assert set(scene.view().results) == {"a/x.test", "a/y.test"}
+    assert scene.events(BatchEnded)[0].outcome == "done"
+
+
+async def test_left_out_ones_are_told_once(tmp_path):
+    items = (BatchItem("a", "x.test"), BatchItem("a", "y.test", skip="no room", exit_code=4))
+    scene = Scene(tmp_path, TableEngine(), BatchSpec("b1", "me", 1.0, items))
+    assert await scene.run() == 7
+    assert await scene.run() == 7
+    told = [result for result in scene.events(ev.Result) if result.vhost == "y.test"]
+    assert len(told) == 1 and told[0].skipped and told[0].errors == ("no room",)
