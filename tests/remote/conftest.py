@@ -36,6 +36,7 @@ class Habits:
     refused: int = 0
     connections: int = 0
     live: list[Any] = field(default_factory=list)
+    serving: set[Any] = field(default_factory=set)
     most_sessions: int = 0
     on_output: Callable[[Any, bytes], Awaitable[None]] | None = None
 
@@ -92,6 +93,7 @@ class House(asyncssh.SSHServer):
         return asyncssh.SSHServerProcess(self._serve, None, 3, False)
 
     async def _serve(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        self._habits.serving.add(asyncio.current_task())
         try:
             await serve(process, self._habits)
         finally:
@@ -130,6 +132,8 @@ async def serve(process: asyncssh.SSHServerProcess[bytes], habits: Habits) -> No
             task.cancel()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
+        # asyncio has no public way to let go of pipes that are full, or held by what a script left behind.
+        child._transport.close()  # type: ignore[attr-defined]
         await asyncio.gather(feeder, gone, work, child.wait(), return_exceptions=True)
 
 
@@ -224,4 +228,5 @@ async def site(tmp_path: Path, client_key: asyncssh.SSHKey, monkeypatch: Any) ->
     server.close()
     for connection in list(habits.live):
         connection.abort()
+    await asyncio.gather(*habits.serving, return_exceptions=True)
     await server.wait_closed()
