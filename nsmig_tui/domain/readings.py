@@ -2,62 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .names import parse_settings
-
-Row = tuple[str, ...]
-
-
-def unb64(text: str) -> bytes:
-    """Base64 to bytes; empty for what is none."""
-    try:
-        return base64.b64decode(text, validate=False)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def as_name(text: str) -> str:
-    """A base64 file name as text that keeps every byte (surrogateescape)."""
-    return unb64(text).decode("utf-8", "surrogateescape")
-
-
-@dataclass(frozen=True)
-class Sections:
-    """The rows of one answer by section name."""
-
-    rows: Mapping[str, tuple[Row, ...]]
-
-    def of(self, section: str, kind: str) -> Iterator[Row]:
-        """Rows of a section that start with ``kind``, without that word."""
-        for row in self.rows.get(section, ()):
-            if row[0] == kind:
-                yield row[1:]
-
-    def values(self, section: str) -> dict[str, str]:
-        """The ``KEY=VALUE`` rows of a section; the first of equal keys wins."""
-        found: dict[str, str] = {}
-        for row in self.rows.get(section, ()):
-            key, mark, value = row[0].partition("=")
-            if mark:
-                found.setdefault(key, "\t".join((value, *row[1:])))
-        return found
-
-
-def split_sections(output: bytes) -> Sections:
-    """Cut a script's output at its ``@name`` lines."""
-    rows: dict[str, list[Row]] = {}
-    current = rows.setdefault("", [])
-    for raw in output.split(b"\n"):
-        line = raw.decode("utf-8", "surrogateescape")
-        if line.startswith("@"):
-            current = rows.setdefault(line[1:], [])
-        elif line:
-            current.append(tuple(line.split("\t")))
-    return Sections({name: tuple(found) for name, found in rows.items()})
+from .sections import Row, Sections, as_name, number, split_sections, unb64
+from .service_config import ServiceConfig, read_service_configs
 
 
 @dataclass(frozen=True)
@@ -98,13 +48,6 @@ class Capabilities:
     masters: tuple[FpmMaster, ...] = ()
 
 
-def _number(text: str | None, default: int = 0) -> int:
-    try:
-        return int(float(text or default))
-    except ValueError:
-        return default
-
-
 def read_capabilities(sections: Sections, section: str = "capabilities") -> Capabilities:
     """The capabilities part of an answer."""
     value = sections.values(section)
@@ -114,10 +57,10 @@ def read_capabilities(sections: Sections, section: str = "capabilities") -> Capa
     for row in sections.rows.get(section, ()):
         key, _, rest = row[0].partition("=")
         if key == "fpm" and len(row) >= 4:
-            masters.append(FpmMaster(_number(rest), row[1], row[2], row[3]))
+            masters.append(FpmMaster(number(rest), row[1], row[2], row[3]))
         elif key in ("wugid", "wuid"):
-            name, _, number = rest.partition(":")
-            (groups if key == "wugid" else users)[name] = _number(number)
+            name, _, digits = rest.partition(":")
+            (groups if key == "wugid" else users)[name] = number(digits)
     web = next((name for name in ("www-data", "nginx") if name in groups), "")
     inodes = value.get("inodes_free")
     return Capabilities(
@@ -126,7 +69,7 @@ def read_capabilities(sections: Sections, section: str = "capabilities") -> Capa
         os=value.get("os", ""),
         os_id=value.get("os_id", ""),
         kernel=value.get("kernel", ""),
-        uid=_number(value.get("uid"), -1),
+        uid=number(value.get("uid"), -1),
         root_id=value.get("root_id", "0:0"),
         unprivileged=value.get("unprivileged") == "1",
         manager=value.get("manager", "none"),
@@ -134,70 +77,16 @@ def read_capabilities(sections: Sections, section: str = "capabilities") -> Capa
         tar=value.get("tar", "other"),
         gzip=value.get("gzip", ""),
         boot_id=value.get("boot_id", ""),
-        now=float(_number(value.get("now"))),
+        now=float(number(value.get("now"))),
         tools=frozenset(value.get("tools", "").split()),
-        disk_kb=_number(value.get("disk_kb")),
-        avail_kb=_number(value.get("avail_kb")),
-        inodes_free=_number(inodes) if inodes else None,
+        disk_kb=number(value.get("disk_kb")),
+        avail_kb=number(value.get("avail_kb")),
+        inodes_free=number(inodes) if inodes else None,
         web_user=web,
         web_uid=users.get(web),
         web_gid=groups.get(web),
         masters=tuple(masters),
     )
-
-
-@dataclass(frozen=True)
-class ConfigFile:
-    """A configuration file as a service reads it; ``real`` is the path behind links."""
-
-    path: str
-    real: str
-    mode: str
-    data: bytes
-
-
-@dataclass(frozen=True)
-class ServiceConfig:
-    """One service's configuration tree. ``test_rc`` is None when no test was run."""
-
-    main: str = ""
-    binary: str = ""
-    pid_file: str = ""
-    files: tuple[ConfigFile, ...] = ()
-    test_rc: int | None = None
-    test_says: str = ""
-
-    def texts(self) -> dict[str, bytes]:
-        """Path as read -> bytes."""
-        return {f.path: f.data for f in self.files}
-
-    def resolve(self) -> dict[str, str]:
-        """Path as read -> real path, where they differ."""
-        return {f.path: f.real for f in self.files if f.real != f.path}
-
-
-def read_service_configs(sections: Sections, section: str) -> list[ServiceConfig]:
-    """The ``@nginx`` or ``@fpm`` part: one tree a ``conf`` row."""
-    found: list[dict[str, object]] = []
-    files: list[list[ConfigFile]] = []
-    for row in sections.rows.get(section, ()):
-        if row[0] == "conf":
-            found.append({"main": as_name(row[1]), "binary": row[2] if len(row) > 2 else ""})
-            files.append([])
-        elif not found:
-            continue
-        elif row[0] == "pid" and len(row) > 1:
-            found[-1]["pid_file"] = as_name(row[1])
-        elif row[0] == "test" and len(row) > 2:
-            found[-1].update(test_rc=_number(row[1], 1), test_says=unb64(row[2]).decode("utf-8", "replace"))
-        elif row[0] == "file" and len(row) >= 5:
-            path = as_name(row[1])
-            if all(f.path != path for f in files[-1]):
-                files[-1].append(ConfigFile(path, as_name(row[2]) or path, row[3], unb64(row[4])))
-    return [
-        ServiceConfig(files=tuple(some), **values)  # type: ignore[arg-type]
-        for values, some in zip(found, files, strict=True)
-    ]
 
 
 @dataclass(frozen=True)
@@ -259,8 +148,8 @@ def _place(row: Row) -> Place:
     bits = (row[2].split(":") + [""] * 7)[:7]
     return Place(
         row[1],
-        _number(bits[0], -1),
-        _number(bits[1], -1),
+        number(bits[0], -1),
+        number(bits[1], -1),
         bits[2],
         bits[3],
         bits[4],
@@ -277,6 +166,10 @@ def read_inspection(output: bytes) -> Inspection:
         if len(row) >= 2:
             odd.setdefault(row[0], []).append(as_name(row[1]))
     entries: dict[str, list[str]] = {}
+    for row in s.of("entries", "names"):
+        if len(row) >= 2:
+            found = [n.removeprefix("./") for n in as_name(row[1]).split("\0")]
+            entries.setdefault(row[0], []).extend(sorted(n for n in found if n))
     for row in s.of("entries", "entry"):
         if len(row) >= 2:
             entries.setdefault(row[0], []).append(as_name(row[1]))
@@ -288,7 +181,7 @@ def read_inspection(output: bytes) -> Inspection:
     account = next(iter([*named, *accounts]), None)
     return Inspection(
         places={r[0]: _place(r) for r in s.of("stat", "stat") if len(r) >= 4},
-        tree={k: _number(v) for k, v in s.values("tree").items()},
+        tree={k: number(v) for k, v in s.values("tree").items()},
         odd={k: tuple(v) for k, v in odd.items()},
         entries={k: tuple(v) for k, v in entries.items()},
         siblings=tuple(r[0] for r in s.of("entries", "sibling") if r),
@@ -299,13 +192,13 @@ def read_inspection(output: bytes) -> Inspection:
         references=tuple(
             Reference(r[0], as_name(r[1]), r[2], as_name(r[3])) for r in s.of("refs", "ref") if len(r) >= 4
         ),
-        space={r[0]: (_number(r[1]), _number(r[2], -1), r[3]) for r in s.of("space", "space") if len(r) >= 4},
+        space={r[0]: (number(r[1]), number(r[2], -1), r[3]) for r in s.of("space", "space") if len(r) >= 4},
         readonly=tuple(r[0] for r in s.of("space", "readonly") if r),
         journal=unb64(next((r[0] for r in s.of("journal", "journal") if r), "")),
         listening=frozenset(r[0] for r in s.of("pools", "listening") if r),
         capabilities=read_capabilities(s),
         settings=settings,
-        account=(account[0], _number(account[1]), _number(account[2]), account[3], account[4])
+        account=(account[0], number(account[1]), number(account[2]), account[3], account[4])
         if account
         else None,
         nginx=nginx[0] if nginx else None,
@@ -340,6 +233,16 @@ class Discovery:
     fpm: tuple[ServiceConfig, ...]
 
 
+def _settings_by_file(lines: bytes) -> dict[str, dict[str, str]]:
+    """``./NAME:LINE`` lines, as grep prints them, to one dictionary a file."""
+    texts: dict[str, list[str]] = {}
+    for line in lines.decode("utf-8", "replace").splitlines():
+        name, mark, rest = line.partition(":")
+        if mark:
+            texts.setdefault(name.removeprefix("./"), []).append(rest)
+    return {name: parse_settings("\n".join(rows)) for name, rows in texts.items()}
+
+
 def read_discovery(output: bytes) -> Discovery:
     """The whole answer of discover_main.sh."""
     s = split_sections(output)
@@ -349,7 +252,7 @@ def read_discovery(output: bytes) -> Discovery:
             continue
         bits = row[2].split(":")
         flags = dict(part.split("=", 1) for part in row[4:] if "=" in part)
-        uid, gid = (_number(bits[0], -1), _number(bits[1], -1)) if len(bits) > 1 else (-1, -1)
+        uid, gid = (number(bits[0], -1), number(bits[1], -1)) if len(bits) > 1 else (-1, -1)
         vhosts.append(FoundVhost(as_name(row[0]), row[1], uid, gid, as_name(row[3]), flags))
     accounts = {}
     for row in s.rows.get("passwd", ()):
@@ -361,12 +264,8 @@ def read_discovery(output: bytes) -> Discovery:
         read_capabilities(s),
         tuple(vhosts),
         {r[0]: unb64(r[1]) for r in s.of("vhosts", "journal") if len(r) >= 2},
-        {r[0]: _number(r[1]) for r in s.of("vhosts", "archives") if len(r) >= 2},
-        {
-            as_name(r[0]): parse_settings(unb64(r[1]).decode("utf-8", "replace"))
-            for r in s.of("settings", "settings")
-            if len(r) >= 2
-        },
+        {r[0]: number(r[1]) for r in s.of("vhosts", "archives") if len(r) >= 2},
+        _settings_by_file(next((unb64(r[0]) for r in s.of("settings", "settings") if r), b"")),
         accounts,
         nginx[0] if nginx else None,
         tuple(read_service_configs(s, "fpm")),

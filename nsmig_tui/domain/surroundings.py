@@ -11,7 +11,8 @@ from .nginx_model import NginxModel, load_nginx
 from .nginx_sites import Problem, Site, find_site
 from .nginx_syntax import NginxSyntaxError
 from .path_map import below
-from .readings import Capabilities, FpmMaster, ServiceConfig
+from .readings import Capabilities, FpmMaster
+from .service_config import ServiceConfig
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,11 @@ from ..domain.readings import (
     Capabilities,
     Discovery,
     Inspection,
-    as_name,
     read_capabilities,
     read_discovery,
     read_inspection,
-    split_sections,
-    unb64,
 )
+from ..domain.sections import as_name, split_sections, unb64
 from ..domain.surroundings import Serving, serving_of
 
 Scripts = Callable[[str], str]

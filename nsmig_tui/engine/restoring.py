@@ -10,7 +10,7 @@ from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
 from ..domain.options import MigrateOptions, RollbackOptions, RollbackPoint
 from ..domain.planning import plan_text, runner_values
 from ..domain.ports import Shell
-from ..domain.readings import split_sections
+from ..domain.sections import split_sections
 from ..domain.text import clean
 from . import reading
 from .bookkeeping import Bookkeeper

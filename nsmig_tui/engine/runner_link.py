@@ -21,7 +21,7 @@ from ..domain.events import (
 from ..domain.fleet import Vnode
 from ..domain.layout import JournalReader, JournalView
 from ..domain.ports import Connector, Shell
-from ..domain.readings import split_sections, unb64
+from ..domain.sections import split_sections, unb64
 from .reading import Scripts
 
 POLL = 10

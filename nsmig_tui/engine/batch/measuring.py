@@ -13,7 +13,7 @@ from ...domain.errors import ConnectError, NsmigError
 from ...domain.fleet import Vhost
 from ...domain.options import MigrateOptions
 from ...domain.ports import EngineApi, FleetStore
-from ...domain.readings import split_sections
+from ...domain.sections import split_sections
 from .. import reading
 from ..desk import Desk
 

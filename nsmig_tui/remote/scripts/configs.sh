@@ -1,48 +1,63 @@
-# What nginx and php-fpm really use, read file by file along the includes that they follow themselves.
+# What nginx and php-fpm really use, read along the includes that they follow themselves.
 # `nginx -T` is not used: it opens every log file of every site, creating what is missing, so it has
 # no place in a dry run and fails on a read-only system. Output sections @nginx and @fpm, rows:
-# "conf TAB b64(prefix)", "file TAB b64(path) TAB b64(real path) TAB mode:uid:gid TAB b64(text)",
-# "test TAB rc TAB b64(last lines)" only when the first argument of cat_config is "test".
+# "conf TAB b64(main file) TAB program", "pid TAB b64(pid file)", "test TAB rc TAB b64(last lines)" only
+# when cat_config is asked to "test", "files TAB b64(tar) TAB b64(paths) TAB b64(real paths)", one a line.
 nginx_word() { nginx -V 2>&1 | tr ' ' '\n' | sed -n "s/^--$1=//p" | head -n 1; }
 
 nginx_conf() {
-  for p in /proc/[0-9]*; do
-    case $(tr '\000' ' ' 2>/dev/null <"$p/cmdline") in
-      "nginx: master process "*" -c "*)
-        c=$(tr '\000' ' ' <"$p/cmdline" | sed 's/.* -c \([^ ]*\).*/\1/')
-        case $c in "$R"/*) printf %s "$c"; return ;; esac ;;
-    esac
+  grep -las '^nginx: master process .* -c ' /proc/[0-9]*/cmdline | while IFS= read -r p; do
+    c=$(tr '\000' ' ' 2>/dev/null <"$p" | sed 's/.* -c \([^ ]*\).*/\1/')
+    case $c in "$R"/*) printf '%s\n' "$c" ;; esac
+  done | head -n 1
+}
+
+# The include patterns that stand in these files. A few processes for any number of files.
+nginx_patterns() {
+  # shellcheck disable=SC2016 # awk's own
+  awk '{ line = $0; sub(/^[ \t]*#.*/, "", line)
+    while (match(line, /(^|[ \t;{}])include[ \t]+[^;{}]+;/)) {
+      s = substr(line, RSTART, RLENGTH); line = substr(line, RSTART + RLENGTH)
+      sub(/^.*include[ \t]+/, "", s); sub(/;$/, "", s); gsub(/["\047 \t]/, "", s); print s } }' "$@"
+}
+
+fpm_patterns() {
+  # shellcheck disable=SC2016
+  awk '/^[ \t]*include[ \t]*=/ { s = $0; sub(/^[^=]*=[ \t]*/, "", s); sub(/;.*/, "", s); gsub(/["\047 \t]/, "", s); print s }' "$@"
+}
+
+# All files that $1 leads to by includes, level by level, one a line. $2 names the pattern reader,
+# $3 is the folder that relative patterns start from.
+included() {
+  printf '%s\n' "$1"
+  level=$1
+  depth=0
+  while [ -n "$level" ] && [ "$depth" -lt 8 ]; do
+    depth=$((depth + 1))
+    old_ifs=$IFS
+    IFS=$NL
+    # shellcheck disable=SC2086 # one path a word, by IFS
+    patterns=$("$2" $level)
+    level=
+    for glob in $patterns; do
+      case $glob in /*) ;; *) glob=$3/$glob ;; esac
+      for f in $glob; do
+        if [ -f "$f" ]; then level=$level$f$NL; fi
+      done
+    done
+    IFS=$old_ifs
+    printf %s "$level"
+  done | awk '!seen[$0]++'
+}
+
+real_paths() { # paths on standard input, one a line; the real ones, in the same order
+  while IFS= read -r path; do
+    if [ -L "$path" ]; then readlink -f -- "$path"; else printf '%s\n' "$path"; fi
   done
-  nginx_word conf-path
 }
 
-file_row() {
-  printf 'file\t%s\t%s\t%s\t%s\n' "$(printf %s "$1" | b64)" "$(readlink -f -- "$1" | tr -d '\n' | b64)" "$(stat -L -c %a:%u:%g -- "$1")" "$(b64 <"$1")"
-}
-
-# $1 file, $2 folder that relative includes start from, $3 depth left
-nginx_tree() {
-  file_row "$1"
-  if [ "$3" -le 0 ]; then return; fi
-  sed 's/^[[:space:]]*#.*//' "$1" | tr '\n' ' ' | grep -oE '(^|[[:space:];{}])include[[:space:]]+[^;{}]+;' |
-    sed 's/^.*include[[:space:]]*//; s/[[:space:]]*;$//' | tr -d "\"'" |
-    while IFS= read -r glob; do
-      case $glob in /*) ;; *) glob=$2/$glob ;; esac
-      for f in $glob; do
-        if [ -f "$f" ]; then nginx_tree "$f" "$2" $(($3 - 1)); fi
-      done
-    done
-}
-
-fpm_tree() {
-  file_row "$1"
-  if [ "$2" -le 0 ]; then return; fi
-  sed -n 's/^[[:space:]]*include[[:space:]]*=[[:space:]]*\([^;]*\)/\1/p' "$1" | tr -d "\"' \t" |
-    while IFS= read -r glob; do
-      for f in $glob; do
-        if [ -f "$f" ]; then fpm_tree "$f" $(($2 - 1)); fi
-      done
-    done
+files_row() { # paths, one a line
+  printf 'files\t%s\t%s\t%s\n' "$(printf '%s\n' "$1" | tar -chf - -T - 2>/dev/null | gzip -1 | b64)" "$(printf '%s\n' "$1" | b64)" "$(printf '%s\n' "$1" | real_paths | b64)"
 }
 
 config_test() {
@@ -62,11 +77,12 @@ cat_config() {
   printf '@nginx\n'
   if have nginx; then
     conf=$(nginx_conf)
+    if [ -z "$conf" ]; then conf=$(nginx_word conf-path); fi
     if [ -f "$conf" ]; then
       printf 'conf\t%s\n' "$(printf %s "$conf" | b64)"
       printf 'pid\t%s\n' "$(nginx_word pid-path | tr -d '\n' | b64)"
       if [ "$1" = test ]; then config_test nginx -t; fi
-      nginx_tree "$conf" "${conf%/*}" 6
+      files_row "$(included "$conf" nginx_patterns "${conf%/*}")"
     fi
   fi
   printf '@fpm\n'
@@ -77,8 +93,9 @@ cat_config() {
     done
   } | sort -u | while IFS= read -r conf; do
     if [ ! -f "$conf" ]; then continue; fi
-    printf 'conf\t%s\t%s\n' "$(printf %s "$conf" | b64)" "$(fpm_binary "$conf")"
-    if [ "$1" = test ]; then b=$(fpm_binary "$conf"); if [ -n "$b" ]; then config_test "$b" -t --fpm-config "$conf"; fi; fi
-    fpm_tree "$conf" 2
+    program=$(fpm_binary "$conf")
+    printf 'conf\t%s\t%s\n' "$(printf %s "$conf" | b64)" "$program"
+    if [ "$1" = test ] && [ -n "$program" ]; then config_test "$program" -t --fpm-config "$conf"; fi
+    files_row "$(included "$conf" fpm_patterns "${conf%/*}")"
   done
 }

@@ -4,6 +4,7 @@
 D=$1 U=$2 UIDN=$3 WUIDN=$4 MODE=$5
 
 stat_row() { # name path
+  if [ ! -e "$2" ] && [ ! -L "$2" ]; then return; fi
   k=dir
   if [ -L "$2" ]; then k="link"; elif is_dir "$2"; then :; elif [ -e "$2" ]; then k=other; else return; fi
   printf 'stat\t%s\t%s\t%s\t%s\n' "$1" "$k" "$(stat -c '%u:%g:%a:%i:%d:%Y:%m' -- "$2" 2>/dev/null || stat -c '%u:%g:%a:%i:%d:%Y:' -- "$2")" "$(readlink -- "$2" | tr -d '\n' | b64)"
@@ -39,10 +40,10 @@ tree_rows() {
       done
 }
 
-names() { # kind dir: every entry's name
-  for e in "$2"/* "$2"/.[!.]* "$2"/..?*; do
-    if [ -e "$e" ] || [ -L "$e" ]; then printf 'entry\t%s\t%s\n' "$1" "$(printf %s "${e##*/}" | b64)"; fi
-  done
+names() { # kind dir: every entry's name, NUL-ended, as one base64 text
+  if is_dir "$2"; then
+    printf 'names\t%s\t%s\n' "$1" "$(cd "$2" && find . -maxdepth 1 ! -path . -print0 | b64)"
+  fi
 }
 
 # places that may know an old path; a hit is "ref TAB kind TAB b64(file) TAB line TAB b64(what)"
@@ -85,9 +86,6 @@ for s in "${U%/*}"/*; do
 done
 names var "$U/var"
 names web "$U/web"
-for l in "$U"/web/* "$U"/web/.[!.]*; do
-  if [ -L "$l" ]; then printf 'link\t%s\t%s\n' "$(printf %s "${l##*/}" | b64)" "$(readlink -- "$l" | tr -d '\n' | b64)"; fi
-done
 # links anywhere in web that climb out of it, with what they reach now
 find "$U/web" -xdev -type l 2>/dev/null | head -n 2000 | while IFS= read -r l; do
   t=$(readlink -- "$l") || continue
@@ -128,7 +126,7 @@ for p in "$U" "$R/etc" "$R/var/lib"; do
   if [ -d "$p" ] && ! [ -w "$p" ]; then printf 'readonly\t%s\n' "$p"; fi
 done
 printf '@journal\n'
-if [ -f "$VAR/$D/journal" ]; then printf 'journal\t%s\n' "$(tail -n 400 "$VAR/$D/journal" | b64)"; fi
+if [ -f "$VAR/$D/journal" ]; then printf 'journal\t%s\n' "$(b64 <"$VAR/$D/journal")"; fi
 printf '@pools\n'
 awk -v r="$R" '$4 == "00010000" && $8 != "" && index($8, r) == 1 { print "listening\t" $8 }' /proc/net/unix 2>/dev/null | sort -u
 printf '@capabilities\n'

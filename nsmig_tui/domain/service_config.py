@@ -1,0 +1,76 @@
+"""nginx's and php-fpm's configuration as a vnode sends it."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zlib
+from dataclasses import dataclass
+
+from .sections import Sections, as_name, number, unb64
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A configuration file as a service reads it; ``real`` is the path behind links."""
+
+    path: str
+    real: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class ServiceConfig:
+    """One service's configuration tree. ``test_rc`` is None when no test was run."""
+
+    main: str = ""
+    binary: str = ""
+    pid_file: str = ""
+    files: tuple[ConfigFile, ...] = ()
+    test_rc: int | None = None
+    test_says: str = ""
+
+    def texts(self) -> dict[str, bytes]:
+        """Path as read -> bytes."""
+        return {f.path: f.data for f in self.files}
+
+    def resolve(self) -> dict[str, str]:
+        """Path as read -> real path, where they differ."""
+        return {f.path: f.real for f in self.files if f.real != f.path}
+
+
+def unpack_files(packed: str, paths: str, reals: str) -> list[ConfigFile]:
+    """The files of a base64 tar.gz whose members are absolute paths without their first slash."""
+    content: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(unb64(packed)), errors="surrogateescape") as tar:
+            for member in tar:
+                handle = tar.extractfile(member) if member.isreg() or member.islnk() else None
+                if handle is not None:
+                    content["/" + member.name.lstrip("/")] = handle.read()
+    except (tarfile.TarError, OSError, EOFError, KeyError, zlib.error):
+        return []
+    lines = zip(paths.splitlines(), reals.splitlines(), strict=False)
+    return [ConfigFile(path, real or path, content[path]) for path, real in lines if path in content]
+
+
+def read_service_configs(sections: Sections, section: str) -> list[ServiceConfig]:
+    """The ``@nginx`` or ``@fpm`` part: one tree a ``conf`` row."""
+    found: list[dict[str, object]] = []
+    files: list[list[ConfigFile]] = []
+    for row in sections.rows.get(section, ()):
+        if row[0] == "conf":
+            found.append({"main": as_name(row[1]), "binary": row[2] if len(row) > 2 else ""})
+            files.append([])
+        elif not found:
+            continue
+        elif row[0] == "pid" and len(row) > 1:
+            found[-1]["pid_file"] = as_name(row[1])
+        elif row[0] == "test" and len(row) > 2:
+            found[-1].update(test_rc=number(row[1], 1), test_says=unb64(row[2]).decode("utf-8", "replace"))
+        elif row[0] == "files" and len(row) >= 4:
+            files[-1] += unpack_files(row[1], as_name(row[2]), as_name(row[3]))
+    return [
+        ServiceConfig(files=tuple(some), **values)  # type: ignore[arg-type]
+        for values, some in zip(found, files, strict=True)
+    ]
