@@ -172,8 +172,11 @@ async def test_forced_command_is_no_shell(start: Start) -> None:
 async def test_server_end_in_the_middle_is_no_answer_and_the_next_call_says_so(start: Start) -> None:
     sshd = await start()
     shell = await sshd.connector().shell(sshd.vnode)
-    # The parent of the script's parent is the sshd of this very session.
-    script = 'echo partial; read -r pid comm state parent rest </proc/$PPID/stat; kill "$parent"; sleep 3'
+    script = """echo partial; pid=$PPID
+while read -r _ comm _ parent _ </proc/$pid/stat; do
+    case $comm in "(sshd"*) kill "$pid"; sleep 3; exit ;; esac
+    pid=$parent
+done"""
     with pytest.raises(ConnectError):
         await shell.run(script, timeout=20)
     assert await shell.run("echo again") == (0, b"again\n")
