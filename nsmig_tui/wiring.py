@@ -87,6 +87,11 @@ class App:
             words += ["--ssh-config", str(settings.ssh_config)]
         return Batches(settings.data_dir, words, settings.operator)
 
+    async def hang_up(self) -> None:
+        """End the connections; nothing can be asked of a vnode afterwards."""
+        if "connector" in self.__dict__:
+            await self.connector.close()
+
     async def close(self) -> None:
         """End the connections and close the database, as far as they were opened."""
         if "connector" in self.__dict__:

@@ -9,16 +9,18 @@ from ..domain.events import Emit, Planned, Result
 from ..domain.fleet import Status, Vhost
 from ..domain.options import MigrateOptions
 from . import consent
+from .batch_cmd import migrate_batch
 from .session import Session
-
-NAMED_IN_QUESTION = 20
-"""So many vhosts are named one by one before the operator agrees; the rest are counted."""
 
 
 async def migrate(session: Session, arguments: Namespace) -> int:
-    """Migrate one vhost, or all validated ones in turn; with --dry-run only say what would happen."""
+    """Migrate one vhost, or all validated ones in a batch; with --dry-run only say what would happen."""
     options = _options(session, arguments)
     vhosts = _chosen(session, arguments)
+    if arguments.all_validated or arguments.detach:
+        return await migrate_batch(session, arguments, vhosts, options)
+    if any((arguments.jobs, arguments.per_vnode, arguments.max_failures, arguments.canary, arguments.clean)):
+        raise UsageError("--jobs, --per-vnode, --max-failures, --canary and --clean go with --all-validated.")
     targets = [(vhost.vnode, vhost.domain) for vhost in vhosts]
     engine = session.app.engine
     if arguments.dry_run:
@@ -27,8 +29,7 @@ async def migrate(session: Session, arguments: Namespace) -> int:
             return await engine.plan_migrate(vnode, domain, options)
 
         return await session.work("plan", targets, plan)
-    if targets:
-        await _agree(session, arguments, vhosts)
+    await _agree(session, arguments, vhosts[0])
 
     async def run(vnode: str, domain: str, emit: Emit) -> Result:
         return await engine.migrate(vnode, domain, options, emit)
@@ -67,25 +68,18 @@ def _options(session: Session, arguments: Namespace) -> MigrateOptions:
     )
 
 
-async def _agree(session: Session, arguments: Namespace, vhosts: list[Vhost]) -> None:
-    first, several = vhosts[0], len(vhosts) > 1
-    if several:
-        facts = [f"Migrate {len(vhosts)} vhosts to the new layout, one after another:"]
-        facts += [f"  {vhost.vnode} {vhost.domain}" for vhost in vhosts[:NAMED_IN_QUESTION]]
-        if len(vhosts) > NAMED_IN_QUESTION:
-            facts.append(f"  and {len(vhosts) - NAMED_IN_QUESTION} more")
-    else:
-        facts = [
-            f"Migrate {first.domain} on {first.vnode} from the old layout to the new (status {first.status})."
-        ]
-    undo = "`nsmig rollback VNODE VHOST`" if several else f"`nsmig rollback {first.vnode} {first.domain}`"
+async def _agree(session: Session, arguments: Namespace, vhost: Vhost) -> None:
+    facts = [
+        f"Migrate {vhost.domain} on {vhost.vnode} from the old layout to the new (status {vhost.status})."
+    ]
+    undo = f"`nsmig rollback {vhost.vnode} {vhost.domain}`"
     answer = "yes"
     if arguments.no_backup:
-        answer = "no backup" if several else first.domain
+        answer = vhost.domain
         facts.append(f"WITHOUT A BACKUP. The only way back: {undo} undoes it by rename; no archive is made.")
     else:
         facts.append(f"The way back: {undo}, and an archive of everything in .archive/.")
     try:
         await consent.require(session.out, facts, yes=arguments.yes, answer=answer)
     except Refused as error:
-        raise session.refuse(error, [(vhost.vnode, vhost.domain) for vhost in vhosts]) from None
+        raise session.refuse(error, [(vhost.vnode, vhost.domain)]) from None

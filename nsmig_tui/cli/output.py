@@ -70,6 +70,13 @@ class Output:
         if not self.quiet:
             self.tell(text)
 
+    def bell(self) -> None:
+        """Call the person at the terminal; only where there is one."""
+        if self.talk_is_terminal:
+            with contextlib.suppress(OSError, ValueError):
+                self._talk.write("\a")
+                self._talk.flush()
+
     def tell(self, text: str) -> None:
         """One line for people that quiet does not hide: errors and questions."""
         with contextlib.suppress(OSError, ValueError):

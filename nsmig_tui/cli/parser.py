@@ -105,10 +105,11 @@ def _add_looking_commands(add: Any) -> None:
 def _add_changing_commands(add: Any) -> None:
     made = add("migrate", "migrate vhosts to the new layout")
     _add_target(made)
-    made.add_argument("--all-validated", action="store_true", help="every validated vhost, one after another")
+    made.add_argument("--all-validated", action="store_true", help="every validated vhost, in a batch")
     made.add_argument("--vnode", dest="only_vnode", metavar="VNODE", help="with --all-validated: only there")
     made.add_argument("--no-backup", action="store_true", help="no archive to go back to; needs --force")
     made.add_argument("--force", action="store_true", help="goes with --no-backup")
+    _add_limits(made)
     _add_consent(made)
     made = add("rollback", "undo a migration, or restore an archive")
     made.add_argument("vnode", metavar="VNODE")
@@ -122,9 +123,40 @@ def _add_changing_commands(add: Any) -> None:
     made = add("resume", "attach to, finish or undo what was left half-done")
     _add_target(made)
     made.add_argument("--undo", action="store_true", help="undo it instead of finishing it")
+    made.add_argument("--retry", action="store_true", help="with a batch: try its failed vhosts again too")
     made.add_argument("--yes", action="store_true", help="do not ask")
+    _add_batch_commands(add)
     made = add("demo", "a fleet of throw-away servers on this machine, to try everything on")
     made.add_argument("--run", action="store_true", help="headless: discover, validate, migrate, roll back")
+
+
+def _add_limits(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--jobs", type=_count, metavar="N", help="vnodes worked on at once")
+    made.add_argument("--per-vnode", type=_count, metavar="N", help="backups at once on each vnode")
+    made.add_argument("--max-failures", type=_count, metavar="N", help="stop when so many have failed")
+    made.add_argument("--canary", type=_count, metavar="N", help="migrate N first, then wait for consent")
+    made.add_argument(
+        "--clean", type=_count, metavar="SECONDS", help="or go on after a while without failure"
+    )
+    made.add_argument("--detach", action="store_true", help="start the batch, print its name and return")
+
+
+def _add_batch_commands(add: Any) -> None:
+    made = add("attach", "watch or steer a batch; leaving it stops nothing")
+    made.add_argument("batch", metavar="BATCH", nargs="?", help="default: the one that runs, or the newest")
+    orders = made.add_mutually_exclusive_group()
+    orders.add_argument("--list", action="store_true", help="list the batches")
+    orders.add_argument("--pause", action="store_true", help="begin nothing new")
+    orders.add_argument(
+        "--continue", action="store_true", help="begin again; also the consent after canaries"
+    )
+    orders.add_argument("--cancel", action="store_true", help="begin nothing more; what is under way ends")
+    orders.add_argument("--retry", action="store_true", help="try again what failed or was set aside")
+    made.add_argument("--only", nargs=2, metavar=("VNODE", "VHOST"), help="cancel or retry this one")
+    made = add("report", "the report of a batch")
+    made.add_argument("batch", metavar="BATCH", nargs="?", help="default: the newest")
+    made.add_argument("--format", choices=("json", "md", "html"))
+    made.add_argument("--output", metavar="FILE", help="write it there; the name's ending tells the format")
 
 
 def _add_target(made: argparse.ArgumentParser) -> None:

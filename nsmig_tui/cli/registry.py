@@ -41,5 +41,7 @@ COMMANDS = {
     "migrate": Command("migrate_cmd", "migrate", changes=True, trial=("dry_run",)),
     "rollback": Command("rollback_cmd", "rollback", changes=True, trial=("dry_run", "list")),
     "resume": Command("resume_cmd", "resume", changes=True),
+    "attach": Command("attach_cmd", "attach"),
+    "report": Command("attach_cmd", "report"),
     "demo": Command("demo_cmd", "demo", whole=True),
 }

@@ -22,13 +22,18 @@ Work = Callable[[str, str, Emit], Awaitable[Result | Planned]]
 
 @dataclass
 class Session:
-    """One command's surroundings. ``reported``: the contract's last line was printed already."""
+    """One command's surroundings. ``reported``: the contract's last line was printed already.
+
+    ``last`` False: more work of this command follows, so ``report`` only keeps its results in ``told``.
+    """
 
     settings: Settings
     app: Any
     out: Output
     printer: Printer
     reported: bool = field(default=False)
+    last: bool = True
+    told: list[Result] = field(default_factory=list)
 
     def vnode(self, name: str) -> Vnode:
         """The vnode called ``name``. Raises UsageError with the nearest name."""
@@ -83,6 +88,9 @@ class Session:
 
     def report(self, results: Sequence[Result]) -> None:
         """Print the summary, the last line of any work."""
+        if not self.last:
+            self.told += results
+            return
         self.reported = True
         self.printer.summary(outcome.summarize(results))
 

@@ -85,14 +85,18 @@ class BatchEnded(Event):
     type = "batch_ended"
 
 
+BATCH_EVENTS = (
+    *(BatchStarted, VnodeSetAside, VnodeBack, BatchPaused, BatchContinued, BatchStopped),
+    *(RetryAsked, BatchEnded),
+)
+
 _KINDS: dict[str, type[Any]] = {
     kind.type: kind
     for kind in (
         *(events.RunStarted, events.StepStarted, events.StepProgressed, events.StepFinished),
         *(events.StepFailed, events.Warned, events.LogLine, events.Planned, events.Found),
         *(events.FindingMade, events.Result, Summary),
-        *(BatchStarted, VnodeSetAside, VnodeBack, BatchPaused, BatchContinued, BatchStopped),
-        *(RetryAsked, BatchEnded),
+        *BATCH_EVENTS,
     )
 }
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import os
 import sys
+import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nsmig_tui.cli.main import main
+from nsmig_tui.domain.batch_plan import FileSystem, Measured
 from nsmig_tui.domain.errors import NsmigError
 from nsmig_tui.domain.events import (
     FindingMade,
@@ -26,6 +31,11 @@ from nsmig_tui.domain.events import (
 )
 from nsmig_tui.domain.fleet import STEPS, Layout, RunRecord, Status, Vhost, Vnode
 from nsmig_tui.domain.options import RollbackPoint
+from nsmig_tui.engine.batch import conductor as conducting
+from nsmig_tui.engine.batch.client import Batches
+from nsmig_tui.engine.batch.conductor import Conductor
+from nsmig_tui.engine.batch.journal import Journal
+from nsmig_tui.engine.batch.mailbox import collect
 from nsmig_tui.store.fleet_store import Store
 
 ARCHIVE = "/srv/good.example/.archive/pre-migration-20260131-120000.tar.gz"
@@ -102,6 +112,13 @@ class FakeEngine:
         emit(result)
         return result
 
+    async def take_up(self, vnode, domain, options, emit):
+        return self._answer(("migrate", vnode, domain), Result(vnode, domain, ok=True, status="migrated"))
+
+    async def measure(self, vnode, domains):
+        usual = Measured({d: ("1", 2048) for d in domains}, {"1": FileSystem("1", 1 << 40)})
+        return self._answer(("measure", vnode), usual)
+
     async def points(self, vnode, domain):
         point = RollbackPoint("a.tar.gz", "/srv/x/.archive/a.tar.gz", 1769860800.0, 2048, True, 12)
         return self._answer(("points", vnode, domain), [point])
@@ -119,12 +136,50 @@ class FakeEngine:
         return self._answer(("resume", vnode, domain), Result(vnode, domain, ok=True, status="migrated"))
 
 
+class InlineBatches(Batches):
+    """Conducts batches in this process, over the fake engine; files and journal are the real ones."""
+
+    def __init__(self, data_dir: Path, engine: FakeEngine) -> None:
+        super().__init__(data_dir, operator="op")
+        self._engine = engine
+        self._tasks: list[asyncio.Task[int]] = []
+
+    def _spawn(self, place, secrets, more):
+        lock = place.take_lock()
+        assert lock is not None
+        before = self.view(place.batch)
+        journal = Journal(place, time.time)
+        conductor = Conductor(
+            self._engine,
+            place.spec(),
+            journal,
+            before=before,
+            retry="--retry" in more,
+            mailbox=lambda: collect(place),
+        )
+
+        def gone(_task: asyncio.Task[int]) -> None:
+            journal.close()
+            os.close(lock)
+
+        task = asyncio.get_running_loop().create_task(conductor.run())
+        task.add_done_callback(gone)
+        self._tasks.append(task)
+
+
 class FakeApp:
     """Store and engine without connections."""
 
     def __init__(self, store: Store, engine: FakeEngine) -> None:
         self.store, self.engine = store, engine
         self.closed = False
+        self.batches = InlineBatches(store._path.parent, engine)
+
+    def typed(self) -> dict[str, str]:
+        return {}
+
+    async def hang_up(self) -> None:
+        return
 
     async def close(self) -> None:
         self.closed = True
@@ -193,6 +248,7 @@ class Bench:
         """Run one command; ``answers`` makes it a terminal where these lines are typed."""
         kind = io.StringIO if answers is None else Terminal
         out, err = io.StringIO(), kind()
+        self.patch.setattr(conducting, "SECOND_TRY", 0.0)
         self.patch.setattr(sys, "stdin", kind(answers or ""))
         self.patch.setattr(sys, "stdout", out)
         self.patch.setattr(sys, "stderr", err)

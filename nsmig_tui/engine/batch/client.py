@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from ...domain.batch import BatchSpec
-from ...domain.batch_events import BatchEnded
+from ...domain.batch_events import BatchEnded, BatchStarted
 from ...domain.batch_view import BatchView
 from ...domain.errors import Refused
+from ...domain.events import Result, RunStarted
+from .ending import settled
 from .journal import JournalTail
 from .mailbox import Command, post
 from .places import BatchDir, batch_names
@@ -47,14 +49,18 @@ class Batches:
         self._spawn(place, secrets or {}, [])
         return spec.batch
 
-    def resume(self, batch: str, secrets: Mapping[str, str] | None = None, *, retry: bool = False) -> None:
+    def resume(self, batch: str, secrets: Mapping[str, str] | None = None, *, retry: bool = False) -> int:
         """Start a process for what is left of ``batch``; ``retry``: also for what failed.
+
+        Answers where in the journal the new process begins, for ``attach``.
 
         Raises UsageError for an unknown batch, Refused when a process works on it.
         """
         place = BatchDir(self.top, batch)
         place.spec()
+        since = place.events.stat().st_size if place.events.exists() else 0
         self._spawn(place, secrets or {}, ["--retry"] if retry else [])
+        return since
 
     def _spawn(self, place: BatchDir, secrets: Mapping[str, str], more: list[str]) -> None:
         lock = place.take_lock()
@@ -127,20 +133,31 @@ class Batches:
             return []
         return text.splitlines()[-lines:]
 
-    async def attach(self, batch: str) -> AsyncIterator[tuple[float, Any]]:
+    async def attach(
+        self, batch: str, *, whole: bool = True, since: int | None = None, retry: bool = False
+    ) -> AsyncIterator[tuple[float, Any]]:
         """Every event from the beginning with its time, then new ones as they come, until it has ended.
 
-        Ticks come as StepProgressed. Ends without a BatchEnded when the process is gone without a word.
+        ``whole`` False: of earlier processes of this batch only the results that stand. After ``resume``
+        give its answer as ``since``, and its ``retry``. Ticks come as StepProgressed, with time 0. Ends
+        without a BatchEnded when the process is gone without a word.
         """
         place = BatchDir(self.top, batch)
         place.spec()
         tail = JournalTail(place)
         last: Any = None
+        if since is not None:
+            whole = True
+            for at, event in _standing(list(tail.events(since))):
+                if event.ok or not retry:
+                    yield at, event
         while True:
             alive = place.alive
-            for at, event in tail.events():
+            found = list(tail.events())
+            for at, event in found if whole else _last_process(found):
                 last = event
                 yield at, event
+            whole = True
             if not alive:
                 return
             if not isinstance(last, BatchEnded):
@@ -163,3 +180,19 @@ class Batches:
             post(place, Command(do, key, self._operator))
         except OSError as error:
             raise Refused(f"The batch cannot be told: {error.strerror}.") from error
+
+
+def _last_process(found: list[tuple[float, Any]]) -> list[tuple[float, Any]]:
+    """Only what the last process did, after the results that earlier ones brought to their end."""
+    starts = [at for at, (_, event) in enumerate(found) if isinstance(event, BatchStarted)]
+    if len(starts) < 2:
+        return found
+    earlier, mine = found[: starts[-1]], found[starts[-1] :]
+    again = {(e.vnode, e.vhost) for _, e in mine if isinstance(e, (Result, RunStarted))}
+    return [pair for pair in _standing(earlier) if (pair[1].vnode, pair[1].vhost) not in again] + mine
+
+
+def _standing(found: list[tuple[float, Any]]) -> list[tuple[float, Any]]:
+    """The last result of each vhost that has come to an end of its own."""
+    newest = {(e.vnode, e.vhost): (at, e) for at, e in found if isinstance(e, Result)}
+    return [pair for pair in newest.values() if settled(pair[1])]

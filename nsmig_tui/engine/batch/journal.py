@@ -90,19 +90,22 @@ class JournalTail:
         self._rest = b""
         self._ticks: dict[str, list[Any]] = {}
 
-    def events(self) -> Iterator[tuple[float, Any]]:
-        """New events with their times; lines that this version does not understand are passed over."""
-        for line in self.lines():
+    def events(self, upto: int | None = None) -> Iterator[tuple[float, Any]]:
+        """New events with their times; lines that this version does not understand are passed over.
+
+        ``upto``: read no further than this byte of the file.
+        """
+        for line in self.lines(upto):
             event = event_from(line)
             if event is not None:
                 yield float(line.get("at") or 0.0), event
 
-    def lines(self) -> Iterator[dict[str, Any]]:
+    def lines(self, upto: int | None = None) -> Iterator[dict[str, Any]]:
         """New lines as they stand in the journal."""
         try:
             with self._place.events.open("rb") as file:
                 file.seek(self._offset)
-                data = file.read()
+                data = file.read() if upto is None else file.read(max(0, upto - self._offset))
         except OSError:
             return
         self._offset += len(data)

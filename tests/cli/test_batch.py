@@ -1,0 +1,160 @@
+"""Batches by the command line: plan, start, watch, steer, go on, report. The batch runs in this process."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from nsmig_tui.domain.batch_plan import Measured
+from nsmig_tui.domain.errors import ConnectError
+
+from .fakes import Bench, error, result
+
+GOOD = ("web1", "good.example")
+ALL = ("migrate", "--all-validated", "--yes")
+OTHER = ("web2", "other.example")
+
+
+def names(bench: Bench) -> list[str]:
+    return [row["batch"] for row in bench.run("attach", "--list", "--json").document]
+
+
+def test_the_dry_run_begins_with_the_plan_of_the_whole(bench):
+    lines = bench.run("migrate", "--all-validated", "--dry-run", "--json").lines
+    whole = lines[0]
+    assert whole["type"] == "batch_plan" and whole["vhosts"] == 2 and whole["size"] == 4096
+    assert sorted(whole["order"]) == ["web1/good.example", "web2/other.example"]
+    assert whole["vnodes"][0]["file_systems"] == [{"device": "1", "needed": 4096, "free": 1 << 40}]
+    assert names(bench) == []
+
+
+def test_what_is_left_out_is_said_before_and_after(bench):
+    bench.engine.answers[("measure", "web2")] = Measured(problem="web2 cannot be reached", hint="look")
+    text = bench.run("migrate", "--all-validated", "--dry-run").out
+    assert "web2 other.example: web2 cannot be reached. look" in text
+    ended = bench.run(*ALL, "--json")
+    assert ended.code == 7
+    assert ended.lines[-1] == {"type": "summary", "ok": 1, "failed": 0, "skipped": 1}
+    skipped = next(line for line in ended.lines if line.get("skipped") is True)
+    assert skipped["errors"] == ["web2 cannot be reached"] and skipped["exit_code"] == 3
+
+
+def test_nothing_that_can_be_begun_starts_no_batch(bench):
+    for vnode in ("web1", "web2"):
+        bench.engine.answers[("measure", vnode)] = Measured(problem="gone")
+    assert bench.run(*ALL).code == 3
+    assert names(bench) == []
+
+
+def test_no_terminal_and_no_yes_starts_no_batch(bench):
+    assert bench.run("migrate", "--all-validated").code == 4
+    assert names(bench) == []
+
+
+def test_the_question_shows_plan_and_way_back(bench):
+    ended = bench.run("migrate", "--all-validated", answers="no\n")
+    assert ended.code == 4
+    assert "2 vhosts on 2 vnodes" in ended.err and "nsmig rollback" in ended.err
+    assert names(bench) == []
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_detach_gives_the_name_and_returns(bench, as_json):
+    ended = bench.run(*ALL, "--detach", *(["--json"] if as_json else []))
+    assert ended.code == 0
+    name = ended.lines[0]["batch"] if as_json else ended.out.strip()
+    assert names(bench) == [name]
+
+
+def test_detach_of_one_vhost(bench):
+    name = bench.run("migrate", *GOOD, "--detach", "--yes").out.strip()
+    (row,) = bench.run("attach", "--list", "--json").document
+    assert (row["batch"], row["left"], row["outcome"]) == (name, 1, "interrupted")
+
+
+def test_resume_goes_on_with_what_is_left_and_reports_it_once(bench):
+    bench.run(*ALL, "--detach")
+    ended = bench.run("resume", "--yes", "--json")
+    assert ended.code == 0
+    told = [line["vhost"] for line in ended.lines if line["type"] == "result"]
+    assert sorted(told) == ["good.example", "other.example"]
+    assert ended.lines[-1] == {"type": "summary", "ok": 2, "failed": 0, "skipped": 0}
+    assert sum(line["type"] == "summary" for line in ended.lines) == 1
+
+
+def test_a_set_aside_vnode_is_taken_up_by_resume(bench):
+    bench.engine.answers[("migrate", *OTHER)] = error(ConnectError, "no route")
+    ended = bench.run(*ALL)
+    assert ended.code == 7
+    assert "web2 is set aside" in ended.err and "nsmig resume" in ended.out
+    del bench.engine.answers[("migrate", *OTHER)]
+    again = bench.run("resume", "--yes", "--json")
+    assert again.code == 0
+    assert [line["vhost"] for line in again.lines if line["type"] == "result"] == [
+        "good.example",
+        "other.example",
+    ]
+
+
+def test_failed_ones_are_tried_again_only_when_asked_for(bench):
+    bench.engine.answers[("migrate", *GOOD)] = result(*GOOD, 5)
+    assert bench.run(*ALL).code == 7
+    del bench.engine.answers[("migrate", *GOOD)]
+    (name,) = names(bench)
+    assert "Nothing is unfinished" in bench.run("resume", "--yes").err
+    assert bench.run("resume", name, "--yes").code == 7
+    assert bench.run("resume", name, "--retry", "--yes").code == 0
+
+
+def test_the_end_fits_on_a_screen_with_reason_state_and_next_step(bench):
+    bench.engine.answers[("migrate", *GOOD)] = result(*GOOD, 5, hint="mend it")
+    out = bench.run(*ALL).out
+    assert "web1 good.example: it broke (all undone)" in out and "mend it" in out
+    assert len(out.splitlines()) <= 24
+
+
+def test_attach_tells_it_again_with_the_same_code(bench):
+    bench.engine.answers[("migrate", *GOOD)] = result(*GOOD, 5)
+    assert bench.run(*ALL).code == 7
+    ended = bench.run("attach", "--json")
+    assert ended.code == 7
+    assert ended.lines[0]["type"] == "batch_started" and ended.lines[-1]["type"] == "summary"
+
+
+@pytest.mark.parametrize("order", ["--pause", "--continue", "--cancel", "--retry"])
+def test_nobody_hears_an_order_to_an_ended_batch(bench, order):
+    bench.run(*ALL)
+    ended = bench.run("attach", order)
+    assert ended.code == 4 and "nsmig resume" in ended.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("attach",),
+        ("attach", "nobody"),
+        ("report",),
+        ("resume", "nobody"),
+        ("resume", "--retry"),
+        ("migrate", *GOOD, "--jobs", "2"),
+        ("migrate", "--all-validated", "--clean", "5", "--yes"),
+        ("migrate", "--all-validated", "--jobs", "0", "--yes"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_words(bench, words):
+    assert bench.run(*words).code == 2
+
+
+def test_reports(bench, tmp_path):
+    bench.engine.answers[("migrate", *GOOD)] = result(*GOOD, 5, warnings=("a <b> | `c`",))
+    bench.run(*ALL)
+    document = json.loads(bench.run("report", "--format", "json").out)
+    assert document["counts"] == {"ok": 1, "failed": 1, "skipped": 0, "unfinished": 0}
+    assert {row["state"] for row in document["vhosts"]} == {"migrated", "all undone"}
+    page = tmp_path / "r.html"
+    assert bench.run("report", "--output", str(page)).code == 0
+    assert "a &lt;b&gt; | `c`" in page.read_text() and page.stat().st_mode & 0o777 == 0o600
+    assert "a \\<b\\> \\| \\`c\\`" in bench.run("report", "--format", "md").out
+    assert bench.run("report", "--output", str(tmp_path / "r.doc")).code == 2
