@@ -75,22 +75,28 @@ make_app() {
   pt made-app
 }
 
+# The side name stays as a link until php-fpm, which remembers where paths led, has been reloaded.
 content_to_app() {
   if [ "$HOLD" = app ]; then return 0; fi
   if [ "$(content)" = "$UPATH/web/$HOLD/public" ]; then
+    rm -f "$S/deep"
+    ln -s ../app/public "$S/deep" || fail "cannot stage a link"
     if [ "$XCHG" = none ]; then
       in_web rm ./app/public && in_web mv -T "./$HOLD/public" ./app/public
     else
-      in_web xchg ./app/public "./$HOLD/public"
+      in_web xchg ./app/public "./$HOLD/public" "./$HOLD/public" "$S/deep"
     fi || fail "cannot move the content to web/app/public"
     sync_tree
+    rm -f "$S/deep"
   fi
-  if [ -L "$UPATH/web/$HOLD/public" ]; then in_web rm "./$HOLD/public"; fi
-  if is_dir "$UPATH/web/$HOLD"; then
-    for l in "$UPATH/web/$HOLD"/* "$UPATH/web/$HOLD"/.[!.]*; do if [ -L "$l" ]; then rm "$l"; fi; done
-    in_web rmdir "./$HOLD"
-  fi
+  if is_dir "$UPATH/web/$HOLD"; then in_web put_link ../app/public "./$HOLD/public" || fail "cannot keep the side name"; fi
   pt content-in-app
+}
+
+drop_hold() {
+  if [ "$HOLD" = app ]; then return 0; fi
+  in_web drop_folder_of_links "$HOLD" || fail "cannot take the side name away"
+  pt hold-gone
 }
 
 forward() {
@@ -121,9 +127,10 @@ forward() {
   done
   if [ -z "$LOG_INO" ]; then new_folder log 750; fi
   nginx_to final
+  content_to_app
   step service_reload
   fpm_to final "$NEW_SOCKETS" "$OLD_SOCKETS"
-  content_to_app
+  drop_hold
   relay_in log "$LOG_INO"
   relay_in tmp "$TMP_INO"
   keep_transition_logs "$UPATH/web/log"

@@ -91,6 +91,12 @@ own_staged() { # name: owner and mode while only root can reach it by name
 
 in_web() { in_dir "$UPATH/web" "$(cat "$CUR/skeleton.ino")" "$@"; }
 
+drop_folder_of_links() { # inside the pinned folder: a folder of ours that holds nothing but links
+  if ! is_dir "./$1"; then return 0; fi
+  for l in "./$1"/* "./$1"/.[!.]*; do if [ -L "$l" ]; then rm "$l"; fi; done
+  rmdir "./$1"
+}
+
 drop_link() { # inside the pinned folder: a link of ours, never anything else
   if [ -L "./$1" ]; then rm "./$1"; fi
 }
@@ -133,12 +139,15 @@ content_modes() { # runs inside the content folder
 # Entries below the content that neither the account nor the web server owns. Each change is
 # written down first: UID GID MODE PATH, NUL-ended, in $CUR/owners.
 fix_owners() {
-  if [ "$OWNERS" = keep ] || [ -e "$CUR/flag.owners" ]; then return 0; fi
-  in_dir "$(content)" "$WEB_INO" list_owners >"$CUR/owners.part" || fail "cannot list owners"
-  mv "$CUR/owners.part" "$CUR/owners" && sync_file "$CUR/owners"
-  flag owners
-  pt owners-recorded
+  if [ "$OWNERS" = keep ] || flagged owned; then return 0; fi
+  if ! flagged owners; then
+    in_dir "$(content)" "$WEB_INO" list_owners >"$CUR/owners.part" || fail "cannot list owners"
+    mv "$CUR/owners.part" "$CUR/owners" && sync_file "$CUR/owners"
+    flag owners
+    pt owners-recorded
+  fi
   in_dir "$(content)" "$WEB_INO" change_owners || fail "cannot change an owner: $(tail -n 1 "$RD/log")"
+  flag owned
 }
 
 list_owners() {

@@ -76,17 +76,28 @@ content_to_hold() {
   fi
 }
 
-hold_takes_content() {
+hold_takes_content() { # web/app/public stays as a link until php-fpm has been reloaded
   if [ "$HOLD" = app ]; then return 0; fi
   if [ "$(content)" = "$UPATH/web/app/public" ]; then
-    if [ "$XCHG" = none ]; then fail "cannot move the content without an exchange"; fi
-    in_web xchg ./app/public "./$HOLD/public" || fail "cannot exchange the content"
-  fi
-  if [ -L "$UPATH/web/app/public" ] && is_dir "$UPATH/web/app"; then
-    for l in "$UPATH/web/app"/* "$UPATH/web/app"/.[!.]*; do if [ -L "$l" ]; then rm "$l"; fi; done
-    in_web rmdir ./app
+    rm -f "$S/deep"
+    ln -s "../$HOLD/public" "$S/deep" || fail "cannot stage a link"
+    if [ "$XCHG" = none ]; then
+      in_web rm "./$HOLD/public" && in_web mv -T ./app/public "./$HOLD/public" && in_web mv -T "$S/deep" ./app/public
+    else
+      in_web xchg ./app/public "./$HOLD/public" ./app/public "$S/deep"
+    fi || fail "cannot exchange the content"
+    sync_tree
+    rm -f "$S/deep"
+  elif [ "$(content)" = "$UPATH/web/$HOLD/public" ] && [ -L "$UPATH/web/app/public" ]; then
+    in_web put_link "../$HOLD/public" ./app/public || fail "cannot keep web/app/public"
   fi
   pt undo-hold
+}
+
+drop_app() {
+  if [ "$HOLD" = app ] || [ ! -L "$UPATH/web/app/public" ]; then return 0; fi
+  in_web drop_folder_of_links app || fail "cannot take web/app away"
+  pt undo-app-gone
 }
 
 tree_back() {
@@ -115,6 +126,37 @@ tree_back() {
   sync_tree
   pt undo-tree
   if [ -d "$S/new" ] && [ ! -L "$S/new" ]; then sweep_strays "$S/new"; fi
+}
+
+# PHP remembers where a path led for minutes (realpath cache): what it resolved through our links while
+# the content stood deeper must lead somewhere until php-fpm has been reloaded. A link inside the
+# content makes the deep path lead to the content itself, before and after it has moved.
+deep_path_stays() {
+  if ! flagged refresh; then return 0; fi
+  in_dir "$(content)" "$WEB_INO" make_loop
+  pt undo-deep-path
+}
+
+make_loop() { # runs inside the content folder
+  if [ -e "./$HOLD" ] || [ -L "./$HOLD" ]; then return 0; fi
+  rm -rf "$S/loop"
+  mkdir "$S/loop" && chmod 755 "$S/loop" && ln -s ../.. "$S/loop/public" && ino "$S/loop" >"$CUR/loop.ino" && mv -T "$S/loop" "./$HOLD"
+}
+
+drop_loop() { # runs inside the content folder
+  if in_dir "./$HOLD" "$1" rm ./public; then rmdir "./$HOLD"; fi
+}
+
+php_forgets() {
+  if ! flagged refresh; then return 0; fi
+  vnode_lock
+  note_pools
+  fpm_reload "$OLD_SOCKETS" "" || fail "php-fpm did not come up again"
+  vnode_unlock
+  pt undo-php-forgot
+  if [ -s "$CUR/loop.ino" ]; then in_dir "$UPATH/web" "$WEB_INO" drop_loop "$(cat "$CUR/loop.ino")"; fi
+  rm -f "$CUR/flag.refresh"
+  pt undo-loop-gone
 }
 
 content_back() { # runs inside the content folder
@@ -158,7 +200,8 @@ undo_everything() { # reason
 keep_undone() { # the record of what was undone stays readable, out of the way of the next run
   mkdir -p "$J/undone"
   rm -rf "$J/undone/$RUN"
-  if [ -s "$CUR/archive" ] && [ -s "$CUR/ts" ]; then write_record undone; times_back; fi
+  if [ -s "$CUR/archive" ] && [ -s "$CUR/ts" ]; then write_record undone; fi
+  times_back
   mv "$CUR" "$J/undone/$RUN"
   sync_dir "$J"
 }
@@ -171,19 +214,23 @@ undo_all() {
     content_to_hold
     if flagged fpm; then fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""; fi
     if flagged nginx; then nginx_to "$BRIDGE"; fi
+    hold_takes_content
     relay_home log "$LOG_INO"
     relay_home tmp "$TMP_INO"
     if flagged fpm; then fpm_to orig "$OLD_SOCKETS" "$NEW_SOCKETS"; fi
+    if [ "$(content)" != "$UPATH/web" ] && [ -n "$FPM_CONF" ]; then flag refresh; fi
     if [ "$(content)" != "$UPATH/web" ] && [ "$(content)" != "$S/new" ]; then
       for x in log run tmp; do unmake "$x"; done
-      hold_takes_content
+      drop_app
       if [ "$XCHG" != none ]; then in_web compat_links . "$HOLD/public" "$UPATH/web/$HOLD/public"; fi
       pt undo-links
+      deep_path_stays
     fi
     if [ "$XCHG" != none ] && flagged nginx; then nginx_to orig; fi
     tree_back
     if [ "$XCHG" = none ] && flagged nginx; then nginx_to orig; fi
     keep_transition_logs "$UPATH/var/log"
+    php_forgets
     in_dir "$UPATH/web" "$WEB_INO" content_back "$CUR" || fail "cannot give the content its owners and modes back"
     pt undo-owners
     remove_created
