@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from ..domain.errors import NsmigError, Refused
 from ..domain.events import Emit
@@ -41,6 +41,15 @@ class Wish:
         return f"{self.vnode}/{self.domain}" if self.domain else self.vnode
 
 
+class HasEngine(Protocol):
+    """Whoever makes the engine, which may be costly, when it is first asked for."""
+
+    @property
+    def engine(self) -> EngineApi:
+        """The engine."""
+        ...
+
+
 class RunController:
     """Starts runs within limits, keeps one RunState per vhost, and outlives every screen.
 
@@ -50,14 +59,14 @@ class RunController:
 
     def __init__(
         self,
-        engine: EngineApi,
+        parts: HasEngine,
         *,
         clock: Callable[[], float] = time.time,
         per_vnode: int = 2,
         in_all: int = 16,
         read_only: bool = False,
     ) -> None:
-        self.engine = engine
+        self.parts = parts
         self.clock = clock
         self.read_only = read_only
         self.version = 0
@@ -224,15 +233,17 @@ class RunController:
 
     def _call(self, wish: Wish, emit: Emit) -> Awaitable[Any]:
         if wish.verb == "discover":
-            return self.engine.discover(wish.vnode, emit)
+            return self.parts.engine.discover(wish.vnode, emit)
         if wish.verb == "validate":
-            return self.engine.validate(wish.vnode, wish.domain, emit)
+            return self.parts.engine.validate(wish.vnode, wish.domain, emit)
         if wish.verb == "migrate":
-            return self.engine.migrate(wish.vnode, wish.domain, wish.options or MigrateOptions(), emit)
+            return self.parts.engine.migrate(wish.vnode, wish.domain, wish.options or MigrateOptions(), emit)
         if wish.verb == "rollback":
-            return self.engine.rollback(wish.vnode, wish.domain, wish.options or RollbackOptions(), emit)
+            return self.parts.engine.rollback(
+                wish.vnode, wish.domain, wish.options or RollbackOptions(), emit
+            )
         if wish.verb == "resume":
-            return self.engine.resume(wish.vnode, wish.domain, emit, **(wish.options or {}))
+            return self.parts.engine.resume(wish.vnode, wish.domain, emit, **(wish.options or {}))
         raise Refused(f"There is no verb {wish.verb}.")
 
     def _emitter(self, key: str) -> Emit:

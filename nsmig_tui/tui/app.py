@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from textual.binding import Binding
 
+from ..domain.ports import EngineApi
 from ..domain.run_state import RunState
 from ..engine.controller import RunController
 from . import actions
@@ -36,14 +37,14 @@ class NsmigApp(Navigation, CalmApp):
         self, parts: Any, options: UiOptions | None = None, *, clock: Callable[[], float] = time.time
     ) -> None:
         super().__init__()
-        self.store, self.engine, self.parts = parts.store, parts.engine, parts
+        self.store, self.parts = parts.store, parts
         self.options, self.clock = options or UiOptions(), clock
         self.signs = Signs(self.options.ascii)
         self.model, self.marks, self.memory = FleetModel(), set(), Memory(self.store)
         self.animation_level, self.wants_demo = "none", False
         limit = self.options.jobs * self.options.per_vnode
         self.controller = RunController(
-            self.engine,
+            parts,
             clock=clock,
             per_vnode=self.options.per_vnode,
             in_all=limit,
@@ -68,8 +69,13 @@ class NsmigApp(Navigation, CalmApp):
         self.memory.recall(self)
         self.load_model()
         self.open_first()
+        self.set_timer(0.3, self._warm_up)
         if not self.model.nodes and not self.options.read_only:
             self.run_worker(importing.first_start(self, Targets()), group="acts")
+
+    def _warm_up(self) -> None:
+        """Load the engine's libraries in a thread once the first paint is out; a failure shows on use."""
+        self.run_worker(lambda: self.engine, thread=True, exit_on_error=False, group="load")
 
     async def on_unmount(self) -> None:
         """Remember how things were left, and close what the parts hold open."""
@@ -78,6 +84,11 @@ class NsmigApp(Navigation, CalmApp):
         await self.controller.leave()
         if hasattr(self.parts, "close"):
             await self.parts.close()
+
+    @property
+    def engine(self) -> EngineApi:
+        """Made when first asked for: it brings an SSH library that the first paint must not wait for."""
+        return self.parts.engine
 
     # -- what screens ask ------------------------------------------------------------------------
 

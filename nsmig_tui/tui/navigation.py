@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .asking import Asking
 from .dialogs.prompts import MenuDialog
-from .screens.dashboard import DashboardScreen
 from .screens.fleet import FleetScreen
-from .screens.log import LogScreen
 from .screens.runs import RunsScreen
 from .selection import Targets
 from .words import plural
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from .options import UiOptions
 
 
-PAGE = 5000
-"""Vhosts read at once."""
+FIRST_PAGE, PAGE = 1000, 2000
+"""Vhosts read at once: before the first paint, and after it, when keys want to be answered."""
 
 
 class Navigation(Asking):
@@ -38,6 +37,7 @@ class Navigation(Asking):
     parts: Any
     memory: Memory
     marks: set[str]
+    _fleet: FleetScreen | None = None
 
     def open_first(self) -> None:
         """The fleet, as the first thing that is seen."""
@@ -69,6 +69,8 @@ class Navigation(Asking):
 
     def open_dashboard(self) -> None:
         """The dashboard."""
+        from .screens.dashboard import DashboardScreen
+
         self._go("dashboard", lambda: DashboardScreen(id="dashboard"))
 
     def open_log(self, targets: Targets) -> None:
@@ -87,6 +89,8 @@ class Navigation(Asking):
 
     def show_log(self, title: str, read: Callable[[], list[tuple[float, str]]]) -> None:
         """A log over all else."""
+        from .screens.log import LogScreen
+
         self.push_screen(LogScreen(title, read))
 
     # -- the model -------------------------------------------------------------------------------
@@ -94,20 +98,23 @@ class Navigation(Asking):
     def load_model(self) -> None:
         """Read the fleet from the store."""
         self.model.load(self.store.vnodes())
-        page = self.store.brief(limit=PAGE)
+        page = self.store.brief(limit=FIRST_PAGE)
         self.model.add(page)
-        if len(page) == PAGE:
-            self.run_worker(self._load_rest(page[-1]), group="load", exclusive=True)
+        if len(page) == FIRST_PAGE:
+            begin = partial(self.run_worker, self._load_rest(page[-1]), group="rest", exclusive=True)
+            self.set_timer(0.05, begin)
+        else:
+            self.marks.intersection_update(self.model.hosts)
         if not self.model.expanded:
             self.model.expanded = {site.key for site in self.model.sites}
-        if len(page) < PAGE:
-            self.marks.intersection_update(self.model.hosts)
 
     async def _load_rest(self, last: VhostBrief) -> None:
         """The rest of a big fleet, page by page, while keys are answered."""
         page = [last]
         while page:
             await asyncio.sleep(0.001)
+            if not self._fleet.is_attached:
+                return
             page = self.store.brief((page[-1].vnode, page[-1].domain), PAGE)
             self.model.add(page)
             self._fleet.show_status()
@@ -155,7 +162,7 @@ class Navigation(Asking):
 
     def cursor_key(self) -> str:
         """The line that the fleet's cursor is on, or was on last."""
-        return self._fleet.last_key
+        return self._fleet.last_key if self._fleet is not None else ""
 
     def ssh_command(self, vnode: Vnode) -> list[str]:
         """The command that opens a shell on the vnode, with the same configuration as the engine's."""

@@ -131,6 +131,14 @@ def span(seconds: float | None) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}"
 
 
+def about(seconds: float | None) -> str:
+    """A guessed duration, as coarse as the guess: it must not flicker with every tick."""
+    if seconds is None:
+        return ""
+    step = 1 if seconds < 20 else 5 if seconds < 120 else 30 if seconds < 1800 else 300
+    return span(max(1, round(seconds / step)) * step)
+
+
 def ago(then: float | None, now: float) -> str:
     """How long since ``then``: ``2 m ago``; ``never`` without one."""
     if not then:

@@ -1,6 +1,7 @@
 """The controller: it owns runs, refuses doubles, keeps limits, and survives whoever asked."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -43,7 +44,7 @@ async def breathe():
 
 def make(**limits):
     engine = Gate()
-    return engine, RunController(engine, clock=lambda: 1.0, **limits)
+    return engine, RunController(SimpleNamespace(engine=engine), clock=lambda: 1.0, **limits)
 
 
 async def test_two_runs_on_one_vhost_are_refused():

@@ -1,8 +1,9 @@
 """The one list: moves, keeps its place, draws few lines, survives any width and text."""
 
+import pytest
 from textual.app import App
 
-from nsmig_tui.tui.widgets.virtual_list import VirtualList
+from nsmig_tui.tui.widgets.virtual_list import VirtualList, changed_cells, merged
 
 
 class Bench(App):
@@ -63,12 +64,30 @@ async def test_redraw_asks_only_for_lines_that_differ():
     async with app.run_test(size=(40, 20)) as pilot:
         await pilot.pause()
         refreshed = []
-        app.view.refresh_line = refreshed.append
+        app.view.refresh = lambda *regions, **_options: refreshed.extend(regions)
         app.view.redraw()
         assert refreshed == []
         app.view.rows = [*range(9), 99]
         app.view.redraw()
-        assert refreshed == [9]
+        assert [(region.y, region.height) for region in refreshed] == [(9, 1)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "cells"),
+    [
+        ([("ab", ""), ("cd", "ok")], [("ab", ""), ("ce", "ok")], (2, 4)),
+        ([("ab", ""), ("cd", "ok"), ("ef", "")], [("ab", ""), ("xy", "ok"), ("ef", "")], (2, 4)),
+        ([("ab", ""), ("cd", "ok")], [("ab", ""), ("c", "ok"), ("d", "")], (2, 20)),
+        ([("日本", ""), ("x", "")], [("日本", ""), ("y", "")], (4, 5)),
+        ([], [("ab", "")], (0, 20)),
+    ],
+)
+def test_only_the_cells_that_changed_are_sent(old, new, cells):
+    assert changed_cells(old, new, 20) == cells
+
+
+def test_neighbours_of_one_style_are_one_piece():
+    assert merged([("a", "ok"), ("b", "ok"), ("c", "")]) == [("ab", "ok"), ("c", "")]
 
 
 async def test_a_click_moves_and_a_second_opens():

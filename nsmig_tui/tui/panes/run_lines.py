@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...domain.fleet import STEPS
 from ...domain.run_state import RunState, StepState, Totals
-from ..words import Line, Signs, clock, pad, percent, size, span
+from ..words import Line, Signs, about, clock, pad, percent, size, span
 from . import wrap
 from .wrap import Row
 
@@ -41,8 +41,8 @@ def row(state: RunState, width: int, signs: Signs, now: float) -> Line:
     line += [*signs.bar(state.fraction(), bar_room, style), (f" {percent(state.fraction())} ", "")]
     line.append((f"{span(state.elapsed(now)):>6}", "dim"))
     if tail_room:
-        left = state.remaining(now)
-        line.append((f"  {span(left)} left" if left is not None else "", "dim"))
+        left = about(state.remaining(now))
+        line.append((pad(f"  {left} left" if left else "", tail_room), "dim"))
     return line
 
 
@@ -68,7 +68,7 @@ def totals_line(sums: Totals, signs: Signs, *, paused: bool, width: int) -> Line
     ]
     line.append((f"  {span(sums.elapsed)}", "dim"))
     if sums.remaining is not None:
-        line.append((f"  {span(sums.remaining)} left", ""))
+        line.append((f"  {about(sums.remaining)} left", ""))
     if sums.rate and width >= 100:
         line.append((f"  {size(sums.rate)}/s", "dim"))
     return line
@@ -84,7 +84,7 @@ def steps(state: RunState, signs: Signs, now: float, width: int) -> list[Row]:
     times = f"elapsed {span(state.elapsed(now))}"
     left = state.remaining(now)
     if left is not None:
-        times += f"   about {span(left)} left"
+        times += f"   about {about(left)} left"
     if state.met:
         times += f"   {state.met:,} {'found' if state.verb == 'discover' else 'findings'}"
     rows.append(Row([(times, "dim")]))

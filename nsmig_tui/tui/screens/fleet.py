@@ -21,12 +21,13 @@ from ..widgets.virtual_list import VirtualList
 from ..words import Line, plural
 from .base import WorkScreen
 from .detail import Detail
+from .filter_row import Filtering
 from .marking import Marking
 
 EMPTY = "The fleet is empty.  i imports vnodes,  n adds one,  ? shows all keys."
 
 
-class FleetScreen(Marking, WorkScreen):
+class FleetScreen(Marking, Filtering, WorkScreen):
     """Below 100 columns one of the two parts is shown at a time, with breadcrumbs."""
 
     WHERE = "fleet"
@@ -41,7 +42,7 @@ class FleetScreen(Marking, WorkScreen):
     def __init__(self) -> None:
         super().__init__(id="fleet")
         self.last_key = ""
-        self.was_moved = False
+        self.was_moved = self._is_stale = False
         self._soon: Timer | None = None
 
     def body(self):
@@ -98,13 +99,25 @@ class FleetScreen(Marking, WorkScreen):
         if self._range_from:
             line.append(("   range: move, then V", "mark"))
         line.append((f"   sorted by {model.sort}", "dim"))
-        self.query_one("#status", LineBar).show(line)
+        for bar in self.query("#status").results(LineBar):
+            bar.show(line)
 
     def refresh_lines(self) -> None:
-        """Draw changed lines and the pane again, without flattening."""
+        """Draw changed lines and the pane again, without flattening; below another screen, do it later."""
+        if self.app.screen is not self:
+            self._is_stale = True
+            return
         self.tree.redraw()
         self.detail.reload()
         self.refresh_bars()
+
+    def on_screen_resume(self) -> None:
+        """Back on top: catch up with what changed meanwhile."""
+        if self._is_stale:
+            self._is_stale = False
+            self.show_tree()
+            self.detail.reload()
+        super().on_screen_resume()
 
     def title_pieces(self) -> Line:
         """Breadcrumbs while only the pane is shown."""
@@ -118,8 +131,10 @@ class FleetScreen(Marking, WorkScreen):
         return choose(self.app.model, self.app.marks, self.tree.row)
 
     def _tick(self) -> None:
-        self.tree.redraw()
-        self.refresh_bars()
+        # What is drawn on a screen below another makes Textual draw all of the upper one.
+        if self.app.screen is self:
+            self.tree.redraw()
+            self.refresh_bars()
 
     # -- moving ----------------------------------------------------------------------------------
 
@@ -183,41 +198,7 @@ class FleetScreen(Marking, WorkScreen):
         self.show_status()
         self.refresh_bars()
 
-    # -- the filter ------------------------------------------------------------------------------
-
-    @property
-    def _filtering(self) -> bool:
-        return self.query_one("#filter", Input).has_focus
-
-    def start_filter(self) -> None:
-        """Show the filter and type in it."""
-        self.query_one("#filter-row").display = True
-        self.query_one("#filter", Input).focus()
-
-    @on(Input.Changed, "#filter")
-    def _filter_changed(self, event: Input.Changed) -> None:
-        event.stop()
-        if event.value != self.app.model.query:
-            self.app.model.query = event.value
-            self.show_tree()
-
-    @on(Input.Submitted, "#filter")
-    def _filter_kept(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.tree.focus()
-        self.query_one("#filter-row").display = bool(self.app.model.query)
-
-    def on_key(self, event) -> None:
-        """In the filter, escape clears it and down goes to the list."""
-        if not self._filtering:
-            return
-        if event.key == "escape":
-            event.stop()
-            self.query_one("#filter", Input).value = ""
-        if event.key in ("escape", "down"):
-            event.prevent_default()
-            self.tree.focus()
-            self.query_one("#filter-row").display = bool(self.app.model.query) and event.key == "down"
+    # -- the view -------------------------------------------------------------------------------
 
     def next_sort(self) -> None:
         """The next sort order."""

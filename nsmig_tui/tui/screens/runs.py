@@ -20,7 +20,10 @@ from ..words import Line
 from .base import WorkScreen
 
 TICK = 0.2
-"""Seconds between looks at the controller: quick for the eye, few bytes for slow links."""
+"""Seconds between looks at the controller."""
+
+CALM = 3
+"""The list is drawn at every such look only: a screenful of moving rows must not flood a slow link."""
 
 
 class RunsScreen(WorkScreen):
@@ -34,6 +37,7 @@ class RunsScreen(WorkScreen):
         super().__init__(id="runs")
         self._seen = -1
         self._order: list[str] = []
+        self._beat = 0
 
     def body(self):
         """Totals, the list, the steps of one run, its log."""
@@ -95,17 +99,19 @@ class RunsScreen(WorkScreen):
         states = run_lines.in_order(control.snapshot())
         order = [state.key for state in states]
         if order != self._order or force:
-            self._order = order
+            self._order, self._beat = order, 0
             self.list.styles.height = max(1, min(len(order), max(3, (self.size.height - 4) // 2)))
             self.list.show(order)
-        else:
+        elif self._beat % CALM == 0:
             self.list.redraw()
         now = self.app.clock()
-        sums = totals(tuple(states), now)
-        line = run_lines.totals_line(sums, self.app.signs, paused=control.paused, width=self.size.width)
-        self.query_one("#totals", LineBar).show(line)
+        if force or self._beat % CALM == 0:
+            sums = totals(tuple(states), now)
+            line = run_lines.totals_line(sums, self.app.signs, paused=control.paused, width=self.size.width)
+            self.query_one("#totals", LineBar).show(line)
+            self.refresh_bars()
+        self._beat += 1
         self._show_one(now)
-        self.refresh_bars()
 
     @on(VirtualList.Highlighted, "#list")
     def _highlighted(self, event: VirtualList.Highlighted) -> None:

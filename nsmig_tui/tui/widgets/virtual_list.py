@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding
 from textual.events import Click, Resize
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -115,11 +115,15 @@ class VirtualList(ScrollView, can_focus=True):
         return self.rows[self.cursor] if 0 <= self.cursor < len(self.rows) else None
 
     def redraw(self) -> None:
-        """Draw again those visible lines that have changed; few bytes for slow links."""
+        """Draw again what has changed in the visible lines, and no more: few bytes for slow links."""
         top, width = self.scroll_offset.y, self._line_width
         for index in range(top, min(len(self.rows), top + self.size.height)):
-            if self._drawn.get(index) != self._pieces(index, width):
+            old, new = self._drawn.get(index), self._pieces(index, width)
+            if old is None:
                 self.refresh_line(index)
+            elif old != new:
+                start, end = changed_cells(old, new, width)
+                self.refresh(Region(start, index - top, end - start, 1))
 
     # -- moving ----------------------------------------------------------------------------------
 
@@ -201,7 +205,7 @@ class VirtualList(ScrollView, can_focus=True):
         on_cursor = self.with_cursor and index == self.cursor
         cursor = self._style("cursor") if on_cursor else None
         segments, used = [], 0
-        for text, style in pieces:
+        for text, style in merged(pieces):
             text = text if text.isprintable() else one_line(text)
             used += cell_len(text)
             look = base + self._style(style) if style else base
@@ -243,3 +247,28 @@ class VirtualList(ScrollView, can_focus=True):
             self.scroll_to(y=self.cursor, animate=False)
         elif self.cursor >= top + height:
             self.scroll_to(y=self.cursor - height + 1, animate=False)
+
+
+def changed_cells(old: Line, new: Line, width: int) -> tuple[int, int]:
+    """From and up to which cell two different lines differ, by whole pieces."""
+    same = 0
+    while same < min(len(old), len(new)) and old[same] == new[same]:
+        same += 1
+    start = sum(cell_len(text) for text, _style in new[:same])
+    if [cell_len(text) for text, _style in old] != [cell_len(text) for text, _style in new]:
+        return min(start, width), width
+    last = len(new)
+    while last > same and old[last - 1] == new[last - 1]:
+        last -= 1
+    return min(start, width), min(width, start + sum(cell_len(text) for text, _style in new[same:last]))
+
+
+def merged(pieces: Line) -> Line:
+    """Neighbours of one style as one piece: each piece costs escape codes on the line."""
+    joined: Line = []
+    for text, style in pieces:
+        if joined and joined[-1][1] == style:
+            joined[-1] = (joined[-1][0] + text, style)
+        else:
+            joined.append((text, style))
+    return joined

@@ -1,0 +1,54 @@
+"""The one-line filter below the fleet tree: live as typed, Enter keeps it, escape clears it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import on
+from textual.screen import Screen
+from textual.widgets import Input
+
+if TYPE_CHECKING:
+    from ..app import NsmigApp
+    from ..widgets.virtual_list import VirtualList
+
+
+class Filtering(Screen[None]):
+    """The filtering half of the fleet screen; needs ``tree`` and ``show_tree``."""
+
+    app: NsmigApp
+    tree: VirtualList
+
+    @property
+    def _filtering(self) -> bool:
+        return self.query_one("#filter", Input).has_focus
+
+    def start_filter(self) -> None:
+        """Show the filter and type in it."""
+        self.query_one("#filter-row").display = True
+        self.query_one("#filter", Input).focus()
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if event.value != self.app.model.query:
+            self.app.model.query = event.value
+            self.show_tree()
+
+    @on(Input.Submitted, "#filter")
+    def _filter_kept(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.tree.focus()
+        self.query_one("#filter-row").display = bool(self.app.model.query)
+
+    def on_key(self, event) -> None:
+        """In the filter, escape clears it and down goes to the list."""
+        if not self._filtering:
+            return
+        if event.key == "escape":
+            event.stop()
+            self.query_one("#filter", Input).value = ""
+        if event.key in ("escape", "down"):
+            event.prevent_default()
+            self.tree.focus()
+            self.query_one("#filter-row").display = bool(self.app.model.query) and event.key == "down"

@@ -1,0 +1,183 @@
+"""Measures the application on a real pseudo-terminal: ``python tests/tui/bench_terminal.py [VNODES VHOSTS]``.
+
+Prints first paint, time from a key to the first byte drawn, filter time, memory; then the CPU share and
+bytes per second with 200 runs moving at 10 Hz. Not a test: it asserts nothing and depends on the machine.
+"""
+
+import fcntl
+import os
+import pty
+import resource
+import select
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from pathlib import Path
+
+from nsmig_tui.domain.fleet import Layout, Status, Vhost, Vnode
+from nsmig_tui.store.fleet_store import Store
+
+ROWS, COLUMNS = 40, 120
+KEYS = (
+    ("down", (b"j", b"j")),
+    ("page down", (b"\x1b[6~", b"\x1b[6~")),
+    ("mark", (b" ",)),
+    ("end, home", (b"G", b"g")),
+)
+HERE = Path(__file__).parent
+
+
+def fill(path, vnodes, each):
+    """A database with that many vnodes, and so many vhosts on each."""
+    store, states = Store(path), list(Status)
+    details = {
+        "size": 1 << 28,
+        "php": "/etc/php/8.2/fpm/php-fpm.conf",
+        "names": ["a", "b"],
+        "settings": {"A": "b"},
+    }
+    for number in range(vnodes):
+        name = f"vn{number:04d}.example.net"
+        store.save_vnode(Vnode(name, f"site{number % 20:02d}", last_contact=time.time()))
+        names = [f"shop{at:03d}.customer{number:04d}.example.org" for at in range(each)]
+        store.save_vhosts(
+            [
+                Vhost(name, domain, states[(number + at) % 5], Layout.NS1, "u", 1000, 33, details=details)
+                for at, domain in enumerate(names)
+            ]
+        )
+    store.close()
+
+
+class Terminal:
+    """The program on a pseudo-terminal of its own."""
+
+    def __init__(self, command, environment):
+        self.begun = time.perf_counter()
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        self.process = subprocess.Popen(
+            command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
+        )
+        os.close(slave)
+        self.master, self.seen = master, b""
+
+    def read(self, quiet=0.3, most=30.0):
+        """Everything until ``quiet`` seconds of silence; answers (seconds to the first byte, bytes)."""
+        start, first, got = time.perf_counter(), None, b""
+        while time.perf_counter() - start < most:
+            ready, _w, _x = select.select([self.master], [], [], quiet)
+            if not ready:
+                break
+            try:
+                got += os.read(self.master, 1 << 16)
+            except OSError:
+                break
+            first = first if first is not None else time.perf_counter() - start
+        return first, got
+
+    def until(self, word, most=30.0):
+        """Seconds since the start until ``word`` is drawn."""
+        while word not in self.seen and time.perf_counter() - self.begun < most:
+            if select.select([self.master], [], [], 0.5)[0]:
+                self.seen += os.read(self.master, 1 << 16)
+        return time.perf_counter() - self.begun
+
+    def key(self, keys, quiet=0.15):
+        """Milliseconds from the key to the first byte, and all bytes."""
+        os.write(self.master, keys)
+        first, got = self.read(quiet)
+        return (first or float("nan")) * 1000, len(got)
+
+    def status(self, name):
+        """A line of /proc/PID/status in MiB."""
+        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+    def cpu(self):
+        """Seconds of CPU so far."""
+        words = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+    def end(self):
+        """Quit."""
+        os.write(self.master, b"q")
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+        os.close(self.master)
+
+
+def bench_fleet(vnodes, each):
+    """Start, keys and filter on a big fleet."""
+    with tempfile.TemporaryDirectory() as place:
+        fill(Path(place) / "nsmig.db", vnodes, each)
+        environment = {
+            **os.environ,
+            "TERM": "xterm-256color",
+            "NSMIG_DATA_DIR": place,
+            "NSMIG_CONFIG_DIR": place,
+        }
+        program = [sys.executable, "-m", "nsmig_tui"]
+        paints, work = [], []
+        for _ in range(5):
+            terminal = Terminal(program, environment)
+            paints.append(terminal.until(b"site00"))
+            work.append(terminal.cpu())
+            terminal.read(1.0)
+            terminal.end()
+        print(f"first paint          {statistics.median(paints):.3f} s, best {min(paints):.3f}", end=" ")
+        print(f"({statistics.median(work):.2f} s of CPU)")
+        terminal = Terminal(program, environment)
+        terminal.until(b"site00")
+        terminal.until(f"{vnodes * each:,} vhosts".encode())
+        print(f"whole fleet counted  {time.perf_counter() - terminal.begun:.3f} s")
+        terminal.read(1.0)
+        terminal.key(b"O", 1.0)
+        for name, keys in KEYS:
+            times = [terminal.key(key) for _ in range(8) for key in keys]
+            took = sorted(first for first, count in times if count)
+            count = statistics.median(count for _first, count in times)
+            print(
+                f"key {name:<16} {statistics.median(took):5.1f} ms (worst {took[-1]:.1f}), {count:.0f} bytes"
+            )
+        terminal.key(b"/", 0.5)
+        for letter in b"shop07":
+            first, _count = terminal.key(bytes([letter]), 0.6)
+            print(f"filter letter {chr(letter)!r}    {first:6.1f} ms")
+        print(
+            f"memory               {terminal.status('VmRSS'):.0f} MiB (peak {terminal.status('VmHWM'):.0f})"
+        )
+        terminal.end()
+
+
+def bench_runs(count=200, seconds=8.0):
+    """The runs screen with ``count`` runs, each of which ticks ten times a second."""
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    terminal = Terminal([sys.executable, str(HERE / "bench_runs_app.py"), str(count)], environment)
+    terminal.until(b"running")
+    time.sleep(1)
+    terminal.read(0.05, 0.5)
+    cpu, start, drawn = terminal.cpu(), time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        if select.select([terminal.master], [], [], 0.2)[0]:
+            drawn += len(os.read(terminal.master, 1 << 16))
+    took = time.perf_counter() - start
+    share = 100 * (terminal.cpu() - cpu) / took
+    print(f"{count} runs at 10 Hz     {share:.1f} % of a core, {drawn / took / 1000:.1f} kB/s")
+    terminal.process.kill()
+    terminal.process.wait()
+
+
+if __name__ == "__main__":
+    wanted = [int(word) for word in sys.argv[1:3]] or [1000, 100]
+    bench_fleet(*wanted)
+    bench_runs()
+    print(f"(this harness used {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB)")
