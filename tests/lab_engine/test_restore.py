@@ -54,9 +54,12 @@ def test_restore_brings_the_archive_back_and_carries_over_what_is_new(
     aside = next((node.srv / DOMAIN / ".archive").glob("replaced-*"))
     assert (aside / "web/page.html").read_text() == "edited since\n"
 
+    (node.srv / DOMAIN / "web/after.txt").write_text("written after the restore\n")
     undone = product.resume(node, DOMAIN, undo=True)
     assert undone.ok, undone
     assert (node.srv / DOMAIN / "web/page.html").read_text() == "edited since\n"
+    kept = list((node.srv / DOMAIN / ".archive").glob("replaced-*/web/after.txt"))
+    assert [path.read_text() for path in kept] == ["written after the restore\n"]
 
 
 def test_exact_puts_new_files_aside_and_mail_on_request(node: Node, product: Product) -> None:

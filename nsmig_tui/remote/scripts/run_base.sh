@@ -172,6 +172,28 @@ in_dir() { # path inode command...
   (pin "$d" "$di" && "$@")
 }
 
+# Move one entry between two folders that a vhost's user could swap for links while we work: each side
+# is entered and known by its inode, and between them the entry waits where only root can reach it.
+# Written down before, so that a crash between the two renames loses nothing.
+carry() { # name from-folder its-inode to-folder its-inode
+  rm -rf "$S/carry"
+  mkdir -p "$S/carry" || return 1
+  printf '%s\n%s\n%s' "$4" "$5" "$1" >"$CUR/carry" && sync_file "$CUR/carry"
+  in_dir "$2" "$3" mv -T "./$1" "$S/carry/x" || return 1
+  pt "carry-half"
+  in_dir "$4" "$5" mv -T "$S/carry/x" "./$1" || return 1
+  rm -f "$CUR/carry"
+}
+
+finish_carry() {
+  if [ ! -s "$CUR/carry" ]; then return 0; fi
+  if [ -e "$S/carry/x" ] || [ -L "$S/carry/x" ]; then
+    to=$(sed -n 1p "$CUR/carry") inode=$(sed -n 2p "$CUR/carry") name=$(sed '1,2d' "$CUR/carry"; printf .)
+    in_dir "$to" "$inode" mv -T "$S/carry/x" "./${name%.}" || return 1
+  fi
+  rm -f "$CUR/carry"
+}
+
 # A link put in place by one rename. What stands there must be a link or nothing.
 put_link() { # target path
   rm -f "$S/ln.$$"

@@ -70,8 +70,18 @@ carry_over() { # component
     to=$B/tree/$1/$name
     if [ -e "$to" ] || [ -L "$to" ]; then continue; fi
     if [ ! -d "${to%/*}" ] || [ -L "${to%/*}" ]; then continue; fi
-    (cd -P "$UPATH/$1" && cp -a "$name" "$to") || fail "cannot carry over what is new since the archive"
+    copy_pinned "$UPATH/$1" "$name" "$to" || fail "cannot carry over what is new since the archive"
   done <"$B/new"
+}
+
+# Copy from inside the entry's own folder, entered without a link on the way.
+copy_pinned() { # top relative-path target
+  (
+    cd -P "$1" 2>/dev/null || exit 1
+    top=$(pwd -P)
+    cd -P "./${2%/*}" 2>/dev/null || exit 0
+    case $(pwd -P)/ in "$top"/*) cp -a "./${2##*/}" "$3" ;; esac
+  )
 }
 
 list_changed() { # component: what differs now, for the record
@@ -99,13 +109,16 @@ note_component() { # written down before anything moves
   pt "restore-noted-$1"
 }
 
-switch_component() { # component, inside the vhost's pinned folder
+# A component of var is switched from inside var, so that nobody puts a link in the way.
+component_folder() { case $1 in var/*) printf %s "$UPATH/var" ;; *) printf %s "$UPATH" ;; esac; }
+
+switch_component() { # name in the pinned folder, component
   if [ ! -e "./$1" ] && [ ! -L "./$1" ]; then
-    mv -T "$B/tree/$1" "./$1"
+    mv -T "$B/tree/$2" "./$1"
   elif [ "$XCHG" = none ]; then
-    mkdir -p "$B/old/$(dirname "$1")" && mv -T "./$1" "$B/old/$1" && mv -T "$B/tree/$1" "./$1"
+    mkdir -p "$B/old/$(dirname "$2")" && mv -T "./$1" "$B/old/$2" && mv -T "$B/tree/$2" "./$1"
   else
-    xchg "./$1" "$B/tree/$1"
+    xchg "./$1" "$B/tree/$2"
   fi
 }
 
@@ -122,11 +135,9 @@ put_aside() { # what was replaced: out of the live tree, into .archive
   done <"$J/restored/list"
   rmdir "$B/gone/var" 2>/dev/null
   cp "$B/changed" "$B/gone/changed-since.txt" 2>/dev/null
-  REPLACED=replaced-$TS
-  while [ -e "$UPATH/.archive/$REPLACED" ]; do REPLACED=$REPLACED-2; done
-  in_dir "$UPATH/.archive" "$(ino "$UPATH/.archive")" mv -T "$B/gone" "./$REPLACED" || fail "cannot put the replaced tree into .archive"
+  put_into_archive "$B/gone" "replaced-$TS"
+  REPLACED=$PLACED
   printf %s "$REPLACED" >"$J/restored/replaced"
-  sync_tree
 }
 
 restore_archive() {
@@ -165,7 +176,8 @@ restore_archive() {
   top=$(ino "$UPATH")
   while IFS= read -r c; do
     note_component "$c"
-    in_dir "$UPATH" "$top" switch_component "$c" || fail "cannot switch $c"
+    at=$(component_folder "$c")
+    in_dir "$at" "$(ino "$at")" switch_component "${c##*/}" "$c" || fail "cannot switch $c"
     sync_tree
     pt "restore-switched-$c"
   done <"$B/components"
@@ -201,6 +213,37 @@ put_extras_aside() {
   done
 }
 
+unswitch_component() { # name in the pinned folder, component, what was there before (or nothing)
+  if [ -z "$3" ]; then
+    if [ -e "./$1" ]; then mv -T "./$1" "$B/tree/$2"; fi
+  elif [ ! -e "./$1" ] && [ ! -L "./$1" ]; then mv -T "$3" "./$1"
+  elif [ "$XCHG" = none ]; then mv -T "./$1" "$B/back" && mv -T "$3" "./$1" && mv -T "$B/back" "$3"
+  else xchg "./$1" "$3"; fi
+}
+
+# The restored tree was live for a while: what somebody wrote there since is not thrown away.
+keep_what_was_live() {
+  rm -rf "$B/lived"
+  mkdir -p "$B/lived/var"
+  while IFS="$TAB" read -r c new old; do
+    if [ "$(ino "$B/tree/$c")" = "$new" ]; then mv -T "$B/tree/$c" "$B/lived/$c"; fi
+    if [ "$(ino "$B/was/$c")" = "$new" ]; then mv -T "$B/was/$c" "$B/lived/$c"; fi
+    if [ "$(ino "$B/gone/$c")" = "$new" ]; then mv -T "$B/gone/$c" "$B/lived/$c"; fi
+  done <"$J/restored/list"
+  rmdir "$B/lived/var" 2>/dev/null
+  if rmdir "$B/lived" 2>/dev/null; then return 0; fi
+  put_into_archive "$B/lived" "replaced-$TS"
+  warn "what was restored before is in .archive/$PLACED"
+}
+
+# A root-only folder moves into .archive under a free name; PLACED says which.
+put_into_archive() { # folder name
+  PLACED=$2
+  while [ -e "$UPATH/.archive/$PLACED" ] || [ -L "$UPATH/.archive/$PLACED" ]; do PLACED=$PLACED-2; done
+  in_dir "$UPATH/.archive" "$(ino "$UPATH/.archive")" mv -T "$1" "./$PLACED" || fail "cannot put $PLACED into .archive"
+  sync_tree
+}
+
 # Back from a restore, finished or not: every component that is the restored one is exchanged again.
 unrestore() {
   B=$S/restore
@@ -210,21 +253,23 @@ unrestore() {
     while IFS="$TAB" read -r c new old; do
       if [ "$(ino "$UPATH/$c")" = "$new" ] || [ ! -e "$UPATH/$c" ]; then
         was=
-        for at in "$aside/$c" "$B/gone/$c" "$B/tree/$c" "$B/old/$c"; do
+        if [ "$old" != - ] && [ "$(ino "$aside/$c")" = "$old" ]; then
+          mkdir -p "$B/was/$(dirname "$c")"
+          in_dir "$UPATH/.archive" "$(ino "$UPATH/.archive")" mv -T "./${aside##*/}/$c" "$B/was/$c" || fail "cannot take $c out of .archive"
+        fi
+        for at in "$B/was/$c" "$B/gone/$c" "$B/tree/$c" "$B/old/$c"; do
           if [ "$old" != - ] && [ "$(ino "$at")" = "$old" ]; then was=$at; fi
         done
-        if [ -n "$was" ] && [ -e "$UPATH/$c" ]; then
-          if [ "$XCHG" = none ]; then mv -T "$UPATH/$c" "$B/back" && mv -T "$was" "$UPATH/$c" && mv -T "$B/back" "$was"; else xchg "$UPATH/$c" "$was"; fi || fail "cannot exchange $c back"
-        elif [ -n "$was" ]; then mv -T "$was" "$UPATH/$c" || fail "cannot bring $c back"
-        elif [ "$old" = - ] && [ -e "$UPATH/$c" ]; then
-          mkdir -p "$B/tree/$(dirname "$c")" && mv -T "$UPATH/$c" "$B/tree/$c" || fail "cannot take $c away"
-        fi
+        at=$(component_folder "$c")
+        mkdir -p "$B/tree/$(dirname "$c")"
+        in_dir "$at" "$(ino "$at")" unswitch_component "${c##*/}" "$c" "$was" || fail "cannot bring $c back"
         sync_tree
         pt "unrestore-$c"
       fi
     done <"$J/restored/list"
     nginx_test || fail "nginx -t: $NGINX_SAYS"
     nginx_reload || fail "nginx did not reload"
+    keep_what_was_live
   fi
   rm -rf "$J/restored" "$S"
   rmdir "$VPATH/.nsmig" 2>/dev/null

@@ -3,10 +3,11 @@ in_var() { in_dir "$UPATH/var" "$VAR_INO" "$@"; }
 
 # Everything in var/run but sockets goes along.
 move_run_entries() { # from to, both folders; names are recorded for the way back
+  from=$(ino "$1") to=$(ino "$2")
   for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do
     if [ -S "$e" ] || { [ ! -e "$e" ] && [ ! -L "$e" ]; }; then continue; fi
-    if [ -e "$2/${e##*/}" ]; then continue; fi
-    mv -T "$e" "$2/${e##*/}" || return 1
+    if [ -e "$2/${e##*/}" ] || [ -L "$2/${e##*/}" ]; then continue; fi
+    carry "${e##*/}" "$1" "$from" "$2" "$to" || return 1
   done
 }
 
@@ -72,11 +73,15 @@ settle_compat() {
     if is_dir "$UPATH/var"; then for x in log tmp; do in_var drop_link "$x"; done; fi
   else
     if ! is_dir "$UPATH/var"; then
-      mkdir -p "$S/var" && chown "$ROOT_ID" "$S/var" && chmod 755 "$S/var" && mv -T "$S/var" "$UPATH/var" || fail "cannot make var for links"
+      mkdir -p "$S/var" && chown "$ROOT_ID" "$S/var" && chmod 755 "$S/var" || fail "cannot make var for links"
+      ino "$S/var" >"$CUR/made.var"
       flag madevar
+      mv -T "$S/var" "$UPATH/var" || fail "cannot make var for links"
     fi
     for x in log run tmp; do
-      if is_dir "$UPATH/web/$x" && [ ! -e "$UPATH/var/$x" ] && [ ! -L "$UPATH/var/$x" ]; then put_link "../web/$x" "$UPATH/var/$x"; fi
+      if is_dir "$UPATH/web/$x" && [ ! -e "$UPATH/var/$x" ] && [ ! -L "$UPATH/var/$x" ]; then
+        in_dir "$UPATH/var" "$(cat "$CUR/made.var" 2>/dev/null || printf %s "$VAR_INO")" put_link "../web/$x" "./$x" || fail "cannot link var/$x"
+      fi
     done
   fi
   pt compat-var
@@ -92,6 +97,7 @@ drop_web_links() {
 
 # What appeared at the top of web by somebody's absolute old path belongs to the content.
 sweep_strays() { # folder that must hold structure only
+  from=$(ino "$1")
   for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do
     n=${e##*/}
     if [ ! -e "$e" ] && [ ! -L "$e" ]; then continue; fi
@@ -99,7 +105,7 @@ sweep_strays() { # folder that must hold structure only
     if [ -L "$e" ]; then case $(readlink -- "$e") in app/public/*|.nsmig-app/public/*) continue ;; esac; fi
     target=$(content)
     if [ ! -e "$target/$n" ] && [ ! -L "$target/$n" ]; then
-      mv -T "$e" "$target/$n" && warn "$n was written to the old document root meanwhile and was put into the content"
+      carry "$n" "$1" "$from" "$target" "$WEB_INO" && warn "$n was written to the old document root meanwhile and was put into the content"
     else
       warn "$n was written to the old document root meanwhile and stays at $e"
     fi
