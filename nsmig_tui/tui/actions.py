@@ -126,6 +126,19 @@ def bindings(where: str) -> list[Binding]:
     ]
 
 
+def markdown_table() -> str:
+    """All actions as the README's table; a test compares the two."""
+    lines = ["| key | action | what it does | where |", "|---|---|---|---|"]
+    for action in ACTIONS:
+        mark = (
+            " **(asks first)**"
+            if action.danger == "destroy" or action.id in ("migrate", "resume", "undo")
+            else ""
+        )
+        lines.append(f"| `{shown_key(action.key)}` | {action.name} | {action.help}{mark} | {action.where} |")
+    return "\n".join(lines) + "\n"
+
+
 def shown_key(keys: str) -> str:
     """Keys as people read them."""
     return " ".join(KEY_NAMES.get(key, key) for key in keys.split(","))

@@ -13,7 +13,7 @@ from ..domain.run_state import RunState
 from ..engine.controller import RunController
 from . import actions
 from .actions import Action
-from .acts import importing
+from .acts import importing, work
 from .fleet_model import FleetModel, HostLine
 from .memory import Memory
 from .navigation import Navigation
@@ -36,9 +36,10 @@ class NsmigApp(Navigation, CalmApp):
     def __init__(
         self, parts: Any, options: UiOptions | None = None, *, clock: Callable[[], float] = time.time
     ) -> None:
-        super().__init__()
-        self.store, self.parts = parts.store, parts
         self.options, self.clock = options or UiOptions(), clock
+        # Only an app that is ansi from the start gets Textual's filter that sends no colour at all.
+        super().__init__(ansi_color=None if self.options.color else True)
+        self.store, self.parts = parts.store, parts
         self.signs = Signs(self.options.ascii)
         self.model, self.marks, self.memory = FleetModel(), set(), Memory(self.store)
         self.animation_level, self.wants_demo = "none", False
@@ -56,7 +57,7 @@ class NsmigApp(Navigation, CalmApp):
         """Theme, keys, signals, and the fleet as the database knows it."""
         for theme in THEMES:
             self.register_theme(theme)
-        wanted = theme_name(self.options.theme, no_color=self.no_color)
+        wanted = theme_name(self.options.theme, no_color=not self.options.color)
         self.theme = wanted if wanted in self.available_themes else theme_name("", no_color=False)
         known = {name: keys for name, keys in self.options.keys.items() if name in actions.BY_ID}
         self.set_keymap(known)
@@ -72,6 +73,9 @@ class NsmigApp(Navigation, CalmApp):
         self.set_timer(0.3, self._warm_up)
         if not self.model.nodes and not self.options.read_only:
             self.run_worker(importing.first_start(self, Targets()), group="acts")
+        unfinished = self.store.unfinished()
+        if unfinished:
+            self.run_worker(work.offer_unfinished(self, unfinished), group="acts")
 
     def _warm_up(self) -> None:
         """Load the engine's libraries in a thread once the first paint is out; a failure shows on use."""

@@ -11,8 +11,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class UiOptions:
-    """``theme``: a name of theme.NAMES or of Textual's; ``keys``: action id -> key(s), comma between.
+    """``theme``: a name of theme.NAMES or of Textual's; ``color`` False: none at all.
 
+    ``keys``: action id -> key(s), comma between.
     ``ssh_config``: a file for ``ssh -F``, or None for OpenSSH's own. ``jobs``: vnodes at once,
     ``per_vnode``: vhosts at once on each. ``owners``, ``compat``: what a migration starts from.
     """
@@ -20,6 +21,7 @@ class UiOptions:
     read_only: bool = False
     ascii: bool = False
     theme: str = ""
+    color: bool = True
     mouse: bool = True
     keys: Mapping[str, str] = field(default_factory=dict)
     ssh_config: Path | None = None

@@ -32,6 +32,9 @@ def start(settings: Any) -> int:
     answers = LateAnswers()
     parts = wiring.build(settings, ask_host_key=answers.host_key, ask_password=answers.password)
     options = from_settings(settings)
+    if options.color:
+        # Textual takes an empty NO_COLOR for a set one; the convention, and our settings, do not.
+        os.environ.pop("NO_COLOR", None)
     app = answers.app = NsmigApp(parts, options)
     app.run(mouse=options.mouse)
     if app.wants_demo:

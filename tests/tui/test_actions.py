@@ -6,7 +6,7 @@ import pytest
 import tui_world
 from textual.widgets import Input
 
-from nsmig_tui.domain.fleet import Status
+from nsmig_tui.domain.fleet import RunRecord, Status
 from nsmig_tui.domain.options import MigrateOptions
 from nsmig_tui.tui import actions
 from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
@@ -347,3 +347,20 @@ def test_no_default_key_is_one_that_hands_press_by_habit():
 def test_no_two_actions_of_a_screen_share_a_key(where):
     keys = [action.key for action in actions.for_screen(where)]
     assert len(keys) == len(set(keys))
+
+
+async def test_unfinished_runs_are_offered_at_the_start(world, open_app, at_rest):
+    record = RunRecord("r9", "migrate", "vn1.example.net", "forum.example.org", "marc", tui_world.NOW - 60)
+    world.store.save_run(record)
+    async with open_app(world) as (app, pilot):
+        assert isinstance(app.screen, MenuDialog)
+        assert "forum.example.org" in " ".join(text for _style, text in app.screen.fact_lines)
+        await pilot.press("r")
+        await at_rest(app, pilot)
+        assert called(world, "resume") == [("resume", "forum.example.org", False)]
+
+
+def test_the_table_of_keys_has_every_action():
+    table = actions.markdown_table()
+    for action in actions.ACTIONS:
+        assert f"| {action.name} |" in table

@@ -1,6 +1,7 @@
 """Opens the application on the made-up fleet in a real terminal: ``python tests/tui/try_it.py [light]``."""
 
 import asyncio
+import os
 import sys
 import time
 from pathlib import Path
@@ -24,7 +25,9 @@ def main():
     world = tui_world.parts()
     world.engine = SlowEngine(world.store, time.time)
     theme = sys.argv[1] if len(sys.argv) > 1 else ""
-    app = NsmigApp(world, UiOptions(theme=theme, ascii="ascii" in sys.argv))
+    app = NsmigApp(
+        world, UiOptions(theme=theme, color=not os.environ.get("NO_COLOR"), ascii="ascii" in sys.argv)
+    )
     app.run()
     sys.exit(app.return_code or 0)
 

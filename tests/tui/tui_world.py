@@ -73,6 +73,9 @@ class FakeStore:
         ]
         return sorted(found, key=lambda one: -one.started)[:limit]
 
+    def unfinished(self):
+        return [one for one in self._runs.values() if one.outcome in ("running", "interrupted")]
+
     def log(self, run, at, line):
         self._logs.setdefault(run, []).append((at, line))
 

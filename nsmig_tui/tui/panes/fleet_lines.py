@@ -42,7 +42,7 @@ def legend(signs: Signs) -> Line:
 
 def _host(row: HostLine, width: int, signs: Signs) -> Line:
     word, style = signs.status(row.status)
-    long = 12 if width >= 44 else 1
+    long = 12 if width >= 34 else 1
     if long == 1:
         word = word[:1]
     show_size = width >= 62
@@ -61,7 +61,15 @@ def _node(row: NodeLine, width: int, model: FleetModel, signs: Signs, now: float
         tail.append(("PROD ", "prod"))
     if row.vnode.unreachable:
         words = f"unreachable: {row.vnode.unreachable}"
-        tail.append((pad(words, max(12, min(len(words), width - len(row.name) - 12))), "fail"))
+        tail.append(
+            (
+                pad(
+                    words,
+                    max(12, min(len(words), width - len(row.name) - 6 - (5 if row.vnode.production else 0))),
+                ),
+                "fail",
+            )
+        )
     elif not row.vnode.last_contact:
         tail.append(("not asked yet", "wait"))
     else:

@@ -1,0 +1,60 @@
+"""On a real pseudo-terminal: signals leave the terminal whole, and no colour is sent where none is wanted."""
+
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from pty_terminal import Terminal
+
+PROGRAM = [sys.executable, str(Path(__file__).with_name("try_it.py"))]
+LEAVE_ALTERNATE, MOUSE_OFF, SHOW_CURSOR = b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?25h"
+
+
+@pytest.fixture
+def terminal():
+    """The application on the made-up fleet, drawn; extra environment as keyword arguments."""
+    opened = []
+
+    def open_it(**extra):
+        made = Terminal(PROGRAM, {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **extra})
+        opened.append(made)
+        made.until(b"vn1.example.net")
+        assert b"vn1.example.net" in made.seen
+        return made
+
+    yield open_it
+    for made in opened:
+        if made.process.poll() is None:
+            made.process.kill()
+        made.process.wait()
+        os.close(made.master)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 130)])
+def test_a_signal_leaves_the_terminal_whole(terminal, number, code):
+    shown = terminal()
+    shown.process.send_signal(number)
+    _first, rest = shown.read(quiet=2.0)
+    assert shown.process.wait(10) == code
+    for sequence in (LEAVE_ALTERNATE, MOUSE_OFF, SHOW_CURSOR):
+        assert sequence in rest
+
+
+def test_no_color_sends_no_colour(terminal):
+    shown = terminal(NO_COLOR="1")
+    _first, rest = shown.read(quiet=0.5)
+    assert not re.search(rb"\x1b\[[0-9;]*(?:38|48);[25];", shown.seen + rest)
+
+
+def test_the_window_can_be_narrow_and_keys_are_answered(terminal):
+    shown = terminal()
+    _milliseconds, count = shown.key(b"?", quiet=1.0)
+    assert count > 0
+    os.write(shown.master, b"\x1b")
+    shown.read(quiet=0.5)
+    os.write(shown.master, b"q")
+    shown.read(quiet=2.0)
+    assert shown.process.wait(10) == 0
