@@ -23,9 +23,8 @@ NEIGHBOUR = "neighbour.test"
 def snapshot(node: Node, domain: str = DOMAIN) -> Tree:
     """/etc and /srv without what nsmig keeps for itself, and without live sockets and growing logs."""
     whole = node_picture(node, ("etc", "srv"), ignore=[f"srv/{domain}/.archive"])
-    kept = {
-        p: e for p, e in whole.items() if e.kind != "socket" and not p.endswith((b"access.log", b"error.log"))
-    }
+    by_itself = (b"access.log", b"error.log", b"etc/alternatives/php-fpm.sock")
+    kept = {p: e for p, e in whole.items() if e.kind != "socket" and not p.endswith(by_itself)}
     # A file put in place by rename changes its folder's time: said of /etc, not of the vhost's tree. And
     # php-fpm makes its sockets anew when a test starts it from disk.
     return {
@@ -62,6 +61,10 @@ class Scene:
     def restart(self) -> None:
         """Start the services from what is on disk, as a reboot or a package upgrade would."""
         self.node.sh("systemctl reset-failed; systemctl restart php8.2-fpm nginx")
+
+    def remember(self) -> None:
+        """From here on, "as before" means as it is now."""
+        self.before = snapshot(self.node, self.domain)
 
     def changed(self) -> list[str]:
         """What is not as it was before the first run; empty after an undo."""
@@ -100,7 +103,7 @@ def set_scene(node: Node, domain: str = DOMAIN, **form: Any) -> Scene:
     neighbour = seed_vhost(node, NEIGHBOUR, shape="shared", reload=False)
     scene = Scene(node, seed_vhost(node, domain, **form), neighbour)
     wait_for("the neighbour to answer", lambda: scene.wrong() == [], 20)
-    scene.before = snapshot(node, domain)
+    scene.remember()
     return scene
 
 

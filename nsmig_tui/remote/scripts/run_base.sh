@@ -6,6 +6,7 @@ STEP=
 NGINX_AT=
 FPM_AT=
 PHASE=preflight
+MINE=0
 
 j() { # kind detail
   seq=$(($(wc -l <"$J/journal" 2>/dev/null || echo 0) + 1))
@@ -39,6 +40,7 @@ fail() {
   case $PHASE in
     preflight)
       j error "$*"
+      if [ "$MINE" = 1 ]; then rm -rf "$CUR"; fi # nothing was touched: the next run begins afresh
       finish refused 4 ;;
     forward)
       j step_failed "$STEP${TAB}$*"

@@ -94,6 +94,12 @@ fpm_to() { # stage sockets-that-must-accept sockets-that-must-go
   if ! has_stage fpm "$1"; then return 0; fi
   vnode_lock
   note_pools
+  if [ "$FPM_AT" = orig ] && [ -n "$NEW_SOCKETS" ]; then
+    for s in $NEW_SOCKETS; do
+      # php-fpm would refuse to start, for every site
+      if accepts "$s"; then fail "something else listens on $s already"; fi
+    done
+  fi
   write_stage fpm "$1"
   if ! fpm_test; then
     why=$FPM_SAYS
@@ -159,6 +165,7 @@ fpm_originals() { # a run's record
   while IFS="$TAB" read -r n kind sum path; do
     if [ "$kind" = fpm ] && [ -e "$1/conf/$n.orig" ]; then put "$1/conf/$n.orig" "$path" exact; fi
   done <"$1/conf/list"
+  rm -f "$1/flag.fpm" # its undo need not go through pools that php-fpm did not come up with
 }
 
 # Copies of shared includes that we made go when no file includes them any more.

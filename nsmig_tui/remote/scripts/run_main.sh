@@ -56,7 +56,9 @@ modes_of_switch() {
 keep_transition_logs() { # folder
   if [ ! -d "$S/tlog" ]; then return 0; fi
   for f in "$S"/tlog/*; do
-    if [ -s "$f" ] && is_dir "$1"; then mv -T "$f" "$1/${f##*/}.transition-$(cat "$CUR/ts" 2>/dev/null)"; fi
+    if [ -s "$f" ] && is_dir "$1"; then
+      in_dir "$1" "$LOG_INO" mv -T "$f" "./${f##*/}.transition-$(cat "$CUR/ts" 2>/dev/null)" || warn "${f##*/} of the transition could not be kept"
+    fi
   done
   rm -rf "$S/tlog"
 }
@@ -143,6 +145,7 @@ forward() {
   verify_here
   await_verdict
   pt verdict
+  drop_staging
   write_record completed
   pt record
   flag committed
@@ -195,6 +198,7 @@ main() {
       if [ -d "$CUR" ]; then fail "an earlier run is not finished: resume or undo it first"; fi
       mkdir "$CUR.part" 2>/dev/null || rm -rf "$CUR.part/conf"
       cp -R "$RD/conf" "$RD/plan" "$RD/meta.json" "$RD/climb" "$RD/baseline.json" "$CUR.part/" && mv "$CUR.part" "$CUR" && sync_dir "$J" || fail "cannot keep the plan"
+      MINE=1
       preflight || exit 6
       PHASE=forward
       NGINX_AT=orig FPM_AT=orig

@@ -5,26 +5,51 @@ legacy_back() {
     if rmdir "$UPATH/var" 2>/dev/null; then rm -f "$CUR/flag.madevar"; else mv -T "$UPATH/var" "$S/var.since" && rm -f "$CUR/flag.madevar"; fi
   fi
   if [ ! -s "$CUR/legacy" ]; then return 0; fi
-  L=$UPATH/.archive/$(cat "$CUR/legacy")
+  LEGACY=$(cat "$CUR/legacy")
+  L=$UPATH/.archive/$LEGACY
   for e in .ssh bin etc var; do
     if [ ! -e "$L/$e" ] && [ ! -L "$L/$e" ]; then continue; fi
     if [ "$e" = var ] && is_dir "$UPATH/var"; then
       for x in run tmp log; do
         if [ -e "$L/var/$x" ]; then
-          in_dir "$UPATH/var" "$VAR_INO" drop_link "$x"
-          mv -T "$L/var/$x" "$UPATH/var/$x" || fail "cannot bring var/$x back"
+          in_var drop_link "$x"
+          carry "$x" "$L/var" "$(ino "$L/var")" "$UPATH/var" "$VAR_INO" || fail "cannot bring var/$x back"
         fi
       done
-      rmdir "$L/var"
+      in_archive rmdir "./$LEGACY/var"
     elif [ -e "$UPATH/$e" ] || [ -L "$UPATH/$e" ]; then
       warn "$e exists anew; the old one stays at $L/$e"
     else
-      mv -T "$L/$e" "$UPATH/$e" || fail "cannot bring $e back"
+      in_archive mv -T "./$LEGACY/$e" "$UPATH/$e" || fail "cannot bring $e back"
     fi
     pt "undo-legacy-$e"
   done
-  rmdir "$L" 2>/dev/null
-  if [ -e "$S/var.since" ]; then move_run_entries "$S/var.since" "$UPATH/var"; rmdir "$S/var.since" 2>/dev/null || warn "var had new entries: they are in $S/var.since"; fi
+  in_archive rmdir "./$LEGACY" 2>/dev/null
+  if [ -e "$S/var.since" ]; then
+    move_run_entries "$S/var.since" "$UPATH/var" || fail "cannot bring back what var held since"
+    rmdir "$S/var.since" 2>/dev/null
+  fi
+  return 0
+}
+
+in_archive() { in_dir "$UPATH/.archive" "$(cat "$CUR/archive.ino")" "$@"; }
+
+# Staging goes, but never with something in it that is not ours: a stray that found no place is kept.
+drop_staging() {
+  finish_carry || fail "an entry waits in $S/carry and cannot be moved to its place"
+  left=
+  for e in new var.since log tmp run folder app hold; do
+    if is_dir "$S/$e" && [ -n "$(find "$S/$e" -xdev ! -type d ! -type l ! -type s | head -n 1)" ]; then left="$left $e"; fi
+  done
+  if [ -n "$left" ]; then
+    archive_folder
+    mkdir -p "$S/kept"
+    for e in $left; do mv -T "$S/$e" "$S/kept/$e"; done
+    put_into_archive "$S/kept" "since-$TS"
+    warn "what found no place in the old layout is in .archive/$PLACED"
+  fi
+  rm -rf "$S"
+  rmdir "$VPATH/.nsmig" 2>/dev/null
   return 0
 }
 
@@ -61,9 +86,11 @@ unmake() { # name
   if [ "$(ino "$UPATH/web/$1")" != "$(cat "$CUR/made.$1" 2>/dev/null)" ]; then return 0; fi
   if is_dir "$UPATH/var/$1"; then move_run_entries "$UPATH/web/$1" "$UPATH/var/$1" || fail "cannot bring the entries of web/$1 back"; fi
   if ! in_web rmdir "$1" 2>/dev/null; then
-    mkdir -p "$UPATH/.archive/since-$(cat "$CUR/ts")" 2>/dev/null
-    in_web mv -T "./$1" "$UPATH/.archive/since-$(cat "$CUR/ts")/$1" || fail "web/$1 is not empty and cannot be put aside"
-    warn "what web/$1 held since is in .archive/since-$(cat "$CUR/ts")"
+    rm -rf "$S/aside"
+    in_web mv -T "./$1" "$S/aside" || fail "web/$1 is not empty and cannot be put aside"
+    archive_folder
+    put_into_archive "$S/aside" "since-$TS-$1"
+    warn "what web/$1 held since is in .archive/$PLACED"
   fi
   pt "undo-unmake-$1"
 }
@@ -140,7 +167,7 @@ deep_path_stays() {
 make_loop() { # runs inside the content folder
   if [ -e "./$HOLD" ] || [ -L "./$HOLD" ]; then return 0; fi
   rm -rf "$S/loop"
-  mkdir "$S/loop" && chmod 755 "$S/loop" && ln -s ../.. "$S/loop/public" && ino "$S/loop" >"$CUR/loop.ino" && mv -T "$S/loop" "./$HOLD"
+  mkdir "$S/loop" && chmod 755 "$S/loop" && ln -s .. "$S/loop/public" && ino "$S/loop" >"$CUR/loop.ino" && mv -T "$S/loop" "./$HOLD"
 }
 
 drop_loop() { # runs inside the content folder
@@ -192,8 +219,6 @@ undo_everything() { # reason
   cd /
   undo_all
   keep_undone
-  rm -rf "$S"
-  rmdir "$VPATH/.nsmig" 2>/dev/null
   if [ "$VERB" = undo ]; then finish ok 0; else finish undone 5; fi
 }
 
@@ -201,12 +226,14 @@ keep_undone() { # the record of what was undone stays readable, out of the way o
   mkdir -p "$J/undone"
   rm -rf "$J/undone/$RUN"
   if [ -s "$CUR/archive" ] && [ -s "$CUR/ts" ]; then write_record undone; fi
+  drop_staging
   times_back
   mv "$CUR" "$J/undone/$RUN"
   sync_dir "$J"
 }
 
 undo_all() {
+  finish_carry || fail "an entry waits in $S/carry and cannot be moved to its place"
   if [ -e "$CUR/flag.touched" ]; then
     legacy_back
     relay_back log "$LOG_INO"
