@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .fleet import STEPS, Layout, Status
+from .sections import number
 
 
 def layout_of(flags: Mapping[str, str]) -> Layout:
@@ -71,7 +72,7 @@ class JournalReader:
         for line in lines:
             parts = line.decode("utf-8", "replace").split("\t", 4)
             if len(parts) == 5:
-                at = float(parts[1]) if parts[1].isdigit() else 0.0
+                at = float(number(parts[1]))
                 self._take(at, parts[2], parts[3], parts[4])
                 if not self.only_run or parts[2] == self.only_run:
                     fresh.append((parts[3], parts[4]))
@@ -121,13 +122,14 @@ class JournalReader:
                 return {"reloads": {**v.reloads, detail: v.reloads.get(detail, 0) + 1}}
             case "archive":
                 name, sha, size, entries = [*detail.split(" "), "", "0", "0"][:4]
-                return {"archive": (name, sha, int(size or 0), int(entries or 0))}
+                return {"archive": (name, sha, number(size), number(entries))}
             case "committed":
                 return {"migrated": True, "unfinished": False, "state": "ok"}
             case "points":
-                return {"points": int(detail or 0)}
+                return {"points": number(detail)}
             case "end":
-                gone = v.verb == "undo" and detail == "ok"
+                # a restore takes a migration back before anything else
+                gone = detail == "ok" and (v.verb == "undo" or (v.verb == "restore" and v.undoing))
                 done = detail in ("ok", "undone", "refused")
                 return {
                     "state": detail,

@@ -9,7 +9,8 @@ MAX_DOMAIN = 253
 MAX_SOCKET_PATH = 107
 """Longest path of a Unix socket in bytes; php-fpm cuts longer ones silently (reliability.md F17)."""
 
-ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+VALUE = re.compile(r"""(?:'([^']*)'|"([^"]*)"|([^ \t]*))(?:[ \t]+#.*|[ \t]*)""", re.DOTALL)
 KEPT = frozenset(
     {"VHOST", "VNODE", "UPATH", "WPATH", "MPATH", "UUSER", "U_UID", "U_GID", "U_SHL", "WUGID"}
     | {"C_FPM", "C_WEB", "C_SSL", "V_PHP", "VPATH", "OSTYP", "OSREL", "HPATH", "AHOST", "HDOMN", "HNAME"}
@@ -26,17 +27,16 @@ def is_domain(name: str) -> bool:
 def parse_settings(text: str) -> dict[str, str]:
     """The known ``KEY=value`` lines of a ``/root/.vhosts`` file; nothing is expanded or executed.
 
-    A value is plain, or in one pair of quotes; one that holds ``$``, a backquote or a stray quote is
-    left out, because only a shell could say what it means.
+    A value is one plain word, or in one pair of quotes, and a comment may follow. One that holds ``$``,
+    a backquote or a stray quote is left out, because only a shell could say what it means.
     """
     found: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         match = ASSIGNMENT.fullmatch(line.strip())
-        if not match or match[1] not in KEPT:
+        value = VALUE.fullmatch(match[2]) if match and match[1] in KEPT else None
+        if not match or not value:
             continue
-        value = match[2].strip()
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        if not re.search(r"[$`'\"\\\x00-\x1f;|&<>]", value):
-            found[match[1]] = value
+        plain = next(part for part in value.groups() if part is not None)
+        if not re.search(r"[$`'\"\\\x00-\x1f;|&<>]", plain):
+            found[match[1]] = plain
     return found

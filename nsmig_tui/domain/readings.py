@@ -174,7 +174,7 @@ def read_inspection(output: bytes) -> Inspection:
         if len(row) >= 2:
             entries.setdefault(row[0], []).append(as_name(row[1]))
     nginx = read_service_configs(s, "nginx")
-    raw = next(s.of("settings", "settings"), None)
+    raw = next((row for row in s.of("settings", "settings") if row), None)
     settings = parse_settings(unb64(raw[0]).decode("utf-8", "replace")) if raw else None
     accounts = [r for r in s.of("account", "account") if len(r) >= 5]
     named = [r for r in accounts if settings and r[0] == settings.get("UUSER")]
@@ -236,7 +236,7 @@ class Discovery:
 def _settings_by_file(lines: bytes) -> dict[str, dict[str, str]]:
     """``./NAME:LINE`` lines, as grep prints them, to one dictionary a file."""
     texts: dict[str, list[str]] = {}
-    for line in lines.decode("utf-8", "replace").splitlines():
+    for line in lines.decode("utf-8", "replace").split("\n"):
         name, mark, rest = line.partition(":")
         if mark:
             texts.setdefault(name.removeprefix("./"), []).append(rest)
@@ -257,8 +257,8 @@ def read_discovery(output: bytes) -> Discovery:
     accounts = {}
     for row in s.rows.get("passwd", ()):
         parts = row[0].split(":")
-        if len(parts) >= 3 and parts[1].isdigit():
-            accounts.setdefault(int(parts[1]), parts[0])
+        if len(parts) >= 3 and parts[1].isdecimal():
+            accounts.setdefault(number(parts[1]), parts[0])
     nginx = read_service_configs(s, "nginx")
     return Discovery(
         read_capabilities(s),

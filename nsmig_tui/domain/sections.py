@@ -62,5 +62,5 @@ def number(text: str | None, default: int = 0) -> int:
     """The number that the text says, or ``default``."""
     try:
         return int(float(text or default))
-    except ValueError:
+    except (ValueError, OverflowError):
         return default

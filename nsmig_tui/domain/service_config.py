@@ -50,7 +50,7 @@ def unpack_files(packed: str, paths: str, reals: str) -> list[ConfigFile]:
                     content["/" + member.name.lstrip("/")] = handle.read()
     except (tarfile.TarError, OSError, EOFError, KeyError, zlib.error):
         return []
-    lines = zip(paths.splitlines(), reals.splitlines(), strict=False)
+    lines = zip(paths.split("\n"), reals.split("\n"), strict=False)
     return [ConfigFile(path, real or path, content[path]) for path, real in lines if path in content]
 
 
@@ -59,7 +59,7 @@ def read_service_configs(sections: Sections, section: str) -> list[ServiceConfig
     found: list[dict[str, object]] = []
     files: list[list[ConfigFile]] = []
     for row in sections.rows.get(section, ()):
-        if row[0] == "conf":
+        if row[0] == "conf" and len(row) > 1:
             found.append({"main": as_name(row[1]), "binary": row[2] if len(row) > 2 else ""})
             files.append([])
         elif not found:
