@@ -57,9 +57,10 @@ def baseline_from(row: dict[str, Any]) -> Baseline:
 def requests_for(serving: Serving, entries: Sequence[str]) -> list[HttpRequest]:
     """The site's own pages worth asking for: the front page, static files at the top, hidden places.
 
-    No script is asked for by name: an upload, a cron or an installer page may act when it is called.
+    No script is asked for by name: an upload, a cron or an installer page may act when it is called, and
+    many a ``location ~ .php`` takes ``x.php.txt`` for one.
     """
-    plain = sorted(e for e in entries if STATIC.fullmatch(e))
+    plain = sorted(e for e in entries if STATIC.fullmatch(e) and ".ph" not in e.lower())
     paths = ["/", *(f"/{e}" for e in plain[:MAX_PAGES])]
     found = []
     for address, port, tls in _doors(serving):

@@ -125,7 +125,7 @@ def test_a_cut_last_line_counts_for_nothing(lines, lost):
 
 @given(
     st.binary(max_size=200)
-    | st.lists(st.sampled_from("0 9 ² \t \n end begin archive é".split(" "))).map("".join)
+    | st.lists(st.sampled_from(["0", "9", "²", "\t", "\n", "end", "begin", "é"])).map("".join)
 )
 def test_no_journal_raises(raw):
     data = raw if isinstance(raw, bytes) else raw.encode()
