@@ -144,6 +144,7 @@ make_archive() {
 }
 
 write_record() { # status
+  mkdir -p "$S" && chmod 711 "${S%/*}" "$S"
   IFS="$TAB" read -r a_name a_sum a_bytes a_entries 2>/dev/null <"$CUR/archive" || { a_name='' a_sum='' a_bytes=0 a_entries=0; }
   {
     printf '{"schema": 1, "status": "%s", "run": "%s", "domain": "%s", "vnode_machine_id": "%s",\n' "$1" "$RUN" "$DOMAIN" "$MACHINE_ID"
