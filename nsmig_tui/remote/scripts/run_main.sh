@@ -101,14 +101,8 @@ drop_hold() {
   pt hold-gone
 }
 
-forward() {
-  PHASE=forward
-  step backup_creation
-  take_times
-  if [ "$BACKUP" = 1 ]; then make_archive; else light_manifest; fi
-  write_record running
-  step structural_migration
-  flag touched
+# From the old places to the new ones, with the sites answering at every moment.
+switch_over() {
   stage_tree
   if [ "$XCHG" = none ]; then nginx_to transition; fi
   switch_tree
@@ -132,6 +126,22 @@ forward() {
   content_to_app
   step service_reload
   fpm_to final "$NEW_SOCKETS" "$OLD_SOCKETS"
+  flag finals
+}
+
+forward() {
+  PHASE=forward
+  step backup_creation
+  take_times
+  if [ "$BACKUP" = 1 ]; then make_archive; else light_manifest; fi
+  write_record running
+  step structural_migration
+  flag touched
+  if flagged finals; then # an earlier run got this far: nothing goes back to a stage whose places are gone
+    for x in permissions_update configuration_update service_reload; do step "$x"; done
+  else
+    switch_over
+  fi
   drop_hold
   relay_in log "$LOG_INO"
   relay_in tmp "$TMP_INO"

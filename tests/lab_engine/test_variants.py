@@ -1,0 +1,134 @@
+"""Servers that lack something or have something else in its place: there and back all the same."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab.fleet import SUDO_PASSWORD, Lab
+from lab.node import Node
+from lab.prober import Prober
+from lab.product import Product
+from lab.scene import DOMAIN, Operator, Scene, set_scene
+from lab.tree import differences, node_picture
+from lab.variants import busybox_first, without_perl
+
+from nsmig_tui import wiring
+from nsmig_tui.domain.fleet import Vnode
+
+pytestmark = pytest.mark.lab
+
+
+def there_and_back(
+    lab: Lab,
+    scene: Scene,
+    place: Path,
+    *,
+    alias: str = "",
+    service: dict[str, str] | None = None,
+    password: str = "",
+) -> Operator:
+    """Discover, validate, migrate, undo: as promised, and byte for byte as before."""
+    product = Product(lab, place)
+
+    async def ask_password(prompt: str) -> str | None:
+        return password or None
+
+    async def work() -> Operator:
+        app = wiring.build(product.settings(), ask_password=ask_password if password else None)
+        try:
+            name = scene.node.name
+            app.store.save_vnode(Vnode(name, ssh_host=alias or name, service=service or {}))
+            operator = Operator(app, scene)
+            await operator.ready()
+            went = await operator.migrate()
+            assert went.ok, went
+            scene.is_migrated()
+            back = await operator.rollback()
+            assert back.ok, back
+            scene.is_as_before()
+            return operator
+        finally:
+            await app.close()
+
+    return asyncio.run(work())
+
+
+@pytest.mark.parametrize("form", [{"shape": "literal"}, {"shape": "shared"}], ids=["literal", "shared"])
+def test_without_perl(lab: Lab, node: Node, tmp_path: Path, form: dict[str, Any]) -> None:
+    """No atomic exchange: nginx is taught both places meanwhile, and no static answer is ever wrong."""
+    scene = set_scene(node, **form)
+    without_perl(node)
+    static = [t for t in scene.pages() if not t.path.endswith((".php", "/"))]
+    with Prober(node, static, interval_ms=2) as prober:
+        there_and_back(lab, scene, tmp_path)
+    assert prober.wrong == [], (len(prober.wrong), prober.wrong[:2], prober.wrong[-1])
+
+
+def test_without_perl_an_odd_site(lab: Lab, node: Node, tmp_path: Path) -> None:
+    """The longest way, a content with an app of its own, without an exchange."""
+    scene = set_scene(node, shape="literal", content="odd")
+    without_perl(node)
+    there_and_back(lab, scene, tmp_path)
+
+
+def test_busybox(lab: Lab, node: Node, tmp_path: Path) -> None:
+    """BusyBox's tools and shell come first."""
+    scene = set_scene(node, shape="literal")
+    busybox_first(node)
+    there_and_back(lab, scene, tmp_path)
+
+
+@pytest.mark.parametrize(("user", "password"), [("ops", ""), ("opspw", SUDO_PASSWORD)])
+def test_sudo(lab: Lab, node: Node, tmp_path: Path, user: str, password: str) -> None:
+    """An account that may sudo, at once or with its password, which is kept nowhere."""
+    scene = set_scene(node, shape="literal")
+    there_and_back(lab, scene, tmp_path, alias=f"{node.name}-{user}", password=password)
+    if password:
+        kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert kept and not any(password.encode() in path.read_bytes() for path in kept)
+        assert node.sh('grep -rlF -e "$1" /var/lib/nsmig /var/log /tmp || true', password).stdout == ""
+
+
+@pytest.mark.parametrize("manager", ["command", "sysvinit"])
+def test_service_managers(lab: Lab, node: Node, tmp_path: Path, manager: str) -> None:
+    """Reloads by commands of the settings, and by init scripts."""
+    scene = set_scene(node, shape="literal")
+    service = {
+        "manager": manager,
+        "nginx": "nginx -s reload",
+        "php-fpm": "kill -USR2 $(cat /run/php/php8.2-fpm.pid)",
+    }
+    if manager == "sysvinit":
+        service = {"manager": manager}
+    there_and_back(lab, scene, tmp_path, service=service)
+
+
+def test_noisy_logins(lab: Lab, node: Node, tmp_path: Path) -> None:
+    """What login scripts print is never read as an answer."""
+    scene = set_scene(node, shape="literal")
+    noise = 'echo "@stat"; printf "\\033]0;owned\\007started 1 0\\n"; echo noise >&2\n'
+    for name in (".bashrc", ".profile"):
+        node.path(f"/root/{name}").write_text(noise)
+    there_and_back(lab, scene, tmp_path)
+
+
+def test_a_dry_run_on_read_only_disks(lab: Lab, node: Node, tmp_path: Path) -> None:
+    """/srv and /etc read-only: the plan is there, and nothing has changed."""
+    set_scene(node, shape="literal", content="odd")
+    product = Product(lab, tmp_path)
+    product.add(node)
+    product.ready(node, DOMAIN)
+    parts = ("etc", "srv", "var/lib", "var/log/nginx", "root", "run/php")
+    node.sh("mount --bind /etc /etc && mount -o remount,bind,ro /etc && mount -o remount,bind,ro /srv")
+    try:
+        assert node.sh("touch /etc/x /srv/x", check=False).returncode != 0
+        before = node_picture(node, parts)
+        plan = product.plan(node, DOMAIN)
+        after = node_picture(node, parts)
+    finally:
+        node.sh("mount -o remount,bind,rw /srv; umount /etc")
+    assert differences(before, after) == []
+    assert len(plan.steps) == 7 and sum(len(step["changes"]) for step in plan.steps) > 10
