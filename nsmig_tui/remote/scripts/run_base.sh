@@ -3,14 +3,18 @@
 # The journal is append-only: SEQ TAB EPOCH TAB RUN TAB KIND TAB DETAIL, each line synced before we act on.
 K=0
 STEP=
+SEQ=
 NGINX_AT=
 FPM_AT=
 PHASE=preflight
 MINE=0
 
 j() { # kind detail
-  seq=$(($(wc -l <"$J/journal" 2>/dev/null || echo 0) + 1))
-  printf '%s\t%s\t%s\t%s\t%s\n' "$seq" "$(date +%s)" "$RUN" "$1" "$(printf %s "$2" | tr '\n\t' '  ')" >>"$J/journal"
+  if [ -z "$SEQ" ]; then SEQ=$(wc -l <"$J/journal" 2>/dev/null || echo 0); fi
+  SEQ=$((SEQ + 1))
+  detail=$2
+  case $detail in *"$NL"*|*"$TAB"*) detail=$(printf %s "$detail" | tr '\n\t' '  ') ;; esac
+  printf '%s\t%s\t%s\t%s\t%s\n' "$SEQ" "$(date +%s)" "$RUN" "$1" "$detail" >>"$J/journal"
   sync_file "$J/journal"
 }
 
@@ -130,13 +134,17 @@ probe_exchange() {
   rm -rf "$S/probe.a" "$S/probe.b"
 }
 
-# Which of the paths is the inode $1? Prints it, or nothing.
+# Which of the paths is the folder with inode $1? Prints it, or nothing. One look for all of them.
 where() {
-  w=$1
+  w=$1/directory/
   shift
-  for p in "$@"; do
-    if [ ! -L "$p" ] && [ "$(ino "$p")" = "$w" ]; then printf %s "$p"; return; fi
+  seen=$(stat -c '%i/%F/%n' -- "$@" 2>/dev/null)
+  old_ifs=$IFS
+  IFS=$NL
+  for p in $seen; do
+    case $p in "$w"*) printf %s "${p#"$w"}"; break ;; esac
   done
+  IFS=$old_ifs
 }
 
 # Put a file in place of another: whole or not at all, owner and mode kept, temporary name
