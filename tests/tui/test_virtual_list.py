@@ -90,6 +90,24 @@ def test_neighbours_of_one_style_are_one_piece():
     assert merged([("a", "ok"), ("b", "ok"), ("c", "")]) == [("ab", "ok"), ("c", "")]
 
 
+async def test_a_branch_opens_before_the_next_key_is_looked_at():
+    app = Bench(list(range(10)))
+    opened = []
+
+    def unfold(row):
+        opened.append(row)
+        return row < 5
+
+    async with app.run_test(size=(40, 20), message_hook=lambda m: opened.append(type(m))) as pilot:
+        app.view.unfold = unfold
+        app.view.action_open()
+        assert opened[-1] == 0
+        app.view.move_to(7)
+        app.view.action_open()
+        await pilot.pause()
+        assert VirtualList.Opened in opened
+
+
 async def test_a_click_moves_and_a_second_opens():
     app = Bench(list(range(10)))
     opened = []

@@ -22,7 +22,7 @@ def row(state: RunState, width: int, signs: Signs, now: float) -> Line:
     steps = [signs.step(step.state) for step in state.steps] or [(signs.dots, "dim")]
     tail_room = 0 if width < 72 else 12
     bar_room = 12 if width < 100 else 24
-    room = max(16, width - 8 - 9 - bar_room - 6 - tail_room - 10)
+    room = max(16, min(56, width - 8 - 9 - bar_room - 6 - tail_room - 10))
     name = state.vhost or state.vnode
     if state.verb != "migrate":
         name = f"{state.verb} {name}"

@@ -71,6 +71,7 @@ class FleetScreen(Marking, Filtering, WorkScreen):
         """First paint with what the database knows."""
         self.show_tree(keep=self.app.memory.get("cursor"))
         self.query_one("#filter", Input).value = self.app.model.query
+        self.tree.unfold = self._toggle
         self.tree.focus()
         self.set_interval(0.5, self._tick)
 
@@ -154,17 +155,17 @@ class FleetScreen(Marking, Filtering, WorkScreen):
     @on(VirtualList.Opened, "#tree")
     def _opened(self, event: VirtualList.Opened) -> None:
         event.stop()
-        if isinstance(event.row, HostLine):
-            self.add_class("-detail")
-            self.detail.show_line(event.row)
-            self.detail.take_focus()
-            self.refresh_bars()
-        else:
-            self._toggle(event.row)
+        self.add_class("-detail")
+        self.detail.show_line(event.row)
+        self.detail.take_focus()
+        self.refresh_bars()
 
-    def _toggle(self, row: FleetLine) -> None:
+    def _toggle(self, row: FleetLine) -> bool:
+        if isinstance(row, HostLine):
+            return False
         self.app.model.expanded ^= {row.key}
         self.show_tree(keep=row.key)
+        return True
 
     def action_unfold(self) -> None:
         """Open the branch, or the vhost."""

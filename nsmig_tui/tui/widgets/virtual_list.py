@@ -29,6 +29,7 @@ class VirtualList(ScrollView, can_focus=True):
 
     ``key(row)`` names a row for good: by it the cursor stays where it was when rows change, and
     ``marked`` is looked up. With ``follow`` and no cursor, the end stays in view until one looks back.
+    ``unfold(row)``, where set, opens or closes a branch at once and answers whether the row was one.
     Text of a row is cleaned of control codes here, whoever drew it.
     """
 
@@ -75,6 +76,7 @@ class VirtualList(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.draw, self.key, self.marked = draw, key, marked
         self.with_cursor = with_cursor
+        self.unfold: Callable[[Any], bool] | None = None
         self.rows: Sequence[Any] = ()
         self.cursor = 0
         self.can_follow = self.follow = follow
@@ -156,9 +158,10 @@ class VirtualList(ScrollView, can_focus=True):
         self.move_to(to if to >= 0 else len(self.rows) - 1)
 
     def action_open(self) -> None:
-        """Tell that the row under the cursor is wanted."""
-        if self.row is not None:
-            self.post_message(self.Opened(self, self.row))
+        """Tell that the row under the cursor is wanted; a branch opens before the next key is looked at."""
+        if self.row is None or (self.unfold is not None and self.unfold(self.row)):
+            return
+        self.post_message(self.Opened(self, self.row))
 
     def on_click(self, event: Click) -> None:
         """A click moves the cursor; on the row that has it, it opens."""
