@@ -24,7 +24,12 @@ def snapshot(node: Node, domain: str = DOMAIN) -> Tree:
     """/etc and /srv without what nsmig keeps for itself, and without live sockets and growing logs."""
     whole = node_picture(node, ("etc", "srv"), ignore=[f"srv/{domain}/.archive"])
     by_itself = (b"access.log", b"error.log", b"etc/alternatives/php-fpm.sock")
-    kept = {p: e for p, e in whole.items() if e.kind != "socket" and not p.endswith(by_itself)}
+    kept = {
+        p: e
+        for p, e in whole.items()
+        # what was logged while there was no atomic exchange is kept beside the logs
+        if e.kind != "socket" and not p.endswith(by_itself) and b".log.transition-" not in p
+    }
     # A file put in place by rename changes its folder's time: said of /etc, not of the vhost's tree. And
     # php-fpm makes its sockets anew when a test starts it from disk.
     return {

@@ -8,7 +8,9 @@ alive() {
   if [ -e "$RD/locked" ]; then printf locked; return; fi
   if ! read -r pid start boot 2>/dev/null <"$RD/pid"; then printf none; return; fi
   if [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo none)" ] &&
-    [ "$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)" = "$start" ]; then printf yes; else printf no; fi
+    [ "$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)" = "$start" ]; then printf yes
+  elif [ -e "$RD/locked" ]; then printf locked # it said so and ended while we looked
+  else printf no; fi
 }
 
 was=$(alive)
