@@ -1,0 +1,80 @@
+"""`--owners` and `--compat`: what they change, and that the way back knows about it."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from lab.node import Node
+from lab.product import Product
+from lab.seed import seed_references, seed_vhost, wrong_answers
+from lab.tree import differences, picture
+
+pytestmark = pytest.mark.lab
+DOMAIN = "shop.test"
+
+
+def web(node: Node) -> dict:
+    """The content in the old layout."""
+    return {p: e for p, e in picture(node.srv / DOMAIN / "web").items() if e.kind != "socket"}
+
+
+@pytest.mark.parametrize(
+    ("owners", "foreign", "upload"), [("keep", 0, 33), ("foreign", 1101, 33), ("all", 1101, 1101)]
+)
+def test_owners(node: Node, product: Product, owners: str, foreign: int, upload: int) -> None:
+    """Foreign entries, the web server's own, links and setuid files; all come back exactly."""
+    seed_vhost(node, DOMAIN, uid=1101)
+    top = node.srv / DOMAIN / "web"
+    for name, uid in (("left-by-root", 0), ("upload", 33), ("tool", 0)):
+        (top / name).write_text(name)
+        os.chown(top / name, uid, uid)
+    (top / "tool").chmod(0o4755)
+    (top / "link").symlink_to("/etc/passwd")
+    before = web(node)
+    product.ready(node, DOMAIN)
+    assert product.migrate(node, DOMAIN, owners=owners).ok
+    public = node.srv / DOMAIN / "web/app/public"
+    assert (public / "left-by-root").stat().st_uid == foreign
+    assert (public / "upload").stat().st_uid == upload
+    assert (public / "tool").stat().st_mode & 0o7777 == 0o4755
+    assert os.stat("/etc/passwd").st_uid == 0 and node.path("/etc/passwd").stat().st_uid == 0
+    assert product.rollback(node, DOMAIN).ok
+    assert differences(before, web(node)) == []
+
+
+@pytest.mark.parametrize(
+    ("compat", "used", "links"),
+    [("auto", False, False), ("auto", True, True), ("never", True, False), ("always", False, True)],
+)
+def test_compat(node: Node, product: Product, compat: str, used: bool, links: bool) -> None:
+    """Links at old places stay where something uses them, or as told; they are gone after the undo."""
+    vhost = seed_vhost(node, DOMAIN)
+    if used:
+        seed_references(node, vhost)
+    before = web(node)
+    product.ready(node, DOMAIN)
+    assert product.migrate(node, DOMAIN, compat=compat).ok
+    top = node.srv / DOMAIN
+    assert (top / "web/page.html").is_symlink() is links
+    assert (top / "var/log").is_symlink() is links
+    if links:
+        assert (top / "web/page.html").read_text() == (top / "web/app/public/page.html").read_text()
+    assert wrong_answers(node, vhost) == []
+    assert product.rollback(node, DOMAIN).ok
+    assert differences(before, web(node)) == []
+
+
+def test_without_an_archive(node: Node, product: Product) -> None:
+    """`--no-backup`: the old directories stay, nothing can be restored, undo still works."""
+    vhost = seed_vhost(node, DOMAIN)
+    before = web(node)
+    product.ready(node, DOMAIN)
+    went = product.migrate(node, DOMAIN, backup=False, force=True)
+    assert (went.ok, went.backup_archive) == (True, None), went
+    assert any("no archive" in w for w in went.warnings)
+    assert (node.srv / DOMAIN / ".ssh/authorized_keys").is_file()
+    assert product.points(node, DOMAIN) == []
+    assert wrong_answers(node, vhost) == []
+    assert product.rollback(node, DOMAIN).ok
+    assert differences(before, web(node)) == []
