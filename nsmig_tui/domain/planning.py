@@ -6,15 +6,17 @@ import hashlib
 import json
 import posixpath
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .fleet import Vnode
+from .fleet import Layout, Vnode
 from .fpm_rewrite import fpm_changes
+from .layout import layout_of
 from .nginx_rewrite import Transition, nginx_changes
+from .old_paths import bridges, names, used_paths
 from .options import MigrateOptions
-from .path_map import PathMap, below, final_map
+from .path_map import PathMap, final_map
 from .readings import Inspection
 from .rewrite import FileChange, Outcome
 from .surroundings import Serving
@@ -91,17 +93,23 @@ def make_plan(
     What stands in the way is in ``blocked``; the plan is still whole enough to be shown.
     """
     upath = f"{vnode.vpath}/{domain}"
-    tmp_used = _names_path(serving, f"{upath}/var/tmp")
+    used = used_paths(seen, upath)
+    old_tmp = f"{upath}/var/tmp"
+    tmp_used = _names_path(serving, old_tmp) or any(names(text, old_tmp) for text in used)
     hold = SIDE_NAME if "app" in seen.entries.get("web", ()) else "app"
     configs, stages = _configs(serving, upath, hold, tmp_used, seen.beside)
-    compat_web, compat_var = _compat(seen, upath, options.compat)
+    compat_web, compat_var = _compat(used, upath, options.compat)
     keep = tuple(
-        name for name in LEGACY if _names_path(serving, f"{upath}/{name}") or _referenced(seen, upath, name)
+        name
+        for name in LEGACY
+        if _names_path(serving, f"{upath}/{name}") or any(names(text, f"{upath}/{name}") for text in used)
     )
-    climbing, climb_problems = _climbing(seen, upath)
+    climbing, climb_problems = bridges(seen, upath)
     problems = [p for o in stages.values() for p in o.problems]
     blocked = [p.message + (f" ({p.where})" if p.where else "") for p in problems if p.severity != "warning"]
     blocked += climb_problems
+    if layout_of({name: place.kind for name, place in seen.places.items()}) is not Layout.NS1:
+        blocked.insert(0, f"{domain} does not have the old layout")
     warnings = [p.message for p in problems if p.severity == "warning"]
     warnings += _worker_logs(serving, upath)
     warnings += _warnings(seen, keep, hold, compat_web or compat_var, options)
@@ -219,49 +227,11 @@ def _names_path(serving: Serving, path: str) -> bool:
     )
 
 
-def _referenced(seen: Inspection, upath: str, name: str) -> bool:
-    return any(below(_path_in(ref.text, upath), f"{upath}/{name}") for ref in seen.references)
-
-
-def _path_in(text: str, upath: str) -> str:
-    start = text.find(upath)
-    return text[start:] if start >= 0 else ""
-
-
-def _compat(seen: Inspection, upath: str, policy: str) -> tuple[bool, bool]:
+def _compat(used: Sequence[str], upath: str, policy: str) -> tuple[bool, bool]:
     """Whether links stay at the old places of (web's entries, var's folders)."""
     if policy != "auto":
         return policy == "always", policy == "always"
-    used = [_path_in(ref.text, upath) for ref in seen.references] + [target for _, target in seen.old_links]
-    web = any(below(path, f"{upath}/web") for path in used)
-    return web, any(below(path, f"{upath}/var") for path in used)
-
-
-def _climbing(seen: Inspection, upath: str) -> tuple[tuple[tuple[str, str], ...], list[str]]:
-    """For relative links that leave web: links that make them lead to the same place from two levels deeper.
-
-    Answers (place below UPATH, target) pairs, and what cannot be helped.
-    """
-    made: dict[str, str] = {}
-    problems = []
-    for link, target in seen.climbing:
-        folder = posixpath.dirname(link)[len(upath) :].strip("/")
-        meant = posixpath.normpath(posixpath.join(upath, folder, target))
-        lands = posixpath.normpath(
-            posixpath.join(upath, "web/app/public", folder[len("web") :].strip("/"), target)
-        )
-        if below(lands, f"{upath}/web/app/public"):
-            continue
-        relative = posixpath.relpath(lands, upath)
-        first = relative.split("/")
-        top = "/".join(first[: 3 if first[:2] == ["web", "app"] else 2])
-        rest = "/".join(first[len(top.split("/")) :])
-        base = meant[: -len(rest)].rstrip("/") if rest and meant.endswith(rest) else meant
-        if not top.startswith("web/") or top in ("web/app", "web/log", "web/run", "web/tmp"):
-            problems.append(f"the link {link} -> {target} would lead elsewhere after the migration")
-            continue
-        made[top] = posixpath.relpath(base, posixpath.dirname(posixpath.join(upath, top)))
-    return tuple(sorted(made.items())), problems
+    return any(names(t, f"{upath}/web") for t in used), any(names(t, f"{upath}/var") for t in used)
 
 
 def _warnings(

@@ -24,6 +24,7 @@ from .findings import (
     Finding,
 )
 from .names import MAX_SOCKET_PATH
+from .old_paths import bridges
 from .path_map import below
 from .readings import Inspection
 from .surroundings import Serving, document_root_below
@@ -114,6 +115,10 @@ def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> I
             yield Finding(CRITICAL, STRUCTURE, f"{name} is no directory", hint="Remove or rename it.")
         elif place and place.device != seen.places["upath"].device:
             yield Finding(CRITICAL, STRUCTURE, f"{name} is on another file system", hint="Unmount it first.")
+    if "entries" not in seen.tree:
+        yield Finding(
+            ERROR, STRUCTURE, f"cannot look through {upath}", hint="Are find, stat and awk there and allowed?"
+        )
     if "web" not in seen.places:
         yield Finding(ERROR, STRUCTURE, "there is no web directory", f"{upath}/web", "", "Is this a vhost?")
     top = seen.places.get("vpath")
@@ -130,15 +135,8 @@ def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> I
         yield Finding(WARNING, STRUCTURE, f"{name!r} at the top stays where it is")
     for name in sorted(set(seen.entries.get("var", ())) - {"log", "run", "tmp"}):
         yield Finding(WARNING, STRUCTURE, f"var/{name!r} stays where it is")
-    for path, target in seen.climbing:
-        if target.count("..") > 2 + _depth(path, upath):
-            yield Finding(
-                ERROR, STRUCTURE, f"the link {path} climbs too far", "", target, "Make it absolute."
-            )
-
-
-def _depth(link: str, upath: str) -> int:
-    return link[len(upath) + len("/web/") :].count("/")
+    for problem in bridges(seen, upath)[1]:
+        yield Finding(ERROR, STRUCTURE, problem, hint="Make it absolute.")
 
 
 def _configuration(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
@@ -188,7 +186,18 @@ def _services(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
         says = seen.nginx.test_says.strip().splitlines()
         yield Finding(ERROR, SERVICES, "nginx -t fails", "", says[0] if says else "", "Mend it first.")
     for config in seen.fpm:
-        if config.test_rc and serving.fpm is not None and config.main == serving.fpm.main:
+        if serving.fpm is None or config.main != serving.fpm.main:
+            continue
+        if not config.binary:
+            yield Finding(
+                ERROR,
+                SERVICES,
+                f"cannot test {config.main}",
+                "php-fpm in PATH",
+                "",
+                "Its program was not found.",
+            )
+        if config.test_rc:
             says = config.test_says.strip().splitlines()
             yield Finding(ERROR, SERVICES, "php-fpm -t fails", "", says[0] if says else "", "Mend it first.")
     if seen.capabilities.manager == "none":

@@ -86,16 +86,23 @@ for s in "${U%/*}"/*; do
 done
 names var "$U/var"
 names web "$U/web"
-# links anywhere in web that climb out of it, with what they reach now
+# links anywhere in web that climb out of it, or name an old path
 find "$U/web" -xdev -type l 2>/dev/null | head -n 2000 | while IFS= read -r l; do
   t=$(readlink -- "$l") || continue
   case $t in
     /*) case $t in "$U"/*) printf 'oldlink\t%s\t%s\n' "$(printf %s "$l" | b64)" "$(printf %s "$t" | b64)" ;; esac ;;
     *..*)
-      case $(readlink -f -- "$l") in
-        "$U/web"|"$U/web/"*) ;;
-        *) printf 'climb\t%s\t%s\n' "$(printf %s "$l" | b64)" "$(printf %s "$t" | b64)" ;;
-      esac ;;
+      # each ".." takes one level of the link's folder; where none is left, it leaves web on its way
+      above=${l#"$U/web/"} rest=$t
+      while :; do
+        case $rest in *..*) rest=${rest#*..} ;; *) break ;; esac
+        case $above in
+          */*) above=${above#*/} ;;
+          *)
+            printf 'climb\t%s\t%s\n' "$(printf %s "$l" | b64)" "$(printf %s "$t" | b64)"
+            break ;;
+        esac
+      done ;;
   esac
 done
 printf '@mounts\n'

@@ -1,0 +1,57 @@
+"""Old paths that something still uses, and relative links in the content that lead out of it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from .readings import Inspection
+
+TAKEN = frozenset({"app", "log", "run", "tmp"})
+"""Names in web that the new layout needs."""
+
+
+def used_paths(seen: Inspection, upath: str) -> list[str]:
+    """Texts that name old paths: lines of files, targets of absolute links, what climbing links mean."""
+    texts = [ref.text for ref in seen.references] + [target for _, target in seen.old_links]
+    return texts + [_meant(link, target) for link, target in seen.climbing if climbs(link, target, upath)]
+
+
+def names(text: str, place: str) -> bool:
+    """Whether ``text`` holds the path ``place`` or one below it, at component boundaries."""
+    return re.search(rf"(?<![\w.-]){re.escape(place)}(?![A-Za-z0-9._-])", text) is not None
+
+
+def climbs(link: str, target: str, upath: str) -> int:
+    """How many levels above web the relative ``target`` of ``link`` leads on its way; 0: it stays inside."""
+    level = lowest = posixpath.dirname(link)[len(f"{upath}/web") :].count("/")
+    for part in target.split("/"):
+        level += {"..": -1, "": 0, ".": 0}.get(part, 1)
+        lowest = min(lowest, level)
+    return max(-lowest, 0)
+
+
+def bridges(seen: Inspection, upath: str) -> tuple[tuple[tuple[str, str], ...], list[str]]:
+    """Links outside the document root, so that climbing links lead to the same places from two levels deeper.
+
+    Answers (place below UPATH, target) pairs, and what cannot be helped. From the new place of the content,
+    what was a name beside web is looked for in web/app, what was one beside UPATH in web.
+    """
+    made: dict[str, str] = {}
+    problems = []
+    for link, target in seen.climbing:
+        height = climbs(link, target, upath)
+        if not height:
+            continue
+        base = upath if height == 1 else posixpath.dirname(upath)
+        beyond = posixpath.relpath(_meant(link, target), base).split("/")[0]
+        taken = {"public"} if height == 1 else TAKEN | set(seen.entries.get("web", ()))
+        if height > 2 or beyond in taken | {".", ".."} or re.search(r"[\x00-\x1f\x7f]", beyond):
+            problems.append(f"the link {link} -> {target} would lead elsewhere after the migration")
+        else:
+            made[f"web/app/{beyond}" if height == 1 else f"web/{beyond}"] = f"../../{beyond}"
+    return tuple(sorted(made.items())), problems
+
+
+def _meant(link: str, target: str) -> str:
+    return posixpath.normpath(posixpath.join(posixpath.dirname(link), target))
