@@ -16,9 +16,11 @@ PARTS: dict[str, tuple[str, ...]] = {
     "compare": ("prelude", "walk", "compare_main"),
     "record": ("prelude", "record_main"),
     "sizes": ("prelude", "sizes_main"),
+    "prune": ("prelude", "run_base", "prune_main"),
     "runner": (
         *("prelude", "capabilities", "walk", "run_base", "run_services", "run_config", "run_backup"),
-        *("run_tree", "run_tail", "run_verify", "run_undo", "run_restore", "run_main"),
+        *("run_tree", "run_hold", "run_tail", "run_verify", "run_undo", "run_restore"),
+        *("run_unrestore", "run_main"),
     ),
 }
 

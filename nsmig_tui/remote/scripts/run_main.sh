@@ -63,44 +63,6 @@ keep_transition_logs() { # folder
   rm -rf "$S/tlog"
 }
 
-# Where the content has its own app, the real app comes beside it once nginx looks elsewhere.
-make_app() {
-  if [ "$HOLD" = app ] || [ "$(content)" = "$UPATH/web/app/public" ]; then return 0; fi
-  if ! is_dir "$UPATH/web/app"; then
-    in_web drop_link app
-    rm -rf "$S/app"
-    mkdir "$S/app" && chown "$OWNER" "$S/app" && chmod 755 "$S/app" && ln -s "../$HOLD/public" "$S/app/public" && in_web mv -T "$S/app" ./app || fail "cannot make web/app"
-    while IFS="$TAB" read -r at to; do
-      case $at in web/app/*) in_web put_link "$to" "./${at#web/}" ;; esac
-    done <"$CUR/climb"
-  fi
-  pt made-app
-}
-
-# The side name stays as a link until php-fpm, which remembers where paths led, has been reloaded.
-content_to_app() {
-  if [ "$HOLD" = app ]; then return 0; fi
-  if [ "$(content)" = "$UPATH/web/$HOLD/public" ]; then
-    rm -f "$S/deep"
-    ln -s ../app/public "$S/deep" || fail "cannot stage a link"
-    if [ "$XCHG" = none ]; then
-      in_web rm ./app/public && in_web mv -T "./$HOLD/public" ./app/public
-    else
-      in_web xchg ./app/public "./$HOLD/public" "./$HOLD/public" "$S/deep"
-    fi || fail "cannot move the content to web/app/public"
-    sync_tree
-    rm -f "$S/deep"
-  fi
-  if is_dir "$UPATH/web/$HOLD"; then in_web put_link ../app/public "./$HOLD/public" || fail "cannot keep the side name"; fi
-  pt content-in-app
-}
-
-drop_hold() {
-  if [ "$HOLD" = app ]; then return 0; fi
-  in_web drop_folder_of_links "$HOLD" || fail "cannot take the side name away"
-  pt hold-gone
-}
-
 # From the old places to the new ones, with the sites answering at every moment.
 switch_over() {
   stage_tree

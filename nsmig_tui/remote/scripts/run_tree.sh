@@ -91,12 +91,6 @@ own_staged() { # name: owner and mode while only root can reach it by name
 
 in_web() { in_dir "$UPATH/web" "$(cat "$CUR/skeleton.ino")" "$@"; }
 
-drop_folder_of_links() { # inside the pinned folder: a folder of ours that holds nothing but links
-  if ! is_dir "./$1"; then return 0; fi
-  for l in "./$1"/* "./$1"/.[!.]*; do if [ -L "$l" ]; then rm "$l"; fi; done
-  rmdir "./$1"
-}
-
 drop_link() { # inside the pinned folder: a link of ours, never anything else
   if [ -L "./$1" ]; then rm "./$1"; fi
 }

@@ -95,38 +95,6 @@ unmake() { # name
   pt "undo-unmake-$1"
 }
 
-# Where the content has an entry called app, the way back leads through the side name again.
-content_to_hold() {
-  if [ "$HOLD" = app ] || [ "$(content)" != "$UPATH/web/app/public" ]; then return 0; fi
-  if ! is_dir "$UPATH/web/$HOLD"; then
-    mkdir -p "$S/hold" && chown "$OWNER" "$S/hold" && chmod 755 "$S/hold" && ln -s ../app/public "$S/hold/public" && in_web mv -T "$S/hold" "./$HOLD" || fail "cannot make the side name"
-  fi
-}
-
-hold_takes_content() { # web/app/public stays as a link until php-fpm has been reloaded
-  if [ "$HOLD" = app ]; then return 0; fi
-  if [ "$(content)" = "$UPATH/web/app/public" ]; then
-    rm -f "$S/deep"
-    ln -s "../$HOLD/public" "$S/deep" || fail "cannot stage a link"
-    if [ "$XCHG" = none ]; then
-      in_web rm "./$HOLD/public" && in_web mv -T ./app/public "./$HOLD/public" && in_web mv -T "$S/deep" ./app/public
-    else
-      in_web xchg ./app/public "./$HOLD/public" ./app/public "$S/deep"
-    fi || fail "cannot exchange the content"
-    sync_tree
-    rm -f "$S/deep"
-  elif [ "$(content)" = "$UPATH/web/$HOLD/public" ] && [ -L "$UPATH/web/app/public" ]; then
-    in_web put_link "../$HOLD/public" ./app/public || fail "cannot keep web/app/public"
-  fi
-  pt undo-hold
-}
-
-drop_app() {
-  if [ "$HOLD" = app ] || [ ! -L "$UPATH/web/app/public" ]; then return 0; fi
-  in_web drop_folder_of_links app || fail "cannot take web/app away"
-  pt undo-app-gone
-}
-
 tree_back() {
   case $(content) in
     "$UPATH/web") ;;
@@ -153,37 +121,6 @@ tree_back() {
   sync_tree
   pt undo-tree
   if [ -d "$S/new" ] && [ ! -L "$S/new" ]; then sweep_strays "$S/new"; fi
-}
-
-# PHP remembers where a path led for minutes (realpath cache): what it resolved through our links while
-# the content stood deeper must lead somewhere until php-fpm has been reloaded. A link inside the
-# content makes the deep path lead to the content itself, before and after it has moved.
-deep_path_stays() {
-  if ! flagged refresh; then return 0; fi
-  in_dir "$(content)" "$WEB_INO" make_loop
-  pt undo-deep-path
-}
-
-make_loop() { # runs inside the content folder
-  if [ -e "./$HOLD" ] || [ -L "./$HOLD" ]; then return 0; fi
-  rm -rf "$S/loop"
-  mkdir "$S/loop" && chmod 755 "$S/loop" && ln -s .. "$S/loop/public" && ino "$S/loop" >"$CUR/loop.ino" && mv -T "$S/loop" "./$HOLD"
-}
-
-drop_loop() { # runs inside the content folder
-  if in_dir "./$HOLD" "$1" rm ./public; then rmdir "./$HOLD"; fi
-}
-
-php_forgets() {
-  if ! flagged refresh; then return 0; fi
-  vnode_lock
-  note_pools
-  fpm_reload "$OLD_SOCKETS" "" || fail "php-fpm did not come up again"
-  vnode_unlock
-  pt undo-php-forgot
-  if [ -s "$CUR/loop.ino" ]; then in_dir "$UPATH/web" "$WEB_INO" drop_loop "$(cat "$CUR/loop.ino")"; fi
-  rm -f "$CUR/flag.refresh"
-  pt undo-loop-gone
 }
 
 content_back() { # runs inside the content folder

@@ -1,0 +1,108 @@
+# Content that has an entry called "app" stands under a side name ($HOLD) while nginx and php-fpm change
+# over; and what PHP remembers of where paths led is made harmless before links go.
+drop_folder_of_links() { # inside the pinned folder: a folder of ours that holds nothing but links
+  if ! is_dir "./$1"; then return 0; fi
+  for l in "./$1"/* "./$1"/.[!.]*; do if [ -L "$l" ]; then rm "$l"; fi; done
+  rmdir "./$1"
+}
+
+# Where the content has its own app, the real app comes beside it once nginx looks elsewhere.
+make_app() {
+  if [ "$HOLD" = app ] || [ "$(content)" = "$UPATH/web/app/public" ]; then return 0; fi
+  if ! is_dir "$UPATH/web/app"; then
+    in_web drop_link app
+    rm -rf "$S/app"
+    mkdir "$S/app" && chown "$OWNER" "$S/app" && chmod 755 "$S/app" && ln -s "../$HOLD/public" "$S/app/public" && in_web mv -T "$S/app" ./app || fail "cannot make web/app"
+    while IFS="$TAB" read -r at to; do
+      case $at in web/app/*) in_web put_link "$to" "./${at#web/}" ;; esac
+    done <"$CUR/climb"
+  fi
+  pt made-app
+}
+
+# The side name stays as a link until php-fpm, which remembers where paths led, has been reloaded.
+content_to_app() {
+  if [ "$HOLD" = app ]; then return 0; fi
+  if [ "$(content)" = "$UPATH/web/$HOLD/public" ]; then
+    rm -f "$S/deep"
+    ln -s ../app/public "$S/deep" || fail "cannot stage a link"
+    if [ "$XCHG" = none ]; then
+      in_web rm ./app/public && in_web mv -T "./$HOLD/public" ./app/public
+    else
+      in_web xchg ./app/public "./$HOLD/public" "./$HOLD/public" "$S/deep"
+    fi || fail "cannot move the content to web/app/public"
+    sync_tree
+    rm -f "$S/deep"
+  fi
+  if is_dir "$UPATH/web/$HOLD"; then in_web put_link ../app/public "./$HOLD/public" || fail "cannot keep the side name"; fi
+  pt content-in-app
+}
+
+drop_hold() {
+  if [ "$HOLD" = app ]; then return 0; fi
+  in_web drop_folder_of_links "$HOLD" || fail "cannot take the side name away"
+  pt hold-gone
+}
+
+# Where the content has an entry called app, the way back leads through the side name again.
+content_to_hold() {
+  if [ "$HOLD" = app ] || [ "$(content)" != "$UPATH/web/app/public" ]; then return 0; fi
+  if ! is_dir "$UPATH/web/$HOLD"; then
+    mkdir -p "$S/hold" && chown "$OWNER" "$S/hold" && chmod 755 "$S/hold" && ln -s ../app/public "$S/hold/public" && in_web mv -T "$S/hold" "./$HOLD" || fail "cannot make the side name"
+  fi
+}
+
+hold_takes_content() { # web/app/public stays as a link until php-fpm has been reloaded
+  if [ "$HOLD" = app ]; then return 0; fi
+  if [ "$(content)" = "$UPATH/web/app/public" ]; then
+    rm -f "$S/deep"
+    ln -s "../$HOLD/public" "$S/deep" || fail "cannot stage a link"
+    if [ "$XCHG" = none ]; then
+      in_web rm "./$HOLD/public" && in_web mv -T ./app/public "./$HOLD/public" && in_web mv -T "$S/deep" ./app/public
+    else
+      in_web xchg ./app/public "./$HOLD/public" ./app/public "$S/deep"
+    fi || fail "cannot exchange the content"
+    sync_tree
+    rm -f "$S/deep"
+  elif [ "$(content)" = "$UPATH/web/$HOLD/public" ] && [ -L "$UPATH/web/app/public" ]; then
+    in_web put_link "../$HOLD/public" ./app/public || fail "cannot keep web/app/public"
+  fi
+  pt undo-hold
+}
+
+drop_app() {
+  if [ "$HOLD" = app ] || [ ! -L "$UPATH/web/app/public" ]; then return 0; fi
+  in_web drop_folder_of_links app || fail "cannot take web/app away"
+  pt undo-app-gone
+}
+
+# PHP remembers where a path led for minutes (realpath cache): what it resolved through our links while
+# the content stood deeper must lead somewhere until php-fpm has been reloaded. A link inside the
+# content makes the deep path lead to the content itself, before and after it has moved.
+deep_path_stays() {
+  if ! flagged refresh; then return 0; fi
+  in_dir "$(content)" "$WEB_INO" make_loop
+  pt undo-deep-path
+}
+
+make_loop() { # runs inside the content folder
+  if [ -e "./$HOLD" ] || [ -L "./$HOLD" ]; then return 0; fi
+  rm -rf "$S/loop"
+  mkdir "$S/loop" && chmod 755 "$S/loop" && ln -s .. "$S/loop/public" && ino "$S/loop" >"$CUR/loop.ino" && mv -T "$S/loop" "./$HOLD"
+}
+
+drop_loop() { # runs inside the content folder
+  if in_dir "./$HOLD" "$1" rm ./public; then rmdir "./$HOLD"; fi
+}
+
+php_forgets() {
+  if ! flagged refresh; then return 0; fi
+  vnode_lock
+  note_pools
+  fpm_reload "$OLD_SOCKETS" "" || fail "php-fpm did not come up again"
+  vnode_unlock
+  pt undo-php-forgot
+  if [ -s "$CUR/loop.ino" ]; then in_dir "$UPATH/web" "$WEB_INO" drop_loop "$(cat "$CUR/loop.ino")"; fi
+  rm -f "$CUR/flag.refresh"
+  pt undo-loop-gone
+}
