@@ -1,0 +1,209 @@
+"""One fact bent, one judgement: which rule speaks, how severely, and when all is silent."""
+
+from dataclasses import replace
+
+import pytest
+from vhost_facts import (
+    CAN,
+    DOMAIN,
+    HEALTHY,
+    PLACES,
+    SETTINGS,
+    fpm_config,
+    nginx_config,
+    place,
+    places,
+    seen,
+    serving,
+    without,
+)
+
+from nsmig_tui.domain.findings import (
+    CATEGORIES,
+    COMPLETENESS,
+    CONFIGURATION,
+    CRITICAL,
+    ERROR,
+    PASSED,
+    SECURITY,
+    SERVICES,
+    STRUCTURE,
+    USER,
+    WARNING,
+)
+from nsmig_tui.domain.findings import (
+    SETTINGS as SETTINGS_,
+)
+from nsmig_tui.domain.readings import Inspection, Reference
+from nsmig_tui.domain.validation import STRUCTURAL, validate
+
+UPATH = "/srv/a.test"
+
+
+def judged(facts):
+    """What is found beyond ``passed``."""
+    found = validate(DOMAIN, UPATH, facts, serving(facts))
+    assert [c for c in CATEGORIES if c not in {f.category for f in found}] == []
+    return [f for f in found if f.severity != PASSED]
+
+
+def test_a_healthy_vhost_passes_in_seven_categories():
+    found = validate(DOMAIN, UPATH, HEALTHY, serving(HEALTHY))
+    assert [(f.severity, f.category) for f in found] == [(PASSED, c) for c in CATEGORIES]
+    assert not any(f.blocks for f in found)
+
+
+def entries(**more):
+    return HEALTHY.entries | more
+
+
+def tree(**more):
+    return HEALTHY.tree | more
+
+
+def can(**more):
+    return {"capabilities": replace(CAN, **more)}
+
+
+ROOTS = {name: place(uid=0) for name in ("var", "var_run", "var_tmp")}
+FOREIGN = Reference("cron", "/etc/cron.d/a", "3", f"{UPATH}/web/cron.php")
+LITERAL_LOG = b"""server { server_name a.test; root /srv/a.test/web; access_log /srv/a.test/var/log/a.log;
+  location ~ \\.php$ { fastcgi_pass unix:/srv/a.test/var/run/fpm.sock; } }"""
+
+RULES = [
+    ({"settings": SETTINGS | {"U_UID": "7"}}, WARNING, SETTINGS_, "U_UID"),
+    ({"settings": SETTINGS | {"UPATH": "/home/x"}}, WARNING, SETTINGS_, "UPATH"),
+    ({"settings": SETTINGS | {"UUSER": "other"}}, WARNING, SETTINGS_, "UUSER"),
+    ({"settings": None}, WARNING, COMPLETENESS, "/root/.vhosts/a.test"),
+    ({"settings": without(SETTINGS, "U_GID", "WPATH")}, WARNING, COMPLETENESS, "U_GID, WPATH"),
+    ({"account": None}, ERROR, USER, "uid 1003"),
+    (
+        {
+            "places": places(**ROOTS, web=place(uid=0)),
+            "settings": without(SETTINGS, "U_UID") | {"U_UID": "0"},
+        },
+        ERROR,
+        USER,
+        "root",
+    ),
+    (can(web_gid=None), ERROR, USER, "www-data or nginx"),
+    ({"places": places(upath=place(mode="777"))}, ERROR, USER, "everybody may write"),
+    ({"places": places(upath=place(mode="1757"))}, ERROR, USER, "everybody may write"),
+    ({"places": places(upath=place("link", target="/x"))}, CRITICAL, STRUCTURE, "no real directory"),
+    ({"places": places(**ROOTS, web=None)}, ERROR, STRUCTURE, "no web directory"),
+    ({"places": places(msg=place("other"))}, CRITICAL, STRUCTURE, "msg is no directory"),
+    ({"places": places(msg=place(device="8"))}, CRITICAL, STRUCTURE, "another file system"),
+    ({"places": places(vpath=place(uid=0, device="8"))}, CRITICAL, STRUCTURE, "file system of its own"),
+    ({"mounts": (f"{UPATH}/web/nfs",)}, CRITICAL, STRUCTURE, "mount point"),
+    ({"immutable": (f"{UPATH}/web",)}, ERROR, STRUCTURE, "immutable"),
+    ({"tree": tree(longest=3990)}, ERROR, STRUCTURE, "too long"),
+    ({"tree": {}}, ERROR, STRUCTURE, "cannot look"),
+    (
+        {"entries": entries(top=(*HEALTHY.entries["top"], "notes\x1b[31m"))},
+        WARNING,
+        STRUCTURE,
+        "'notes\\x1b[31m'",
+    ),
+    ({"entries": entries(var=("log", "run", "tmp", "cache"))}, WARNING, STRUCTURE, "cache"),
+    ({"climbing": ((f"{UPATH}/web/l", "../../../etc/passwd"),)}, ERROR, STRUCTURE, "would lead elsewhere"),
+    ({"listening": frozenset({"/run/other.sock"})}, ERROR, CONFIGURATION, "nothing listens on"),
+    (can(masters=()), ERROR, CONFIGURATION, "no running php-fpm"),
+    ({"nginx": nginx_config(test_rc=1, test_says="[emerg] x\ny")}, ERROR, SERVICES, "nginx -t fails"),
+    ({"fpm": (fpm_config(test_rc=78, test_says="bad"),)}, ERROR, SERVICES, "php-fpm -t fails"),
+    ({"fpm": (replace(fpm_config(), binary="", test_rc=None),)}, ERROR, SERVICES, "cannot test"),
+    (can(manager="none"), ERROR, SERVICES, "no service manager"),
+    (
+        {"places": PLACES | {".archive": place(mode="700")}},
+        CRITICAL,
+        SECURITY,
+        ".archive does not belong to root",
+    ),
+    ({"places": places(var_run=place(uid=4711))}, WARNING, SECURITY, "var/run belongs to a foreign uid"),
+    ({"places": PLACES | {".ssh": place(mode="700")}}, WARNING, SECURITY, ".ssh leaves"),
+    ({"references": (FOREIGN,)}, WARNING, SECURITY, "cron: /etc/cron.d/a line 3"),
+    ({"tree": tree(n_writable=2)}, WARNING, SECURITY, "directories that everybody"),
+    (
+        {"tree": tree(n_setuid=1), "odd": {"setuid": ("./web/\x1bsu",)}},
+        WARNING,
+        SECURITY,
+        "files with setuid",
+    ),
+    ({"tree": tree(n_foreign=3)}, WARNING, SECURITY, "entries that belong neither"),
+    ({"tree": tree(n_hardlink=1)}, WARNING, SECURITY, "hard links"),
+    ({"tree": tree(n_special=1)}, WARNING, SECURITY, "pipes"),
+    ({"tree": tree(n_oddname=1)}, WARNING, SECURITY, "control characters"),
+    (
+        {"nginx": nginx_config(LITERAL_LOG), "places": places(var_log=place())},
+        WARNING,
+        SECURITY,
+        "root opens log files",
+    ),
+]
+
+
+@pytest.mark.parametrize("changes, severity, category, words", RULES, ids=[f"{r[2]}: {r[3]}" for r in RULES])
+def test_one_rule_speaks(changes, severity, category, words):
+    found = judged(seen(**changes))
+    assert [(f.severity, f.category) for f in found] == [(severity, category)], [f.message for f in found]
+    assert words in found[0].message
+    assert "\x1b" not in found[0].message + found[0].actual
+
+
+@pytest.mark.parametrize("name", STRUCTURAL)
+def test_a_structural_link_is_critical(name):
+    found = judged(seen(places=PLACES | {name: place("link", target="/etc")}))
+    assert (CRITICAL, STRUCTURE, f"{name} is a link") in [(f.severity, f.category, f.message) for f in found]
+
+
+MISSING = ["var/tmp", "var/run", "var/log", "msg", "bin", "etc"]
+
+
+@pytest.mark.parametrize("name", MISSING)
+def test_what_the_migration_does_without_or_makes_is_no_fault(name):
+    assert judged(seen(places=without(PLACES, name))) == []
+
+
+def test_new_structure_in_the_content_is_no_fault():
+    own = {"web/app": place(), "web/app/public": place(), "web/log": place()}
+    assert judged(seen(places=PLACES | own)) == []
+
+
+def test_an_unprivileged_demo_may_own_everything():
+    facts = seen(places=places(**ROOTS, web=place(uid=0)), settings=None, **can(unprivileged=True))
+    assert [f.severity for f in judged(facts)] == [WARNING]
+
+
+BLIND = [
+    ({"nginx": None}, "cannot look at nginx"),
+    ({"nginx": nginx_config(b"server { server_name a.test;")}, "cannot be read"),
+    ({"nginx": nginx_config(b"# nobody\n")}, "no nginx server block serves a.test"),
+    ({"fpm": ()}, "no php-fpm pool listens there"),
+    ({"tree": {}}, "cannot look through"),
+]
+
+
+@pytest.mark.parametrize("changes, words", BLIND, ids=[words for _, words in BLIND])
+def test_cannot_look_is_never_not_there(changes, words):
+    blocking = [f for f in judged(seen(**changes)) if f.blocks]
+    assert any(words in f.message for f in blocking)
+
+
+def test_no_answer_at_all_does_not_validate():
+    nothing = Inspection()
+    assert any(f.severity == CRITICAL for f in judged(nothing))
+
+
+def test_a_site_served_from_elsewhere_is_refused():
+    elsewhere = b"server { server_name a.test; root /var/www/a; access_log /srv/a.test/var/log/x; }"
+    found = judged(seen(nginx=nginx_config(elsewhere), fpm=()))
+    assert any(f.severity == ERROR and "web directory" in f.message for f in found)
+
+
+def test_a_socket_path_that_would_be_cut_is_an_error():
+    domain = "a" * 60 + "." + "b" * 40
+    facts = seen(nginx=nginx_config(f"server {{ server_name {domain}; root /srv/{domain}/web; }}".encode()))
+    from nsmig_tui.domain.surroundings import serving_of
+
+    served = serving_of(domain, f"/srv/{domain}", facts.nginx, (), CAN)
+    found = validate(domain, f"/srv/{domain}", facts, served)
+    assert any(f.severity == ERROR and "socket" in f.message for f in found)
