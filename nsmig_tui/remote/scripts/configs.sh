@@ -57,7 +57,9 @@ real_paths() { # paths on standard input, one a line; the real ones, in the same
 }
 
 files_row() { # paths, one a line
-  printf 'files\t%s\t%s\t%s\n' "$(printf '%s\n' "$1" | tar -chf - -T /dev/stdin 2>/dev/null | gzip -1 | b64)" "$(printf '%s\n' "$1" | b64)" "$(printf '%s\n' "$1" | real_paths | b64)"
+  # shellcheck disable=SC2086 # one path a word, by IFS; not every tar reads a list of names
+  packed=$(set -f; IFS=$NL; tar -chf - $1 2>/dev/null | gzip -1 | b64)
+  printf 'files\t%s\t%s\t%s\n' "$packed" "$(printf '%s\n' "$1" | b64)" "$(printf '%s\n' "$1" | real_paths | b64)"
 }
 
 config_test() {
