@@ -47,7 +47,7 @@ def main(words: Sequence[str]) -> int:
         flags = {name: getattr(arguments, name) for name in ("data_dir", "config_dir", "ssh_config")}
         settings = load(flags)
         place = BatchDir(settings.data_dir / "batches", arguments.batch)
-        return asyncio.run(_conduct(settings, place, _secrets(), retry=arguments.retry))
+        return asyncio.run(conduct(settings, place, _secrets(), retry=arguments.retry))
     except NsmigError as error:
         _log(str(error))
         return int(error.exit_code)
@@ -79,7 +79,9 @@ def _secrets() -> dict[str, str]:
     return dict(given.get("secrets") or {}) if isinstance(given, dict) else {}
 
 
-async def _conduct(settings: Settings, place: BatchDir, secrets: dict[str, str], *, retry: bool) -> int:
+async def conduct(settings: Settings, place: BatchDir, secrets: dict[str, str], *, retry: bool) -> int:
+    """Conduct the batch in this loop; answers its exit code. ``secrets``: prompt -> answer, used once."""
+
     async def answer(prompt: str) -> str | None:
         # Each answer once: a wrong one must lead to a refusal, not to a locked account.
         return secrets.pop(prompt, None)

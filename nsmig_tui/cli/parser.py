@@ -60,6 +60,7 @@ def build_parser() -> Parser:
 
     _add_node_commands(commands, common, add)
     _add_looking_commands(add)
+    _add_archive_commands(commands, common, add)
     _add_changing_commands(add)
     return parser
 
@@ -83,6 +84,23 @@ def _add_node_commands(commands: Any, common: argparse.ArgumentParser, add: Any)
     # The file's hosts come from the global `--ssh-config`, or from an inventory.
     made.add_argument("--ansible-inventory", metavar="FILE", help="read this instead of --ssh-config FILE")
     made.add_argument("--match", default="*", metavar="GLOB", help="only names like this")
+
+
+def _add_archive_commands(commands: Any, common: argparse.ArgumentParser, add: Any) -> None:
+    words = "verify or prune archives"
+    archives = commands.add_parser(
+        "archives", help=words, description=words, parents=[common], allow_abbrev=False
+    )
+    under = archives.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
+    made = add("verify", "read archives to their end and compare their hashes", under, "archives ")
+    _add_target(made)
+    made.add_argument("--vnode", dest="only_vnode", metavar="VNODE", help="only there")
+    made = add("prune", "delete old archives and put-aside trees", under, "archives ")
+    _add_target(made)
+    made.add_argument("--vnode", dest="only_vnode", metavar="VNODE", help="only there")
+    made.add_argument("--keep-days", type=_count, metavar="N", help="keep what is younger (settings: 90)")
+    made.add_argument("--keep-count", type=_count, metavar="N", help="keep the newest N of a kind (3)")
+    _add_consent(made)
 
 
 def _add_looking_commands(add: Any) -> None:
@@ -109,6 +127,14 @@ def _add_changing_commands(add: Any) -> None:
     made.add_argument("--vnode", dest="only_vnode", metavar="VNODE", help="with --all-validated: only there")
     made.add_argument("--no-backup", action="store_true", help="no archive to go back to; needs --force")
     made.add_argument("--force", action="store_true", help="goes with --no-backup")
+    made.add_argument(
+        "--owners",
+        choices=("foreign", "keep", "all"),
+        help="who gets the account's ownership below web: foreign entries (default), none, all",
+    )
+    made.add_argument(
+        "--compat", choices=("auto", "never", "always"), help="links at old paths (default: where used)"
+    )
     _add_limits(made)
     _add_consent(made)
     made = add("rollback", "undo a migration, or restore an archive")

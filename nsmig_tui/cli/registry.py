@@ -41,6 +41,8 @@ COMMANDS = {
     "migrate": Command("migrate_cmd", "migrate", changes=True, trial=("dry_run",)),
     "rollback": Command("rollback_cmd", "rollback", changes=True, trial=("dry_run", "list")),
     "resume": Command("resume_cmd", "resume", changes=True),
+    "archives verify": Command("archives_cmd", "verify"),
+    "archives prune": Command("archives_cmd", "prune", changes=True, trial=("dry_run",)),
     "attach": Command("attach_cmd", "attach"),
     "report": Command("attach_cmd", "report"),
     "demo": Command("demo_cmd", "demo", whole=True),

@@ -88,23 +88,26 @@ def spec_from(value: Mapping[str, Any]) -> BatchSpec:
 BEFORE_WE_BEGAN = ("fails before we begin", "is not running", "does not accept on the old socket")
 """What the runner says when it finds the vnode's services broken before it touched anything."""
 
+SERVICES_SUFFER = ("nginx", "php-fpm", "the runner stopped")
+"""What in the words of an undo that failed concerns more than the one vhost."""
+
 LOCK_STAYED = "configuration lock stayed taken"
 
 
 def trouble_of(result: Result) -> str:
     """Why ``result`` means that the vnode itself is in trouble, or nothing when it is the vhost's own fault.
 
-    In trouble: it cannot be reached, its services were broken before we came, or an undo did not come
-    through there. A vhost that failed and was undone proves the opposite: nginx passed its test after it.
+    In trouble: it cannot be reached, its services were broken before we came or after an undo, or something
+    killed a runner there. A vhost that failed and was undone proves the opposite: nginx passed its test.
     """
     if result.ok:
         return ""
     first = result.errors[0] if result.errors else ""
     if result.exit_code in (3, 130):
         return first or "it cannot be reached"
-    if result.exit_code == 6:
-        return f"a person must look at {result.vhost}: {first}" if first else "a person must look"
     for words in result.errors:
+        if result.exit_code == 6 and any(sign in words for sign in SERVICES_SUFFER):
+            return words
         if LOCK_STAYED in words:
             return words
         # A socket of this vhost's own that nobody serves is its own fault, the test of all files is not.

@@ -10,7 +10,8 @@ from ..domain.batch_plan import Measured
 from ..domain.events import Emit, Planned, Result
 from ..domain.options import MigrateOptions, RollbackOptions, RollbackPoint
 from ..domain.ports import Connector, FleetStore
-from . import discovering, migrating, resuming, returning, validating
+from ..domain.retention import Choice
+from . import archives, discovering, migrating, resuming, returning, validating
 from .batch import measuring, taking_up
 from .desk import Desk
 from .reading import Scripts
@@ -66,6 +67,18 @@ class Engine:
     async def resume(self, vnode: str, domain: str, emit: Emit, *, undo: bool = False) -> Result:
         """Attach, finish or undo."""
         return await resuming.resume(self.desk, vnode, domain, emit, undo_it=undo)
+
+    async def verify_archives(self, vnode: str, domain: str, emit: Emit) -> Result:
+        """Read a vhost's archives to their end and compare them with their recorded hashes."""
+        return await archives.verify(self.desk, vnode, domain, emit)
+
+    async def plan_prune(self, vnode: str, domain: str, keep_days: int, keep_count: int) -> list[Choice]:
+        """What a prune would delete and what it would keep, with reasons. Raises NsmigError."""
+        return await archives.plan_prune(self.desk, vnode, domain, keep_days, keep_count)
+
+    async def prune(self, vnode: str, domain: str, keep_days: int, keep_count: int, emit: Emit) -> Result:
+        """Delete what the limits do not keep; never the newest verified archive."""
+        return await archives.prune(self.desk, vnode, domain, keep_days, keep_count, emit)
 
     async def measure(self, vnode: str, domains: Sequence[str]) -> Measured:
         """How big these vhosts are, and what room their file systems have."""

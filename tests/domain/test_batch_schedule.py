@@ -73,7 +73,8 @@ def test_one_failure_touches_nobody_else():
         (4, "nginx -t fails before we begin: [emerg] unknown directive"),
         (4, "php-fpm is not running"),
         (5, "the vnode's configuration lock stayed taken for 300 s"),
-        (6, "undo stopped: cannot exchange web back"),
+        (6, "undo stopped: nginx -t after the undo: [emerg] unknown directive"),
+        (6, "the runner stopped in structural_migration"),
     ],
 )
 def test_trouble_sets_the_vnode_aside(code, words):
@@ -93,7 +94,12 @@ def test_trouble_sets_the_vnode_aside(code, words):
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(4, "not enough space: 5 KiB needed"), (5, "nginx -t: [emerg] in this site"), (75, "another run works")],
+    [
+        (6, "undo stopped: cannot exchange web back"),
+        (4, "not enough space: 5 KiB needed"),
+        (5, "nginx -t: [emerg] in this site"),
+        (75, "another run works"),
+    ],
 )
 def test_a_fault_of_the_vhost_is_no_trouble_of_the_vnode(code, words):
     assert trouble_of(bad(BatchItem("a", "x"), code, words)) == ""

@@ -8,6 +8,8 @@ from ...domain.batch import BatchItem, BatchSpec, trouble_of
 from ...domain.errors import ExitCode
 from ...domain.events import Result, Summary
 
+UNDO_FAILED = int(ExitCode.UNDO_FAILED)
+
 GRAVEST_FIRST = (
     ExitCode.UNDO_FAILED,
     ExitCode.INTERRUPTED,
@@ -23,7 +25,7 @@ def settled(result: Result) -> bool:
 
     Not settled: what was not begun, what stopped half-way, and what failed because its vnode was in trouble.
     """
-    return result.ok or not (result.skipped or trouble_of(result))
+    return result.ok or not (result.skipped or trouble_of(result) or result.exit_code == UNDO_FAILED)
 
 
 def left_over(spec: BatchSpec, results: Mapping[str, Result]) -> list[BatchItem]:

@@ -1,0 +1,160 @@
+"""Verify and prune on the demo's servers: what goes, what stays whatever the limits, and what stops it."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nsmig_tui import wiring
+from nsmig_tui.demo.run import add_vnodes, demo_settings
+from nsmig_tui.demo.world import DemoWorld
+from nsmig_tui.domain.events import LogLine
+from nsmig_tui.domain.options import MigrateOptions, RollbackOptions
+from nsmig_tui.settings import load
+
+YEAR = 365 * 86400
+
+
+@dataclass
+class Keeper:
+    """A migrated vhost with two archives of earlier times besides, seen a year later."""
+
+    world: DemoWorld
+    app: Any
+    domain: str
+
+    @property
+    def folder(self) -> Path:
+        return self.world.root("vn1") / "srv" / self.domain / ".archive"
+
+    @property
+    def records(self) -> Path:
+        return self.world.root("vn1") / "var/lib/nsmig" / self.domain
+
+    def archives(self) -> list[str]:
+        return sorted(path.name for path in self.folder.glob("pre-migration-*.tar.gz"))
+
+    async def prune(self, days: int = 30, count: int = 1) -> Any:
+        return await self.app.engine.prune("vn1", self.domain, days, count, lambda _event: None)
+
+    async def plan(self, days: int = 30, count: int = 1) -> dict[str, str]:
+        choices = await self.app.engine.plan_prune("vn1", self.domain, days, count)
+        return {choice.kept.name: choice.why for choice in choices if choice.prune}
+
+
+def _earlier_ones(root: Path, domain: str) -> None:
+    """Two more archives with their companions, as earlier migrations would have left and recorded them."""
+    folder, records = root / "srv" / domain / ".archive", root / "var/lib/nsmig" / domain / "archives"
+    (newest,) = folder.glob("pre-migration-*.tar.gz")
+    line = records.read_text()
+    older = ""
+    for stamp in ("20260101-000000", "20260102-000000"):
+        for path in folder.glob("pre-migration-*"):
+            if path.name.startswith(newest.name.removesuffix(".tar.gz")):
+                ending = path.name.removeprefix(newest.name.removesuffix(".tar.gz"))
+                shutil.copy2(path, folder / f"pre-migration-{stamp}{ending}")
+        older += line.replace(newest.name, f"pre-migration-{stamp}.tar.gz")
+    records.write_text(older + line)
+
+
+@pytest.fixture
+async def keeper() -> AsyncIterator[Keeper]:
+    async with DemoWorld(vnodes=1, vhosts_per_vnode=1) as world:
+        place = world.directory / "operator"
+        base = load({"data_dir": place / "data", "config_dir": place / "config"})
+        app = wiring.build(demo_settings(world, base))
+        add_vnodes(app.store, world)
+        domain = next(site.domain for site in world.sites if site.migrates)
+        engine = app.engine
+        await engine.discover("vn1", lambda _event: None)
+        await engine.validate("vn1", domain, lambda _event: None)
+        assert (await engine.migrate("vn1", domain, MigrateOptions(), lambda _event: None)).ok
+        _earlier_ones(world.root("vn1"), domain)
+        engine.desk.clock = lambda: time.time() + YEAR
+        made = Keeper(world, app, domain)
+        assert len(made.archives()) == 3
+        yield made
+        await app.close()
+
+
+async def test_old_ones_go_with_what_belongs_to_them_and_the_way_back_stays(keeper: Keeper):
+    newest = keeper.archives()[-1]
+    assert set(await keeper.plan()) == set(keeper.archives()[:-1])
+    assert await keeper.plan(days=1000) == {}
+    assert await keeper.plan(count=3) == {}
+    assert len(keeper.archives()) == 3, "a plan changes nothing"
+    assert (await keeper.prune()).ok
+    assert keeper.archives() == [newest]
+    stem = newest.removesuffix(".tar.gz")
+    left = {path.name for path in keeper.folder.glob("pre-migration-*")}
+    assert left == {newest, f"{stem}.manifest.gz", f"{stem}.config.tar"}
+    assert not list(keeper.folder.glob(".trash*"))
+    assert [point.filename for point in await keeper.app.engine.points("vn1", keeper.domain)] == [newest]
+    undone = await keeper.app.engine.rollback("vn1", keeper.domain, RollbackOptions(), lambda _event: None)
+    assert undone.ok, undone.errors
+    assert (keeper.folder.parent / ".ssh").is_dir() == (keeper.folder.parent / "bin").is_dir()
+
+
+async def test_when_the_newest_is_damaged_the_one_before_it_stays(keeper: Keeper):
+    first, second, third = keeper.archives()
+    path = keeper.folder / third
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    lines: list[LogLine] = []
+    result = await keeper.app.engine.verify_archives("vn1", keeper.domain, lambda e: lines.append(e))
+    assert not result.ok and third in result.errors[0]
+    told = [event.message for event in lines if isinstance(event, LogLine)]
+    assert f"{third}: DAMAGED" in told and f"{first}: verified" in told
+    known = {record.path: record.ok for record in keeper.app.store.archives("vn1", keeper.domain)}
+    assert known == {first: True, second: True, third: False}
+    assert (await keeper.prune()).ok
+    assert second in keeper.archives() and first not in keeper.archives()
+
+
+async def test_nothing_goes_while_a_run_holds_the_lock_or_is_not_settled(keeper: Keeper):
+    with (keeper.records / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = await keeper.prune()
+    assert (result.ok, result.exit_code) == (False, 75)
+    (keeper.records / "cur/flag.committed").rename(keeper.records / "aside")
+    assert await keeper.plan() == {}
+    assert (await keeper.prune()).ok and len(keeper.archives()) == 3
+
+
+async def test_another_file_of_the_same_name_is_not_deleted(keeper: Keeper):
+    first = keeper.archives()[0]
+    real = keeper.app.connector.shell
+
+    async def shell(vnode: Any) -> Any:
+        found = await real(vnode)
+
+        class Slow:
+            async def run(self, script: str, args: Any, *, timeout: float = 60.0) -> Any:
+                if args[0] == "prune":
+                    other = keeper.folder / "other"
+                    other.write_bytes(b"not the one that was judged")
+                    other.rename(keeper.folder / first)
+                return await found.run(script, args, timeout=timeout)
+
+        return Slow()
+
+    keeper.app.connector.shell = shell
+    result = await keeper.prune()
+    assert not result.ok and "could be pruned" in result.errors[0]
+    assert (keeper.folder / first).read_bytes() == b"not the one that was judged"
+    assert keeper.archives()[-1] in keeper.archives()
+
+
+async def test_what_an_earlier_prune_left_in_the_trash_goes_too(keeper: Keeper):
+    trash = keeper.folder / ".trash-pre-migration-20200101-000000.tar.gz"
+    trash.write_bytes(b"half-done")
+    assert (await keeper.prune()).ok
+    assert not trash.exists()
