@@ -130,7 +130,7 @@ class Bookkeeper:
             self.started,
             finished,
             outcome,
-            tuple(self.steps),
+            tuple(dict(step) for step in self.steps),
             tuple(dict.fromkeys(self.warnings)),
             tuple(dict.fromkeys(self.errors)),
         )

@@ -21,7 +21,7 @@ from ..domain.events import (
 from ..domain.fleet import Vnode
 from ..domain.layout import JournalReader, JournalView
 from ..domain.ports import Connector, Shell
-from ..domain.sections import split_sections, unb64
+from ..domain.sections import number, split_sections, unb64
 from .reading import Scripts
 
 POLL = 10
@@ -29,6 +29,9 @@ POLL = 10
 
 PATIENCE = 90.0
 """Seconds of lost connection after which the operator's side gives up looking; the run goes on there."""
+
+UNBORN = 30
+"""Polls in a row without any sign of the runner, after which it is taken for dead at birth."""
 
 Verdict = Callable[[Shell], Awaitable[str]]
 """Looks at the result; answers why it is bad, or nothing."""
@@ -93,13 +96,16 @@ class RunnerLink:
     async def follow(self, verdict: Verdict | None = None, *, total: int = 0) -> Ending:
         """Watch until the run has ended. Raises LockHeld, or Interrupted when the link stays lost."""
         lost_since: float | None = None
+        unborn = 0
         loop = asyncio.get_running_loop()
         self._since = loop.time()
         while True:
             try:
                 shell = await self.connector.shell(self.vnode)
                 alive, ended = await self._poll(shell)
-                if self.reader.view.state == "awaiting" and alive == "yes" and verdict is not None:
+                view = self.reader.view
+                awaits = view.state == "awaiting" and view.run == self.run
+                if awaits and alive == "yes" and verdict is not None:
                     await self._judge(shell, verdict)
                     verdict = None
                 lost_since = None
@@ -123,7 +129,8 @@ class RunnerLink:
                 )
             if ended:
                 return Ending(self.reader.view)
-            if alive == "no":
+            unborn = unborn + 1 if alive == "none" else 0
+            if alive == "no" or unborn >= UNBORN:
                 return Ending(self.reader.view, died=True)
 
     async def _poll(self, shell: Shell) -> tuple[str, bool]:
@@ -140,8 +147,8 @@ class RunnerLink:
             ended = ended or kind == "end"
         for row in s.of("", "progress"):
             if len(row) >= 4 and row[0] == self.step:
-                total = int(row[3] or 0)
-                self.emit(self._progress(row[0], min(int(row[2] or 0), total), total))
+                total = number(row[3])
+                self.emit(self._progress(row[0], min(number(row[2]), total), total))
         alive = next((row[0] for row in s.of("", "alive") if row), "none")
         return alive, ended
 

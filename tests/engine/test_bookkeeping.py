@@ -1,0 +1,113 @@
+"""What a run's books keep: every step, warning and error, in the row, in the log and in the Result."""
+
+import pytest
+
+from nsmig_tui.domain.errors import ExitCode
+from nsmig_tui.domain.events import (
+    RunStarted,
+    StepFailed,
+    StepFinished,
+    StepProgressed,
+    StepStarted,
+    Warned,
+)
+from nsmig_tui.domain.fleet import Status, Vhost
+from nsmig_tui.engine.bookkeeping import Bookkeeper, failed
+
+
+class Shelf:
+    """The store as far as books need it."""
+
+    def __init__(self):
+        self.rows, self.lines, self.vhosts, self.order = [], [], [], []
+
+    def save_run(self, record):
+        self.rows.append(record)
+        self.order.append("run")
+
+    def save_vhost(self, vhost):
+        self.vhosts.append(vhost)
+        self.order.append("vhost")
+
+    def log(self, run, at, line):
+        self.lines.append((at, line))
+
+
+WHERE = ("vn1", "a.test", "r1")
+
+
+@pytest.fixture
+def shelf():
+    return Shelf()
+
+
+@pytest.fixture
+def books(shelf):
+    times = iter(range(100, 1000))
+    heard = []
+    made = Bookkeeper(shelf, "migrate", *WHERE, "me@host", heard.append, lambda: float(next(times)))
+    made.heard = heard
+    return made
+
+
+def test_a_run_begins_with_an_open_row(books, shelf):
+    books.begin()
+    assert (shelf.rows[0].outcome, shelf.rows[0].finished, shelf.rows[0].started) == ("running", None, 100.0)
+    assert isinstance(books.heard[0], RunStarted) and shelf.lines[0][1] == "migrate by me@host"
+
+
+def test_a_good_run(books, shelf):
+    books.begin()
+    books.tell(StepStarted(*WHERE, "one"))
+    books.tell(StepProgressed(*WHERE, "one", 1, 2))
+    books.tell(StepFinished(*WHERE, "one", 1.5))
+    books.tell(Warned(*WHERE, "odd"))
+    books.tell(Warned(*WHERE, "odd"))
+    vhost = Vhost("vn1", "a.test", Status.MIGRATED)
+    result = books.end("ok", vhost, steps=("one",), archive="/x.tar.gz", sha256="abc")
+    row = shelf.rows[-1]
+    assert (row.outcome, row.backup_archive, row.archive_sha256) == ("ok", "/x.tar.gz", "abc")
+    assert row.finished is not None and row.finished > row.started
+    assert row.steps == ({"name": "one", "ok": True, "started": row.steps[0]["started"], "seconds": 1.5},)
+    assert row.warnings == ("odd",) and row.errors == ()
+    assert result.ok and result.exit_code == 0 and result.status == "migrated" and result.warnings == ("odd",)
+    assert (
+        result.steps_completed == ("one",) and result.backup_archive == "/x.tar.gz" and result.duration_s > 0
+    )
+    assert books.heard[-1] is result and shelf.vhosts == [vhost]
+    assert shelf.order == ["run", "vhost", "run"]
+    assert not [line for _, line in shelf.lines if "progress" in line]
+    assert [line for _, line in shelf.lines][-1] == "ended well"
+
+
+def test_a_failed_run_keeps_what_was_done_and_why(books, shelf):
+    books.begin()
+    for step in ("one", "two"):
+        books.tell(StepStarted(*WHERE, step))
+        if step == "one":
+            books.tell(StepFinished(*WHERE, step, 1.0))
+    books.tell(StepFailed(*WHERE, "two", "disk is full"))
+    books.hint = "make room"
+    result = books.end(
+        "undone", failed(Vhost("vn1", "a.test"), "disk is full", "make room"), code=ExitCode.UNDONE
+    )
+    assert [(s["name"], s["ok"]) for s in shelf.rows[-1].steps] == [("one", True), ("two", False)]
+    assert result.errors == ("disk is full",) and result.hint == "make room"
+    assert not result.ok and result.exit_code == 5 and result.status == "failed"
+    assert (shelf.vhosts[0].last_error, shelf.vhosts[0].last_hint) == ("disk is full", "make room")
+    assert "ended badly: disk is full" in [line for _, line in shelf.lines]
+
+
+def test_a_run_without_a_vhost_saves_none(books, shelf):
+    books.begin()
+    result = books.end("refused", None, code=ExitCode.REFUSED, skipped=True)
+    assert shelf.vhosts == [] and result.status == "" and result.skipped and result.exit_code == 4
+
+
+def test_kept_rows_do_not_change_afterwards(books, shelf):
+    books.begin()
+    books.tell(StepStarted(*WHERE, "one"))
+    books.end("interrupted", None, code=ExitCode.INTERRUPTED)
+    before = repr(shelf.rows)
+    books.tell(StepFinished(*WHERE, "one", 1.0))
+    assert repr(shelf.rows) == before

@@ -1,0 +1,73 @@
+"""Baselines are taken several times; a difference counts only when it stays."""
+
+import pytest
+
+from nsmig_tui.domain.ports import HttpAnswer, HttpRequest
+from nsmig_tui.engine import http_checks
+from nsmig_tui.engine.http_checks import AT_ONCE, SAMPLES, ask_all, differences, take_baseline
+
+PATHS = ["/", "/a", "/b"]
+REQUESTS = [HttpRequest("a.test", path) for path in PATHS]
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    real = http_checks.asyncio.sleep
+
+    async def at_once(_seconds):
+        await real(0)
+
+    monkeypatch.setattr(http_checks.asyncio, "sleep", at_once)
+
+
+class Site:
+    """Answers by a function of (path, how many times it was asked for before)."""
+
+    def __init__(self, says):
+        self.says, self.asked, self.now, self.most = says, [], 0, 0
+
+    async def http(self, request, *, timeout=10.0):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        await http_checks.asyncio.sleep(0)
+        self.now -= 1
+        before = self.asked.count(request.path)
+        self.asked.append(request.path)
+        return self.says(request.path, before)
+
+
+def steady(path, _before):
+    return HttpAnswer(200, {"content-type": "text/html"}, path.encode())
+
+
+async def test_answers_come_in_the_order_of_the_requests_a_few_at_a_time():
+    site = Site(steady)
+    many = [HttpRequest("a.test", f"/{n}") for n in range(20)]
+    assert [a.body for a in await ask_all(site, many)] == [f"/{n}".encode() for n in range(20)]
+    assert 1 < site.most <= AT_ONCE
+
+
+async def test_what_changes_by_itself_is_known():
+    site = Site(lambda path, n: HttpAnswer(200, {}, b"%d" % n if path == "/a" else b"same"))
+    baseline = await take_baseline(site, REQUESTS)
+    assert [b.stable for b in baseline] == [True, False, True]
+    assert len(site.asked) == SAMPLES * len(PATHS)
+
+
+@pytest.mark.parametrize("bad_until, found, rounds", [(0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 1, 3), (99, 1, 3)])
+async def test_a_difference_counts_when_it_stays(bad_until, found, rounds):
+    baseline = await take_baseline(Site(steady), REQUESTS)
+
+    def says(path, before):
+        if path == "/a" and before < bad_until:
+            return HttpAnswer(502)
+        return steady(path, before)
+
+    site = Site(says)
+    why = await differences(site, baseline)
+    assert len(why) == found and all("/a answered 200 before and 502 now" in w for w in why)
+    assert site.asked.count("/a") == rounds and site.asked.count("/") == 1
+
+
+async def test_nothing_to_ask_is_no_difference():
+    assert await differences(Site(steady), []) == []

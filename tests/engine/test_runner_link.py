@@ -1,0 +1,253 @@
+"""Following a run: the connection may go, the runner may die, an answer get lost; the word is given once."""
+
+import base64
+import hashlib
+import io
+import tarfile
+
+import pytest
+
+from nsmig_tui.domain.errors import ConnectError, Interrupted, LockHeld
+from nsmig_tui.domain.fleet import Vnode
+from nsmig_tui.engine import runner_link
+from nsmig_tui.engine.runner_link import UNBORN, RunnerLink, pack
+
+LOST = ConnectError("gone")
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    async def at_once(_seconds):
+        return None
+
+    monkeypatch.setattr(runner_link.asyncio, "sleep", at_once)
+
+
+def lines(*kinds, run="r1"):
+    """``kind detail`` words as journal lines."""
+    rows = [
+        f"{n}\t100\t{run}\t{text.partition(' ')[0]}\t{text.partition(' ')[2]}\n"
+        for n, text in enumerate(kinds)
+    ]
+    return "".join(rows).encode()
+
+
+class FakeVnode:
+    """A connection and the vnode behind it: each poll takes the next (alive, journal bytes) or an error.
+
+    ``refuses``: so many connections fail first. ``launches``: answers to launch, in order.
+    """
+
+    def __init__(self, polls=(), launches=(), refuses=0, loses_verdicts=0):
+        self.polls, self.launches = list(polls), list(launches)
+        self.refuses, self.loses_verdicts = refuses, loses_verdicts
+        self.journal, self.verdicts, self.sent = b"", [], []
+
+    async def shell(self, vnode):
+        if self.refuses:
+            self.refuses -= 1
+            raise LOST
+        return self
+
+    async def run(self, script, args=(), *, timeout=60.0):
+        if script == "verdict":
+            self.verdicts.append(tuple(args))
+            if self.loses_verdicts:
+                self.loses_verdicts -= 1
+                raise LOST
+            return 0, b"noted\n"
+        step = self.polls.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        alive, more, *progress = step
+        if isinstance(alive, int):
+            return alive, b""
+        self.journal += more
+        data = base64.b64encode(self.journal[int(args[2]) :])
+        rows = [
+            f"alive\t{alive}",
+            *("\t".join(("progress", *p)) for p in progress),
+            f"journal\t{data.decode()}",
+        ]
+        return 0, "\n".join(rows).encode()
+
+    async def send(self, script, args, data, *, timeout=60.0):
+        self.sent.append((script, tuple(args), data))
+        answer = self.launches.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def link(fake, run="r1"):
+    heard = []
+    made = RunnerLink(fake, Vnode("vn1"), "a.test", run, lambda name: name, heard.append)
+    return made, heard
+
+
+def said(heard):
+    return [
+        " ".join(str(x) for x in (e.type, getattr(e, "step", ""), getattr(e, "message", "")) if x)
+        for e in heard
+    ]
+
+
+WHOLE = lines(
+    "begin migrate me", "step s1", "step_done s1", "step s2", "warning odd", "step_done s2", "end ok"
+)
+
+
+async def test_a_run_is_told_step_by_step_and_once():
+    cut = [WHOLE[n : n + 17] for n in range(0, len(WHOLE), 17)]
+    one, heard = link(FakeVnode([("yes", piece) for piece in cut]))
+    ending = await one.follow()
+    assert ending.view.state == "ok" and not ending.died
+    assert said(heard) == [
+        "step_started s1", "step_finished s1", "step_started s2", "warning odd", "step_finished s2",
+    ]  # fmt: skip
+
+
+async def test_a_lost_connection_loses_nothing_and_repeats_nothing():
+    pieces = [("yes", WHOLE[:40]), LOST, ("yes", WHOLE[40:90]), LOST, LOST, (1, b""), ("yes", WHOLE[90:])]
+    fake = FakeVnode(pieces, refuses=2)
+    one, heard = link(fake)
+    assert (await one.follow()).view.state == "ok"
+    assert len(heard) == 5
+
+
+async def test_a_connection_that_stays_lost_says_how_to_attach(monkeypatch):
+    monkeypatch.setattr(runner_link, "PATIENCE", -1.0)
+    one, _ = link(FakeVnode([("yes", WHOLE[:40]), LOST]))
+    with pytest.raises(Interrupted) as error:
+        await one.follow()
+    assert "nsmig resume vn1 a.test" in error.value.hint
+
+
+async def test_a_locked_vhost_is_somebody_elses():
+    one, _ = link(FakeVnode([("none", b""), ("locked", lines("begin migrate you", run="r0"))]))
+    with pytest.raises(LockHeld):
+        await one.follow()
+
+
+async def test_a_runner_that_died_is_not_a_success():
+    one, _ = link(FakeVnode([("yes", WHOLE[:40]), ("no", WHOLE[40:90])]))
+    ending = await one.follow()
+    assert ending.died and ending.view.state == "running"
+
+
+async def test_a_runner_that_ended_before_we_looked_did_not_die():
+    one, _ = link(FakeVnode([("no", WHOLE)]))
+    ending = await one.follow()
+    assert not ending.died and ending.view.state == "ok"
+
+
+async def test_a_runner_that_never_came_up_is_given_up():
+    one, _ = link(FakeVnode([("none", b"")] * UNBORN))
+    assert (await one.follow()).died
+
+
+AWAITS = lines("begin migrate me", "step verification", "await 120")
+
+
+@pytest.mark.parametrize("why, word", [("", "commit"), ("http://a.test/ answered 500", "undo")])
+async def test_the_word_is_given_once(why, word):
+    polls = [
+        ("yes", AWAITS),
+        ("yes", b""),
+        ("yes", lines("step_done verification")),
+        ("yes", lines("end ok")),
+    ]
+    fake = FakeVnode(polls)
+    looked = []
+
+    async def verdict(shell):
+        looked.append(shell)
+        return why
+
+    one, _ = link(fake)
+    await one.follow(verdict)
+    assert fake.verdicts == [("a.test", "r1", word, why)] and len(looked) == 1
+
+
+async def test_a_word_that_was_lost_on_the_way_is_given_again():
+    fake = FakeVnode([("yes", AWAITS), ("yes", b""), ("yes", lines("end ok"))], loses_verdicts=1)
+
+    async def verdict(shell):
+        return ""
+
+    one, _ = link(fake)
+    assert (await one.follow(verdict)).view.state == "ok"
+    assert [v[2] for v in fake.verdicts] == ["commit", "commit"]
+
+
+async def test_what_an_older_run_awaited_is_not_judged():
+    older = lines("begin migrate you", "await 120", run="r0")
+    polls = [("yes", older), ("yes", lines("begin resume me")), ("yes", lines("end undone"))]
+    fake = FakeVnode(polls)
+    looked = []
+
+    async def verdict(shell):
+        looked.append(shell)
+        return ""
+
+    one, heard = link(fake)
+    ending = await one.follow(verdict)
+    assert (looked, fake.verdicts, heard) == ([], [], []) and ending.view.state == "undone"
+
+
+async def test_nobody_judges_a_dead_runner():
+    fake = FakeVnode([("no", AWAITS)])
+    one, _ = link(fake)
+    assert (await one.follow(lambda shell: pytest.fail("judged"))).died
+    assert fake.verdicts == []
+
+
+@pytest.mark.parametrize(
+    "row, shown",
+    [
+        (("s1", "gzip", "5", "10"), [(5, 10)]),
+        (("s1", "gzip", "50", "10"), [(10, 10)]),
+        (("s0", "x", "5", "10"), []),
+        (("s1", "gzip", "", ""), [(0, 0)]),
+        (("s1", "gzip", "odd", "10"), [(0, 10)]),
+        (("s1",), []),
+    ],
+)
+async def test_progress_is_for_the_running_step_and_never_beyond_its_total(row, shown):
+    one, heard = link(
+        FakeVnode([("yes", lines("begin migrate me", "step s1"), row), ("yes", lines("end ok"))])
+    )
+    await one.follow()
+    assert [(e.done, e.total) for e in heard if e.type == "step_progressed"] == shown
+
+
+FILES = {"runner.sh": b"echo run\n", "plan": b"A=1\n", "conf/1.final": b"x"}
+
+
+def test_the_files_travel_whole_and_closed():
+    with tarfile.open(fileobj=io.BytesIO(pack(FILES))) as tar:
+        assert {m.name: tar.extractfile(m).read() for m in tar} == FILES
+        assert {m.mode for m in tar} == {0o600}
+
+
+async def test_a_lost_launch_answer_is_asked_again_with_the_same_run():
+    fake = FakeVnode(launches=[LOST, (0, b"started again 0\n")])
+    one, _ = link(fake)
+    one.offset = 99
+    await one.start(FILES)
+    assert one.offset == 0, "the journal is read from its start: the run may have written meanwhile"
+    assert fake.sent[0] == fake.sent[1]
+    assert fake.sent[0][1] == ("a.test", "r1", hashlib.sha256(b"echo run\n").hexdigest(), "9")
+
+
+async def test_a_launch_tells_where_the_journal_ended():
+    one, _ = link(FakeVnode(launches=[(0, b"started 4711 123\n")]))
+    await one.start(FILES)
+    assert one.offset == 123
+
+
+@pytest.mark.parametrize("answers", [[LOST, LOST], [(64, b"")], [(0, b"Welcome!\n")], [(1, b"started 1 2")]])
+async def test_a_runner_that_was_not_started_is_an_error(answers):
+    one, _ = link(FakeVnode(launches=answers))
+    with pytest.raises(ConnectError):
+        await one.start(FILES)
