@@ -62,8 +62,8 @@ def _options(session: Session, arguments: Namespace) -> MigrateOptions:
     return MigrateOptions(
         backup=not arguments.no_backup,
         force=arguments.force,
-        owners=settings.owners,
-        compat=settings.compat,
+        owners=arguments.owners or settings.owners,
+        compat=arguments.compat or settings.compat,
         confirm_wait=settings.confirm_wait,
     )
 

@@ -65,7 +65,8 @@ settle_compat() {
   if [ "$HOLD" != app ] || [ "$COMPAT_WEB" = none ]; then in_web drop_web_links || fail "cannot drop links for old paths"; fi
   if [ "$COMPAT_WEB" != none ]; then
     in_web compat_links . app/public "$UPATH/web/app/public"
-    in_web ls -A >"$CUR/compat.web"
+    in_web list_links >"$CUR/compat.web"
+    warn "$(wc -l <"$CUR/compat.web") link(s) stay in web for old paths: $(head -n 5 "$CUR/compat.web" | tr '\n' ' ')"
   fi
   if [ -d "$UPATH/web/.nsmig-switched" ]; then in_web rmdir .nsmig-switched; fi
   pt compat-web
@@ -86,6 +87,8 @@ settle_compat() {
   fi
   pt compat-var
 }
+
+list_links() { find . -maxdepth 1 -type l -print0 | tr '\n\000' '?\n' | sed 's|^\./||' | sort; }
 
 drop_web_links() {
   for x in * .[!.]* ..?*; do

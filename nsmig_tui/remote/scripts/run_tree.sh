@@ -74,7 +74,7 @@ relay_out() { # name inode
   rm -f "$S/$1"
   ln -s "$S/$1" "$S/$1" || fail "cannot stage var/$1"
   if [ "$XCHG" = none ]; then
-    rm -f "$S/$1" && mv -T "$UPATH/var/$1" "$S/$1" && put_link "$S/$1" "$UPATH/var/$1" || fail "cannot move var/$1"
+    rm -f "$S/$1" && in_var mv -T "./$1" "$S/$1" && in_var put_link "$S/$1" "./$1" || fail "cannot move var/$1"
   else
     in_dir "$UPATH/var" "$VAR_INO" xchg "./$1" "$S/$1" || fail "cannot exchange var/$1"
   fi

@@ -1,7 +1,7 @@
 # The way back: everything by rename and from the record, newest first; what was written since stays.
 legacy_back() {
   if flagged madevar; then
-    for x in log run tmp; do if [ -L "$UPATH/var/$x" ]; then rm "$UPATH/var/$x"; fi; done
+    for x in log run tmp; do in_dir "$UPATH/var" "$(cat "$CUR/made.var")" drop_link "$x"; done
     if rmdir "$UPATH/var" 2>/dev/null; then rm -f "$CUR/flag.madevar"; else mv -T "$UPATH/var" "$S/var.since" && rm -f "$CUR/flag.madevar"; fi
   fi
   if [ ! -s "$CUR/legacy" ]; then return 0; fi
@@ -141,7 +141,7 @@ take_times() {
   done
 }
 
-# Times of folders go back unless somebody has written there since.
+# The vhost's own folders get the times that they had before the migration.
 times_back() {
   for x in var/log var/run var/tmp var .; do
     ref=$CUR/ref.$(printf %s "$x" | sed 's|^\.$|upath|; s|/|_|')
