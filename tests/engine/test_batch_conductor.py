@@ -160,12 +160,12 @@ async def test_one_lost_handshake_sets_nothing_aside(tmp_path):
 async def test_broken_nginx_sets_the_vnode_aside(tmp_path):
     scene = Scene(
         tmp_path,
-        TableEngine(x_test=[4]),
+        TableEngine(x_test=[4, 4]),
         spec_with("a/x.test", "a/y.test", limits=Limits(per_vnode=1, ahead=0)),
     )
     assert await scene.run() == 4
     assert "nginx -t fails" in scene.view().aside["a"]
-    assert scene.engine.calls == [("migrate", "x.test")]
+    assert scene.engine.calls == [("migrate", "x.test"), ("take_up", "x.test")]
 
 
 async def test_an_interrupted_batch_says_so_and_the_next_process_takes_up(tmp_path):

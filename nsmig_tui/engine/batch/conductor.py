@@ -145,12 +145,9 @@ class Conductor:
 
     async def _drive(self, item: BatchItem) -> None:
         result = await self._attempt(item)
-        if (
-            result.exit_code == 3
-            and not result.steps_completed
-            and not self.schedule.troubled.get(item.vnode)
-        ):
-            # One lost handshake is no reason to give a vnode up.
+        if doubtful(result) and not self.schedule.troubled.get(item.vnode):
+            # One lost handshake, or a service caught in the middle of somebody's reload, is no reason to
+            # give a vnode up. Nothing was touched.
             await asyncio.sleep(SECOND_TRY)
             self._again.add(item.key)
             result = await self._attempt(item)
@@ -288,6 +285,11 @@ class Conductor:
     def _tell(self, event: Any) -> None:
         self.journal.add(event)
         self.view.take(event, self.clock())
+
+
+def doubtful(result: Result) -> bool:
+    """Whether a vhost was refused, untouched, for something about its vnode that may pass by itself."""
+    return result.exit_code in (3, 4) and not result.steps_completed and bool(trouble_of(result))
 
 
 def not_begun(item: BatchItem, words: str, hint: str, code: int) -> Result:
