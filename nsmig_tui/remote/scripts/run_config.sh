@@ -17,9 +17,8 @@ save_originals() {
 }
 
 is_ours() { # N path
-  now=$(sha "$2")
   for f in "$CUR/conf/$1".*; do
-    if [ "$now" = "$(sha "$f")" ]; then return 0; fi
+    if cmp -s "$f" "$2"; then return 0; fi
   done
   return 1
 }
@@ -40,8 +39,8 @@ write_stage() { # kind stage
     new=$CUR/conf/$n.$2
     if [ ! -e "$new" ]; then continue; fi
     if [ -e "$path" ]; then
+      if cmp -s "$new" "$path"; then continue; fi
       if ! is_ours "$n" "$path"; then fail "$path was changed by someone else; nothing of it is overwritten"; fi
-      if [ "$(sha "$path")" = "$(sha "$new")" ]; then continue; fi
     fi
     flag "$1"
     if [ "$2" = orig ]; then put "$new" "$path" exact; else put "$new" "$path"; fi || fail "cannot write $path"
@@ -150,9 +149,9 @@ shared_reload() { # nginx|fpm write-number [sockets-that-must-accept sockets-tha
 # PHP of every site on the vnode hangs on this: originals back, then start. The runner's own
 # undo goes on from there.
 rescue_fpm() {
-  if [ "$PHASE" = undo ]; then return; fi
   j rescue php-fpm
   if ! fpm_alive; then
+    if [ "$PHASE" = undo ]; then fpm_originals "$CUR"; fi
     # with shared reloads the culprit may be another run's pool: every unfinished run's originals go back
     for cur in "$VAR"/*/cur; do
       if [ -e "$cur/flag.fpm" ] && [ ! -e "$cur/flag.committed" ]; then fpm_originals "$cur"; fi

@@ -76,6 +76,12 @@ drop_app() {
   pt undo-app-gone
 }
 
+# The transitional nginx configuration looks for this folder to know where the content stands.
+mark_switched() {
+  if is_dir "$UPATH/web/.nsmig-switched"; then return 0; fi
+  case $(content) in "$UPATH"/web/*) in_web mkdir .nsmig-switched || fail "cannot mark web as switched" ;; esac
+}
+
 # PHP remembers where a path led for minutes (realpath cache): what it resolved through our links while
 # the content stood deeper must lead somewhere until php-fpm has been reloaded. A link inside the
 # content makes the deep path lead to the content itself, before and after it has moved.

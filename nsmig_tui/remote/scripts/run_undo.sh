@@ -176,12 +176,15 @@ undo_all() {
     relay_back log "$LOG_INO"
     relay_back tmp "$TMP_INO"
     content_to_hold
-    if flagged fpm; then fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""; fi
-    if flagged nginx; then nginx_to "$BRIDGE"; fi
+    # what is back already does not return to a stage whose places may be gone
+    if flagged fpm && ! flagged fpmback; then fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""; fi
+    if [ "$XCHG" = none ]; then mark_switched; fi
+    if flagged nginx && ! flagged nginxback; then nginx_to "$BRIDGE"; fi
     hold_takes_content
     relay_home log "$LOG_INO"
     relay_home tmp "$TMP_INO"
     if flagged fpm; then fpm_to orig "$OLD_SOCKETS" "$NEW_SOCKETS"; fi
+    flag fpmback
     if [ "$(content)" != "$UPATH/web" ] && [ -n "$FPM_CONF" ]; then flag refresh; fi
     if [ "$(content)" != "$UPATH/web" ] && [ "$(content)" != "$S/new" ]; then
       for x in log run tmp; do unmake "$x"; done
@@ -191,6 +194,7 @@ undo_all() {
       deep_path_stays
     fi
     if [ "$XCHG" != none ] && flagged nginx; then nginx_to orig; fi
+    if [ "$XCHG" != none ]; then flag nginxback; fi
     tree_back
     if [ "$XCHG" = none ] && flagged nginx; then nginx_to orig; fi
     keep_transition_logs "$UPATH/var/log"
