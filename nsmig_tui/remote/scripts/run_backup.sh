@@ -31,7 +31,12 @@ tar_stream() {
     low tar --create --numeric-owner --acls --xattrs --xattrs-include='*' --sparse --one-file-system --format=posix \
       --anchored --exclude=./.archive --warning=no-file-ignored --file=- "$@"
   else
-    low tar -c --exclude=./.archive -f - "$@"
+    # BusyBox may know neither --exclude nor lists of names: each entry of the top but .archive
+    set --
+    for e in ./* ./.[!.]* ./..?*; do
+      if [ "$e" != ./.archive ] && { [ -e "$e" ] || [ -L "$e" ]; }; then set -- "$@" "$e"; fi
+    done
+    low tar -c -f - "$@"
   fi
 }
 
@@ -46,7 +51,7 @@ changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p
 
 # Names in the manifest that the archive must hold, against what it holds when read to its end.
 compare_entries() { # archive manifest
-  ("$GZ" -dc "$1" || touch "$S/bad.gzip") | if [ "$TAR" = gnu ]; then tar --quoting-style=literal -tf -; else tar -tf -; fi |
+  ("$GZ" -dc "$1" || touch "$S/bad.gzip") | if [ "$TAR" = gnu ]; then tar --quoting-style=literal -tf -; else tar -tf - && echo .; fi |
     sed 's|\(.\)/$|\1|; s|^\./$|.|' | sort >"$S/names.archive" || return 1
   if [ -e "$S/bad.gzip" ]; then rm -f "$S/bad.gzip"; return 1; fi
   cut -f1,9 "$2" | grep -v '^s' | cut -f2- | sed 's/\\n/\n/g; s/\\t/	/g; s/\\\\/\\/g' | sort >"$S/names.manifest"

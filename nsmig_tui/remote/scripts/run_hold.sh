@@ -40,7 +40,7 @@ content_to_app() {
 
 drop_hold() {
   if [ "$HOLD" = app ]; then return 0; fi
-  in_web drop_folder_of_links "$HOLD" || fail "cannot take the side name away"
+  in_web compat_links . app/public "$UPATH/web/app/public" && in_web drop_folder_of_links "$HOLD" || fail "cannot take the side name away"
   pt hold-gone
 }
 

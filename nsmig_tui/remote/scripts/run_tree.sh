@@ -11,7 +11,14 @@ compat_links() { # folder, target prefix, content: a link in the folder for each
     for e in "$3"/* "$3"/.[!.]* "$3"/..?*; do
       x=${e##*/}
       if [ ! -e "$e" ] && [ ! -L "$e" ]; then continue; fi
-      if [ -e "./$x" ] || [ -L "./$x" ]; then continue; fi
+      if [ -L "./$x" ]; then # ours, by way of the content's other name: it follows the content
+        case $(readlink -- "./$x") in
+          "$2/$x") ;;
+          "app/public/$x"|"$HOLD/public/$x") put_link "$2/$x" "./$x" || exit 1 ;;
+        esac
+        continue
+      fi
+      if [ -e "./$x" ]; then continue; fi
       ln -s "$2/$x" "./$x" || exit 1
     done
   )

@@ -188,6 +188,7 @@ undo_all() {
     if [ "$(content)" != "$UPATH/web" ] && [ -n "$FPM_CONF" ]; then flag refresh; fi
     if [ "$(content)" != "$UPATH/web" ] && [ "$(content)" != "$S/new" ]; then
       for x in log run tmp; do unmake "$x"; done
+      if [ "$HOLD" != app ]; then in_web compat_links . "$HOLD/public" "$UPATH/web/$HOLD/public"; fi
       drop_app
       if [ "$XCHG" != none ]; then in_web compat_links . "$HOLD/public" "$UPATH/web/$HOLD/public"; fi
       pt undo-links
