@@ -56,7 +56,9 @@ def test_a_failed_restore_is_taken_back(node: Node, product: Product, point: str
     assert product.migrate(node, DOMAIN).ok
 
 
-def test_a_killed_restore_is_taken_back_by_resume(node: Node, product: Product) -> None:
+def test_a_killed_restore_is_taken_back_by_resume(
+    node: Node, product: Product, capsys: pytest.CaptureFixture[str]
+) -> None:
     """kill -9 at every point of a restore: the site answers, resume takes it back or finds it finished."""
     vhost = seed_vhost(node, DOMAIN)
     product.ready(node, DOMAIN)
@@ -75,5 +77,6 @@ def test_a_killed_restore_is_taken_back_by_resume(node: Node, product: Product) 
         assert settled.ok, (point, settled)
         assert (node.srv / DOMAIN / "web/page.html").is_file(), point
         assert not (node.srv / ".nsmig").exists(), point
-    print(f"restore: killed at {hit} points")
+    with capsys.disabled():
+        print(f"\nrestore: killed at {hit} points")
     assert hit > 10

@@ -68,16 +68,30 @@ take_lock() {
     exec 9>>"$J/lock"
     flock -n 9 || return 1
   else
-    if ! mkdir "$J/lock.d" 2>/dev/null; then
-      # stale only when the machine was booted anew or the process is gone
-      read -r boot pid start 2>/dev/null <"$J/lock.d/owner" || return 1
-      if [ "$boot" = "$(boot_id)" ] && [ "$(start_time "$pid")" = "$start" ]; then return 1; fi
-      rm -rf "$J/lock.d"
-      mkdir "$J/lock.d" 2>/dev/null || return 1
-    fi
-    printf '%s %s %s\n' "$(boot_id)" "$$" "$(start_time $$)" >"$J/lock.d/owner"
+    claim "$J/lock.owner" || return 1
   fi
   printf '%s\t%s\t%s\n' "$RUN" "$OPERATOR" "$(date +%s)" >"$J/owner"
+}
+
+# A lock without flock: a file made by one hard link, its owner already in it. When the owner is gone,
+# only the one who holds the lock "LOCK.PID.START" named after that owner may put itself in its place.
+claim() { # lock file
+  me="$(boot_id) $$ $(start_time $$)" held=
+  printf '%s\n' "$me" >"$1.by.$$"
+  if ln "$1.by.$$" "$1" 2>/dev/null; then rm -f "$1.by.$$"; return 0; fi
+  read -r held 2>/dev/null <"$1"
+  pid=${held#* }
+  start=${pid#* } pid=${pid%% *}
+  if [ -z "$held" ] || [ "$held" = "$me" ] || [ "$held" = "$(boot_id) $pid $(start_time "$pid")" ]; then
+    rm -f "$1.by.$$"
+    [ "$held" = "$me" ]
+    return
+  fi
+  set -- "$1" "$1.$pid.$start" "$held"
+  if ! claim "$2"; then rm -f "$1.by.$$"; return 1; fi
+  if [ "$(cat "$1" 2>/dev/null)" = "$3" ]; then mv -f "$1.by.$$" "$1"; else rm -f "$1.by.$$"; set -- "$1" "$2"; fi
+  rm -f "$2"
+  [ $# = 3 ]
 }
 
 boot_id() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo none; }
@@ -91,20 +105,17 @@ vnode_lock() {
     flock -w 300 8 || fail "the vnode's configuration lock stayed taken for 300 s"
   else
     i=0
-    until mkdir "$VAR/node.lock.d" 2>/dev/null; do
-      read -r boot pid start 2>/dev/null <"$VAR/node.lock.d/owner" || pid=
-      if [ "$pid" = $$ ]; then return; fi
-      if [ -n "$pid" ] && { [ "$boot" != "$(boot_id)" ] || [ "$(start_time "$pid")" != "$start" ]; }; then rm -rf "$VAR/node.lock.d"; continue; fi
+    until claim "$VAR/node.owner"; do
       i=$((i + 1))
       if [ "$i" -gt 3000 ]; then fail "the vnode's configuration lock stayed taken for 300 s"; fi
       sleep 0.1
     done
-    printf '%s %s %s\n' "$(boot_id)" "$$" "$(start_time $$)" >"$VAR/node.lock.d/owner"
   fi
 }
 
 vnode_unlock() {
-  if have flock; then exec 8>&-; else rm -rf "$VAR/node.lock.d"; fi
+  if have flock; then exec 8>&-
+  elif read -r boot pid start 2>/dev/null <"$VAR/node.owner" && [ "$pid" = $$ ] && [ "$boot" = "$(boot_id)" ]; then rm -f "$VAR/node.owner"; fi
 }
 
 sync_tree() { sync -f "$UPATH" 2>/dev/null || sync; }
@@ -153,7 +164,7 @@ put() { # source destination
   dir=${2%/*}
   tmp=${dir%/*}/.nsmig-$DOMAIN.$$
   if [ "$(stat -c %d "$dir")" != "$(stat -c %d "${dir%/*}")" ]; then tmp=$dir/.nsmig-$DOMAIN.$$; fi
-  cp -p "$1" "$tmp" || return 1
+  cp -p "$1" "$tmp" || { rm -f "$tmp"; return 1; }
   if [ "${3:-}" != exact ]; then
     if [ -e "$2" ]; then
       chown "$(stat -c %u:%g "$2")" "$tmp" && chmod "$(stat -c %a "$2")" "$tmp" || return 1
@@ -165,6 +176,11 @@ put() { # source destination
   sync_file "$tmp"
   mv -T "$tmp" "$2" || return 1
   sync_dir "$dir"
+}
+
+# Are two files equal? One process where there is cmp.
+same() {
+  if have cmp; then cmp -s "$1" "$2"; else [ "$(sha "$1")" = "$(sha "$2")" ]; fi
 }
 
 sha() { sha256sum <"$1" | cut -d' ' -f1; }

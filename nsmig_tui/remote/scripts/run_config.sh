@@ -4,7 +4,7 @@
 save_originals() {
   while IFS="$TAB" read -r n kind sum path; do
     if [ "$sum" = absent ]; then
-      if [ -e "$path" ] && [ "$(sha "$path")" != "$(sha "$CUR/conf/$n.final")" ]; then fail "$path exists already and is not what we would write"; fi
+      if [ -e "$path" ] && ! same "$path" "$CUR/conf/$n.final"; then fail "$path exists already and is not what we would write"; fi
       continue
     fi
     if [ ! -f "$path" ]; then fail "$path has gone since the plan was made"; fi
@@ -18,7 +18,7 @@ save_originals() {
 
 is_ours() { # N path
   for f in "$CUR/conf/$1".*; do
-    if cmp -s "$f" "$2"; then return 0; fi
+    if same "$f" "$2"; then return 0; fi
   done
   return 1
 }
@@ -39,7 +39,7 @@ write_stage() { # kind stage
     new=$CUR/conf/$n.$2
     if [ ! -e "$new" ]; then continue; fi
     if [ -e "$path" ]; then
-      if cmp -s "$new" "$path"; then continue; fi
+      if same "$new" "$path"; then continue; fi
       if ! is_ours "$n" "$path"; then fail "$path was changed by someone else; nothing of it is overwritten"; fi
     fi
     flag "$1"
