@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual.binding import Binding
 
-from .acts import importing, look, nodes, work
+from .acts import batches, importing, look, nodes, work
 from .acts.look import on_screen
 from .selection import Targets
 
@@ -59,8 +59,10 @@ ACTIONS = (
            work.no_resume),
     Action("pause", "p", "Pause", "begin no further run; again: go on", on_screen("toggle_pause"), "runs",
            footer=True),
-    Action("cancel", "X", "Cancel", "drop a run that has not begun", on_screen("cancel_run"), "runs",
+    Action("cancel", "X", "Cancel one", "drop a run that has not begun", on_screen("cancel_run"), "runs",
            footer=True),
+    Action("cancel_all", "Z", "Cancel all waiting", "drop every run that has not begun", batches.cancel_all,
+           "runs", "change", batches.no_waiting),
     Action("retry", "R", "Retry failed", "ask again for all that failed", on_screen("retry_failed"), "runs",
            "change", footer=True),
     Action("forget", "C", "Clear ended", "take ended runs out of this view", on_screen("clear_ended"),

@@ -8,12 +8,15 @@ from typing import Any, ClassVar
 
 from textual.binding import Binding
 
+from ..domain.options import MigrateOptions
 from ..domain.ports import EngineApi
 from ..domain.run_state import RunState
 from ..engine.controller import RunController
 from . import actions
 from .actions import Action
-from .acts import importing, work
+from .acts import batches, importing, work
+from .all_runs import AllRuns
+from .batch_watch import BatchWatch
 from .fleet_model import FleetModel, HostLine
 from .memory import Memory
 from .navigation import Navigation
@@ -52,6 +55,10 @@ class NsmigApp(Navigation, CalmApp):
             read_only=self.options.read_only,
         )
         self.controller.ended.append(self._run_ended)
+        self.batch_watch = BatchWatch(parts, clock)
+        self.batch_watch.ended.append(self._batch_run_ended)
+        self.batch_watch.news.append(self._batch_news)
+        self.all_runs = AllRuns(self.controller, self.batch_watch)
 
     def on_mount(self) -> None:
         """Theme, keys, signals, and the fleet as the database knows it."""
@@ -73,9 +80,14 @@ class NsmigApp(Navigation, CalmApp):
         self.set_timer(0.3, self._warm_up)
         if not self.model.nodes and not self.options.read_only:
             self.run_worker(importing.first_start(self, Targets()), group="acts")
-        unfinished = self.store.unfinished()
-        if unfinished:
-            self.run_worker(work.offer_unfinished(self, unfinished), group="acts")
+        self.run_worker(self._offer_what_is_left(), group="acts")
+
+    async def _offer_what_is_left(self) -> None:
+        """Batches first; runs that are part of one are its business."""
+        covered = await batches.offer(self)
+        records = [one for one in self.store.unfinished() if f"{one.vnode}/{one.vhost}" not in covered]
+        if records:
+            await work.offer_unfinished(self, records)
 
     def _warm_up(self) -> None:
         """Load the engine's libraries in a thread once the first paint is out; a failure shows on use."""
@@ -85,7 +97,7 @@ class NsmigApp(Navigation, CalmApp):
         """Remember how things were left, and close what the parts hold open."""
         self.memory.keep(self)
         self.release_signals()
-        await self.controller.leave()
+        await self.all_runs.leave()
         if hasattr(self.parts, "close"):
             await self.parts.close()
 
@@ -111,9 +123,9 @@ class NsmigApp(Navigation, CalmApp):
         line: Line = [(" nsmig  ", "head")]
         if self.options.read_only:
             line.append(("READ-ONLY  ", "prod"))
-        if self.controller.active:
+        if self.all_runs.active:
             line.append(
-                (f"{self.signs.phase('running')[0][0]} {plural(self.controller.active, 'run')}  ", "run")
+                (f"{self.signs.phase('running')[0][0]} {plural(self.all_runs.active, 'run')}  ", "run")
             )
         return line
 
@@ -131,6 +143,24 @@ class NsmigApp(Navigation, CalmApp):
             words = f"{sign}  {state.verb} {state.vhost or state.vnode}  {state.error}"
             bad = state.phase in ("failed", "refused")
             self.notify(words.strip(), severity="error" if bad else "information", markup=False)
+
+    def _batch_run_ended(self, state: RunState) -> None:
+        """A batch's run ended: the fleet shows it; of hundreds only those that failed are worth a toast."""
+        if not self.is_running:
+            return
+        if state.phase == "failed":
+            self._run_ended(state)
+        else:
+            self.reload_vhost(state.vnode, state.vhost)
+
+    def _batch_news(self, words: str, how: str) -> None:
+        """What a batch has to say."""
+        if self.is_running:
+            self.notify(words, severity=how, markup=False, timeout=8)
+
+    def migrate_options(self, chosen: dict[str, str]) -> MigrateOptions:
+        """The options that the settings and a question's choices give."""
+        return work.options_of(self, chosen)
 
     def open_rollback(self, host: HostLine, archive: str = "") -> None:
         """The points that this vhost can go back to."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from textual.app import App
 from textual.screen import ModalScreen
 
 from ..domain.errors import NsmigError
-from .dialogs.prompts import HostKeyDialog, MessageDialog, PasswordDialog
+from .dialogs.prompts import BusyDialog, HostKeyDialog, MessageDialog, PasswordDialog
 
 T = TypeVar("T")
 
@@ -36,6 +37,29 @@ class Asking(App[int]):
             self._question = asyncio.Lock()
         async with self._question:
             return await self.ask(dialog)
+
+    async def busy(self, title: str, words: str, work: Coroutine[Any, Any, T]) -> T | None:
+        """Await ``work`` behind a box that takes the keys, so that none meets the question after it unseen.
+
+        Answers None when the operator gave up, or when it failed, which is then said.
+        """
+        task = asyncio.get_running_loop().create_task(work)
+        dialog = BusyDialog(title, words)
+        await self.push_screen(dialog, lambda _none: task.cancel())
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+        except NsmigError as error:
+            if self.screen is dialog:
+                dialog.dismiss(None)
+            await self.show_error(title, error)
+        finally:
+            task.cancel()
+            if self.screen is dialog:
+                dialog.dismiss(None)
+        return None
 
     async def ask_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
         """The AskHostKey of the ports."""

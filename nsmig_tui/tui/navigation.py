@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..domain.fleet import VhostBrief, Vnode
     from ..domain.ports import FleetStore
     from ..engine.controller import RunController
+    from .all_runs import AllRuns
+    from .batch_watch import BatchWatch
     from .fleet_model import FleetModel
     from .memory import Memory
     from .options import UiOptions
@@ -33,6 +35,8 @@ class Navigation(Asking):
     store: FleetStore
     model: FleetModel
     controller: RunController
+    all_runs: AllRuns
+    batch_watch: BatchWatch
     options: UiOptions
     parts: Any
     memory: Memory
@@ -77,8 +81,8 @@ class Navigation(Asking):
         """The log of the run that moves on the selection, or of its last kept one."""
         line = targets.run or targets.line
         key = line.key if line is not None else ""
-        if self.controller.state(key) is not None:
-            self.show_log(key, lambda: self.controller.log_lines(key))
+        if self.all_runs.state(key) is not None:
+            self.show_log(key, lambda: self.all_runs.log_lines(key))
             return
         vnode, _slash, vhost = key.removeprefix("site:").partition("/")
         found = self.store.runs(vnode or None, vhost or None, limit=1)
@@ -179,14 +183,9 @@ class Navigation(Asking):
         self.run_worker(self.leave(), group="acts")
 
     async def leave(self) -> None:
-        """Quit; when runs go on, ask what to do with them."""
-        if self.controller.active:
-            waiting = sum(state.phase == "waiting" for state in self.controller.snapshot())
-            begun = plural(self.controller.active - waiting, "run")
-            facts = [f"{begun} under way: each goes on by itself on its vnode."]
-            if waiting:
-                facts.append(f"{plural(waiting, 'run')} not begun: those are dropped when you leave.")
-            facts.append("Start nsmig again, or `nsmig resume`, to see how they ended.")
+        """Quit; when runs go on, say how, and ask what to do."""
+        facts = self.leaving_facts()
+        if facts:
             entries = [
                 ("l", "leave", "leave: what has begun goes on there"),
                 ("w", "wait", "wait until all have ended, then quit"),
@@ -195,8 +194,26 @@ class Navigation(Asking):
             chosen = await self.ask(MenuDialog("Quit while runs go on?", entries, facts=facts))
             if chosen == "wait":
                 self.notify("Quits when all runs have ended.", markup=False)
-                await self.controller.wait()
+                await self.all_runs.wait()
             elif chosen != "leave":
                 return
-        await self.controller.leave()
+        await self.all_runs.leave()
         self.exit(0)
+
+    def leaving_facts(self) -> list[str]:
+        """What goes on when the program is left, and what does not; nothing when all is quiet."""
+        facts = []
+        for view in self.batch_watch.live():
+            left = sum(not run.ended for run in view.runs.values())
+            facts.append(
+                f"Batch {view.spec.batch} goes on without this terminal: {left} left of {len(view.runs)}."
+            )
+            facts.append("Start nsmig again, or `nsmig attach`, to watch it.")
+        if self.controller.active:
+            waiting = sum(state.phase == "waiting" for state in self.controller.snapshot())
+            begun = plural(self.controller.active - waiting, "run")
+            facts.append(f"{begun} under way: each goes on by itself on its vnode.")
+            if waiting:
+                facts.append(f"{plural(waiting, 'run')} not begun: those are dropped when you leave.")
+            facts.append("Start nsmig again, or `nsmig resume`, to see how they ended.")
+        return facts

@@ -28,6 +28,8 @@ class UiOptions:
     data_dir: Path = Path(".")
     jobs: int = 4
     per_vnode: int = 2
+    max_failures: int | None = None
+    operator: str = ""
     confirm_wait: int = 120
     owners: str = "foreign"
     compat: str = "auto"

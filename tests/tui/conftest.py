@@ -18,9 +18,10 @@ def plain_environment(monkeypatch):
 
 
 @pytest.fixture
-def world():
-    """A store and an engine of the made-up fleet."""
-    return tui_world.parts()
+def world(tmp_path, monkeypatch):
+    """A store, an engine and batches of the made-up fleet."""
+    monkeypatch.setattr("nsmig_tui.tui.acts.batches.secrets.token_hex", lambda _count: "c0ffee")
+    return tui_world.parts(data_dir=tmp_path)
 
 
 @pytest.fixture
@@ -30,6 +31,9 @@ def open_app():
     @contextlib.asynccontextmanager
     async def opened(world, size=(120, 40), **options):
         app = NsmigApp(world, UiOptions(**options), clock=world.clock)
+        batches = getattr(world, "batches", None)
+        if batches is not None:
+            batches.loop = asyncio.get_running_loop()
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
             app.press = pilot.press
@@ -38,13 +42,15 @@ def open_app():
             for gate in world.engine.gates.values():
                 gate.set()
             await asyncio.wait_for(app.controller.wait(), 10)
+            if batches is not None:
+                await batches.kill()
 
     return opened
 
 
 async def rest(app, pilot):
     """Wait until no run goes on and all messages are handled."""
-    await app.controller.wait()
+    await app.all_runs.wait()
     await pilot.pause()
     await pilot.pause()
 

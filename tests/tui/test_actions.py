@@ -171,22 +171,6 @@ async def test_a_second_run_on_the_same_vhost_is_refused(world, open_app):
         assert called(world, "validate") == []
 
 
-async def test_batch_of_marked_vhosts_leaves_out_what_is_not_validated(world, open_app, at_rest):
-    async with open_app(world) as (app, pilot):
-        await pilot.press("a", "m")
-        await pilot.pause()
-        facts = " ".join(text for _style, text in app.screen.fact_lines)
-        assert "6 others" in facts
-        assert "cloud.example.com" in facts
-        await pilot.press("y")
-        await at_rest(app, pilot)
-        assert {call[1] for call in called(world, "migrate")} == {
-            "shop.example.org",
-            "wiki.example.org",
-            "cloud.example.com",
-        }
-
-
 async def test_resume_and_undo_of_a_failed_vhost(world, open_app, at_rest):
     async with open_app(world) as (app, pilot):
         await choose(app, pilot, FORUM)

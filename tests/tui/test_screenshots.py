@@ -4,6 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from waiting import until
+
+from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
 
 PICTURES = Path(__file__).resolve().parents[2] / "screenshots"
 SIZE = (120, 36)
@@ -38,14 +41,14 @@ async def run(app, pilot, world):
     await pilot.press("a")
     app.marks -= {"vn1.example.net/www.example.org"}
     await pilot.press("m")
-    await pilot.pause()
+    await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
     await pilot.press("y")
-    await pilot.pause()
+    shop, wiki = "vn1.example.net/shop.example.org", "vn1.example.net/wiki.example.org"
+    await until(pilot, lambda: app.screen.id == "runs" and app.all_runs.state(shop).steps[1].done)
     world.clock.now += 64
     world.engine.release("wiki.example.org")
-    await pilot.pause()
-    await pilot.pause()
-    app.screen.focus_run("vn1.example.net/shop.example.org")
+    await until(pilot, lambda: app.all_runs.state(wiki).phase == "failed")
+    app.screen.focus_run(shop)
 
 
 async def rollback(app, pilot, world):

@@ -4,7 +4,10 @@ import asyncio
 from dataclasses import replace
 from types import SimpleNamespace
 
+from batch_world import BatchesHere
+
 from nsmig_tui.domain import events as ev
+from nsmig_tui.domain.batch_plan import FileSystem, Measured
 from nsmig_tui.domain.errors import ConnectError, Refused
 from nsmig_tui.domain.fleet import STEPS, Layout, RunRecord, Status, Vhost, Vnode
 from nsmig_tui.domain.options import RollbackPoint
@@ -146,6 +149,19 @@ class FakeEngine:
 
     async def migrate(self, vnode, domain, options, emit):
         self.calls.append(("migrate", domain, options))
+        return await self._walk("migrate", vnode, domain, emit, Status.MIGRATED)
+
+    async def measure(self, vnode, domains):
+        self.calls.append(("measure", vnode, tuple(domains)))
+        if vnode in self.refuses:
+            return Measured(problem=self.refuses[vnode].message, hint=self.refuses[vnode].hint)
+        sizes = {name: ("/dev/sda1", self.store.vhost(vnode, name).details["size"]) for name in domains}
+        return Measured(sizes, {"/dev/sda1": FileSystem("/dev/sda1", 400 * GB, 26_000_000)})
+
+    async def take_up(self, vnode, domain, options, emit):
+        self.calls.append(("take_up", domain))
+        if self.store.vhost(vnode, domain).status is Status.MIGRATED:
+            return ev.Result(vnode, domain, ok=True, status="migrated", skipped=True)
         return await self._walk("migrate", vnode, domain, emit, Status.MIGRATED)
 
     async def points(self, vnode, domain):
@@ -434,10 +450,13 @@ def _history(store):
         )
 
 
-def parts(store=None):
-    """What the application takes: a store and an engine."""
+def parts(store=None, data_dir=None):
+    """What the application takes: a store, an engine, and batches where there is a place for them."""
     store, clock = store or fleet(), Clock()
-    return SimpleNamespace(store=store, clock=clock, engine=FakeEngine(store, clock))
+    made = SimpleNamespace(store=store, clock=clock, engine=FakeEngine(store, clock))
+    if data_dir is not None:
+        made.batches = BatchesHere(data_dir, made)
+    return made
 
 
 UNREACHABLE = ConnectError("vn8 did not answer.", hint="Is it up?")

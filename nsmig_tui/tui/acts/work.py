@@ -14,6 +14,7 @@ from ..dialogs.prompts import MenuDialog
 from ..fleet_model import HostLine
 from ..selection import Targets
 from ..words import plural, size, span
+from . import batches
 
 if TYPE_CHECKING:
     from ..app import NsmigApp
@@ -39,7 +40,7 @@ def no_hosts(ui: NsmigApp, targets: Targets) -> str:
     """No vhost is meant, or all of them are busy."""
     if not targets.hosts:
         return "Choose a vhost first (space marks)."
-    if all(ui.controller.is_busy(host.node.name, host.domain) for host in targets.hosts):
+    if all(ui.all_runs.is_busy(host.node.name, host.domain) for host in targets.hosts):
         return "A run on it is going on: 2 shows it." if targets.host else "All of them are busy."
     return ""
 
@@ -114,26 +115,24 @@ async def migrate(ui: NsmigApp, targets: Targets) -> None:
     """Migrate one vhost after its plan, or a batch after its totals."""
     hosts = [host for host in targets.hosts if host.status == "validated"]
     left_out = len(targets.hosts) - len(hosts)
+    if len(hosts) > 1:
+        await batches.start(ui, hosts, left_out, CHOICES)
+        return
     plan = None
-    if len(hosts) == 1 and not left_out:
+    if not left_out:
         ui.notify(f"Asking {hosts[0].node.name} for the plan …", markup=False, timeout=2)
         try:
-            plan = await ui.engine.plan_migrate(hosts[0].node.name, hosts[0].domain, _options(ui, {}))
+            plan = await ui.engine.plan_migrate(hosts[0].node.name, hosts[0].domain, options_of(ui, {}))
         except NsmigError as error:
             await ui.show_error(f"{hosts[0].domain} cannot be migrated now", error)
             return
         ui.clear_notifications()
     facts = migrate_facts(hosts, left_out, plan)
-    word = hosts[0].domain if len(hosts) == 1 else f"migrate {len(hosts)}"
-    title = (
-        f"Migrate {hosts[0].domain} on {hosts[0].node.name}?"
-        if len(hosts) == 1
-        else f"Migrate {len(hosts)} vhosts?"
-    )
+    word, title = hosts[0].domain, f"Migrate {hosts[0].domain} on {hosts[0].node.name}?"
     chosen = await ui.ask(ConfirmDialog(title, facts, verb="migrate", choices=CHOICES, word=word))
     if chosen is None:
         return
-    options = _options(ui, chosen)
+    options = options_of(ui, chosen)
     begin(ui, [Wish("migrate", host.node.name, host.domain, options, host.size) for host in hosts])
 
 
@@ -196,8 +195,8 @@ def begin(ui: NsmigApp, wishes: list[Wish]) -> None:
     """Hand the wishes to the controller, and say what it refused."""
     if not wishes:
         return
-    if not ui.controller.active:
-        ui.controller.forget_ended()
+    if not ui.all_runs.active:
+        ui.all_runs.forget_ended()
     keys, reasons = ui.controller.start_many(wishes)
     for reason in reasons[:3]:
         ui.notify(reason, severity="warning", markup=False)
@@ -247,7 +246,8 @@ def migrate_facts(hosts: list[HostLine], left_out: int, plan: Planned | None) ->
     return facts
 
 
-def _options(ui: NsmigApp, chosen: dict[str, str]) -> MigrateOptions:
+def options_of(ui: NsmigApp, chosen: dict[str, str]) -> MigrateOptions:
+    """What the settings and the choices of a question give."""
     no_backup = chosen.get("no_backup") == "yes"
     return MigrateOptions(
         backup=not no_backup,

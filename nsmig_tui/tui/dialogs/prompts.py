@@ -81,6 +81,18 @@ class MessageDialog(Dialog[None]):
         self.dismiss(None)
 
 
+class BusyDialog(Dialog[None]):
+    """Says what is waited for. Escape gives up."""
+
+    def __init__(self, title: str, words: str) -> None:
+        super().__init__(title)
+        self.words = words
+
+    def body(self) -> ComposeResult:
+        """The words and how to give up."""
+        yield from self.facts([("", self.words), ("dim", "Escape gives up; nothing is changed by asking.")])
+
+
 class PasswordDialog(Dialog[str | None]):
     """Asks for a secret. It is handed over once and kept nowhere."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...domain.batch_view import BatchView
 from ...domain.fleet import STEPS
 from ...domain.run_state import RunState, StepState, Totals
 from ..words import Line, Signs, about, clock, pad, percent, size, span
@@ -71,6 +72,27 @@ def totals_line(sums: Totals, signs: Signs, *, paused: bool, width: int) -> Line
         line.append((f"  {about(sums.remaining)} left", ""))
     if sums.rate and width >= 100:
         line.append((f"  {size(sums.rate)}/s", "dim"))
+    return line
+
+
+def batch_pieces(views: list[BatchView]) -> Line:
+    """The last batch for a title: its name, how it stands and why, and which vnodes are set aside."""
+    if not views:
+        return []
+    view = views[-1]
+    words, style = view.phase, "run"
+    if view.phase == "ended":
+        words, style = view.outcome, "ok" if view.exit_code == 0 else "warn"
+    elif view.phase != "running":
+        words, style = (
+            {"waiting": "waits for you (p)", "died": "its process is gone (R)"}.get(words, words),
+            "warn",
+        )
+    line: Line = [(f"  batch {view.spec.batch}  ", "dim"), (words, style)]
+    if view.aside:
+        line.append((f"  set aside: {', '.join(sorted(view.aside))}", "warn"))
+    elif view.reason and not view.over:
+        line.append((f"  {view.reason}", "dim"))
     return line
 
 

@@ -9,8 +9,10 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Static
 
+from ...domain.errors import NsmigError
 from ...domain.run_state import RunState, totals
 from .. import actions
+from ..acts import batches
 from ..panes import run_lines, wrap
 from ..safe import content
 from ..selection import Targets
@@ -58,6 +60,7 @@ class RunsScreen(WorkScreen):
         self.list.focus()
         self.look(force=True)
         self.set_interval(TICK, self.look)
+        self.app.run_worker(batches.find_running(self.app), group="acts")
 
     def on_screen_resume(self) -> None:
         """Back here: catch up."""
@@ -72,13 +75,13 @@ class RunsScreen(WorkScreen):
             self.list.move_to(index)
 
     def title_pieces(self) -> Line:
-        """Where we are."""
-        return [("Runs", "bold")]
+        """Where we are, and how the batch stands."""
+        return [("Runs", "bold"), *run_lines.batch_pieces(self.app.batch_watch.views())]
 
     @property
     def state(self) -> RunState | None:
         """The run under the cursor."""
-        return self.app.controller.state(self.list.row) if self.list.row else None
+        return self.app.all_runs.state(self.list.row) if self.list.row else None
 
     def targets(self) -> Targets:
         """The vhost of the run under the cursor."""
@@ -90,7 +93,7 @@ class RunsScreen(WorkScreen):
 
     def look(self, force: bool = False) -> None:
         """Take a snapshot and draw what has changed; nothing to do costs nothing."""
-        control = self.app.controller
+        control = self.app.all_runs
         if self.app.screen is not self or (
             not force and control.version == self._seen and not control.active
         ):
@@ -120,7 +123,7 @@ class RunsScreen(WorkScreen):
         self.refresh_bars()
 
     def _draw(self, key: str, width: int) -> Line:
-        state = self.app.controller.state(key)
+        state = self.app.all_runs.state(key)
         return run_lines.row(state, width, self.app.signs, self.app.clock()) if state else []
 
     def _show_one(self, now: float) -> None:
@@ -136,7 +139,7 @@ class RunsScreen(WorkScreen):
         rows = run_lines.steps(state, self.app.signs, now, width)
         steps.styles.height = min(len(rows), max(4, self.size.height // 2))
         update(steps, rows)
-        update(log, run_lines.log(self.app.controller.log_lines(state.key)[-500:], width))
+        update(log, run_lines.log(self.app.all_runs.log_lines(state.key)[-500:], width))
 
     # -- acts ------------------------------------------------------------------------------------
 
@@ -146,8 +149,10 @@ class RunsScreen(WorkScreen):
 
     def toggle_pause(self) -> None:
         """Hold back runs that have not begun, or let them go."""
-        control = self.app.controller
-        control.unpause() if control.paused else control.pause()
+        try:
+            self.app.all_runs.toggle_pause()
+        except NsmigError as error:
+            self.app.notify(error.message, severity="warning", markup=False)
         self.look(force=True)
 
     def cancel_run(self) -> None:
@@ -155,7 +160,12 @@ class RunsScreen(WorkScreen):
         state = self.state
         if state is None:
             return
-        if self.app.controller.cancel(state.key):
+        try:
+            dropped = self.app.all_runs.cancel(state.key)
+        except NsmigError as error:
+            self.app.notify(error.message, severity="warning", markup=False)
+            return
+        if dropped:
             words = f"{state.vhost or state.vnode} dropped; nothing was touched."
         elif state.ended:
             words = "It has ended."
@@ -165,15 +175,19 @@ class RunsScreen(WorkScreen):
             )
         self.app.notify(words, markup=False)
 
-    def retry_failed(self) -> None:
-        """Ask again for all that failed."""
-        keys = self.app.controller.retry_failed()
-        self.app.notify(f"{len(keys)} asked again." if keys else "Nothing has failed.", markup=False)
+    async def retry_failed(self) -> None:
+        """Ask again for all that failed; a batch that has ended gets a process again."""
+        try:
+            words = await batches.retry_failed(self.app)
+        except NsmigError as error:
+            await self.app.show_error("Could not be asked again", error)
+        else:
+            self.app.notify(words, markup=False)
         self.look(force=True)
 
     def clear_ended(self) -> None:
         """Take ended runs out of the view."""
-        self.app.controller.forget_ended()
+        self.app.all_runs.forget_ended()
         self.look(force=True)
 
 

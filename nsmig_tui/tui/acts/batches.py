@@ -1,0 +1,251 @@
+"""Batches from the terminal application: plan and start one, try again, offer what is left at the start."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...domain.batch import Limits
+from ...domain.batch_plan import BatchPlan
+from ...domain.batch_view import BatchView
+from ...domain.errors import NsmigError, Refused
+from ...domain.options import MigrateOptions
+from ...domain.run_state import CANCELLED, FAILED, REFUSED
+from ..dialogs.confirm import Choice, ConfirmDialog
+from ..dialogs.prompts import MenuDialog
+from ..fleet_model import HostLine
+from ..selection import Targets
+from ..words import plural, size, span
+
+if TYPE_CHECKING:
+    from ..app import NsmigApp
+
+CANARY = Choice("canary", "c", "first some, then wait for you", ("no", "1", "3", "10"), why="(p goes on)")
+LISTED = 50
+"""So many vhosts of a vnode are named one by one."""
+
+NAMED = 12
+"""So many left-out vhosts are named one by one; the rest are counted."""
+
+LOOK_BACK = 10
+"""So many of the newest batches are looked at when the program starts."""
+
+NOT_AGAIN = "tui-batches-left"
+
+
+def no_waiting(ui: NsmigApp, targets: Targets) -> str:
+    """Nothing waits."""
+    waits = any(state.phase == "waiting" for state in ui.all_runs.snapshot())
+    return "" if waits else "Nothing waits: what has begun goes on by itself on its vnode."
+
+
+async def start(ui: NsmigApp, hosts: Sequence[HostLine], left_out: int, choices: tuple[Choice, ...]) -> None:
+    """Measure, ask with the facts, and start the batch's own process; the runs screen then watches it."""
+    from ...engine.batch.measuring import plan_batch, spec_of
+
+    limits = Limits(ui.options.jobs, ui.options.per_vnode, max_failures=ui.options.max_failures)
+    vhosts = [one for one in (ui.store.vhost(host.node.name, host.domain) for host in hosts) if one]
+    nodes = len({host.node.name for host in hosts})
+    words = f"Asking {plural(nodes, 'vnode')} how big {len(hosts)} vhosts are, and what room there is …"
+    plan = await ui.busy("Planning the batch", words, plan_batch(
+        ui.store, ui.engine, vhosts, limits, MigrateOptions()))  # fmt: skip
+    if plan is None:
+        return
+    work = [item for item in plan.items if not item.skip]
+    if not work:
+        first = plan.items[0]
+        await ui.show_error(
+            "No vhost can be begun", Refused(f"{first.domain}: {first.skip}.", hint=first.hint)
+        )
+        return
+    facts = plan_facts(plan, left_out, [host for host in hosts if host.vnode.production])
+    dialog = ConfirmDialog(f"Migrate {plural(len(work), 'vhost')} in a batch?", facts, verb="migrate",
+                           choices=(*choices, CANARY), word=f"migrate {len(work)}")  # fmt: skip
+    chosen = await ui.ask(dialog)
+    if chosen is None:
+        return
+    canary = chosen.get("canary", "no")
+    limits = Limits(limits.vnodes, limits.per_vnode, max_failures=limits.max_failures,
+                    canary=int(canary) if canary.isdigit() else 0)  # fmt: skip
+    spec = spec_of(plan, new_name(ui), ui.options.operator, ui.clock(), limits, ui.migrate_options(chosen))
+    try:
+        await asyncio.to_thread(ui.parts.batches.start, spec, _typed(ui))
+    except NsmigError as error:
+        await ui.show_error("The batch could not be started", error)
+        return
+    ui.all_runs.forget_ended()
+    ui.batch_watch.follow(spec.batch, spec)
+    ui.open_runs(work[0].key)
+
+
+def new_name(ui: NsmigApp) -> str:
+    """A batch's name: the time, and something that no other program started in that second has."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(ui.clock()))}-{secrets.token_hex(3)}"
+
+
+def plan_facts(plan: BatchPlan, left_out: int, production: Sequence[HostLine]) -> list[tuple[str, str]]:
+    """What the batch changes, how many, how big, how long, who is left out and why, and the way back."""
+    work = [item for item in plan.items if not item.skip]
+    skipped = [item for item in plan.items if item.skip]
+    facts: list[tuple[str, str]] = []
+    if production:
+        facts.append(("prod", f"PRODUCTION: {', '.join(sorted({host.node.name for host in production}))}"))
+    guess = "" if all(part.measured for part in plan.vnodes) else " (not measured yet)"
+    whole = size(sum(item.size for item in work))
+    facts.append(("", f"{plural(len(work), 'vhost')} on {plural(len(plan.vnodes), 'vnode')}, {whole}.  "
+                      f"Time: about {span(plan.expected_s)}{guess}."))  # fmt: skip
+    for part in plan.vnodes:
+        room = "; ".join(f"needs {size(need)} of {size(free)} free" for _device, need, free in part.needs)
+        words = f"  {part.vnode}: {plural(part.vhosts, 'vhost')}, {size(part.size)}, {span(part.seconds)}"
+        facts.append(("dim", f"{words}; {room}" if room else words))
+        here = [item for item in work if item.vnode == part.vnode]
+        facts += [("dim", f"    {item.domain}, {size(item.size)}") for item in here[:LISTED]]
+        if len(here) > LISTED:
+            facts.append(("dim", f"    and {len(here) - LISTED} more"))
+    facts += [("warn", f"Left out: {item.domain} on {item.vnode}: {item.skip}. {item.hint}".rstrip())
+              for item in skipped[:NAMED]]  # fmt: skip
+    if len(skipped) > NAMED:
+        facts.append(("warn", f"… and {len(skipped) - NAMED} more left out."))
+    if left_out:
+        facts.append(("warn", f"{plural(left_out, 'other')} in the selection not validated: left out."))
+    facts.append(("", "It runs in a process of its own and goes on without this terminal."))
+    facts.append(("", "The sites keep answering; nginx and php-fpm are reloaded, never stopped."))
+    facts.append(("ok", "Way back: each has an archive, written and verified first; b undoes at any time."))
+    return facts
+
+
+async def retry_failed(ui: NsmigApp) -> str:
+    """Ask again for all that failed, in this program and in its batches; answers what to say."""
+    count = len(ui.controller.retry_failed())
+    for view in ui.batch_watch.views():
+        bad = sum(run.phase in (FAILED, REFUSED, CANCELLED, "skipped") for run in view.runs.values())
+        if not view.over and bad:
+            ui.all_runs.send(view, "retry")
+            count += bad
+        elif view.over and (bad or not view.finished):
+            await take_up(ui, view.spec.batch, retry=True)
+            count += bad or 1
+    return f"{count} asked again." if count else "Nothing has failed."
+
+
+async def take_up(ui: NsmigApp, batch: str, *, retry: bool) -> None:
+    """Go on with what a batch left. Raises Refused with the reason."""
+    since = await asyncio.to_thread(lambda: ui.parts.batches.resume(batch, _typed(ui), retry=retry))
+    ui.batch_watch.follow(batch, since=since, retry=retry)
+
+
+async def cancel_all(ui: NsmigApp, targets: Targets) -> None:
+    """Drop all that has not begun, after a question."""
+    count = sum(state.phase == "waiting" for state in ui.all_runs.snapshot())
+    facts = [("", f"{plural(count, 'run')} not begun: nothing of them is touched."),
+             ("", "What has begun goes on to its end."),
+             ("dim", "R asks for them again.")]  # fmt: skip
+    if await ui.ask(ConfirmDialog("Drop all that has not begun?", facts, verb="drop")) is not None:
+        try:
+            ui.notify(f"{plural(ui.all_runs.cancel_waiting(), 'run')} dropped.", markup=False)
+        except NsmigError as error:
+            await ui.show_error("The batch could not be told", error)
+
+
+# -- at the start ----------------------------------------------------------------------------------
+
+
+async def find_running(ui: NsmigApp) -> list[str]:
+    """Watch every batch that a process works on, whoever started it; answers those that are new to us."""
+    batches = getattr(ui.parts, "batches", None)
+    if batches is None:
+        return []
+    try:
+        running = await asyncio.to_thread(
+            lambda: [n for n in batches.names()[:LOOK_BACK] if batches.is_alive(n)]
+        )
+    except NsmigError:
+        return []
+    new = [name for name in running if name not in ui.batch_watch.watched]
+    for name in running:
+        ui.batch_watch.follow(name)
+    return new
+
+
+async def offer(ui: NsmigApp) -> set[str]:
+    """Watch batches that run, offer those that were left; answers the keys of all their vhosts."""
+    batches = getattr(ui.parts, "batches", None)
+    if batches is None:
+        return set()
+    for name in await find_running(ui):
+        ui.notify(f"Batch {name} is running: 2 shows it.", markup=False)
+    left = [view for view in await asyncio.to_thread(_left, batches) if _still_open(ui, view)]
+    covered = {key for name in ui.batch_watch.watched for key in _keys(batches, name)}
+    known = ui.store.get(NOT_AGAIN)
+    silent = set(known) if isinstance(known, list) else set()
+    for view in left:
+        covered.update(view.runs)
+        if view.spec.batch not in silent and not ui.options.read_only:
+            await _offer_one(ui, view, silent)
+    return covered
+
+
+async def _offer_one(ui: NsmigApp, view: BatchView, silent: set[str]) -> None:
+    sums = view.totals(ui.clock())
+    counts = f"{sums.ok} of {sums.runs} done, {sums.failed} failed"
+    facts = [f"{view.spec.batch} by {view.spec.operator}: {counts}.",
+             "Its process is gone. What runs on a vnode goes on there; nothing is done twice."]  # fmt: skip
+    entries = [
+        ("r", "resume", "resume: go on with what is left"),
+        ("f", "retry", "resume, and try the failed ones again"),
+        ("s", "see", "see how it stands"),
+        ("l", "later", "later: ask again at the next start"),
+        ("n", "never", "do not ask again (nsmig resume still can)"),
+    ]
+    chosen = await ui.ask(MenuDialog("A batch has something left to do", entries, facts=facts))
+    try:
+        if chosen in ("resume", "retry"):
+            await take_up(ui, view.spec.batch, retry=chosen == "retry")
+        elif chosen == "see":
+            ui.batch_watch.follow(view.spec.batch)
+    except NsmigError as error:
+        await ui.show_error("The batch could not be taken up", error)
+        return
+    if chosen == "never":
+        silent.add(view.spec.batch)
+        ui.store.put(NOT_AGAIN, sorted(silent)[-100:])
+    elif chosen in ("resume", "retry", "see"):
+        ui.open_runs()
+
+
+def _left(batches: Any) -> list[BatchView]:
+    """Batches with something left to do that no process works on and nobody cancelled, newest first."""
+    from ...engine.batch.ending import left_over
+
+    found = []
+    for name in batches.names()[:LOOK_BACK]:
+        try:
+            view = batches.view(name)
+        except NsmigError:
+            continue
+        if view.over and view.outcome != "cancelled" and left_over(view.spec, view.results):
+            found.append(view)
+    return found
+
+
+def _still_open(ui: NsmigApp, view: BatchView) -> bool:
+    """Whether something of what it left has not been brought to its end in another way."""
+    from ...engine.batch.ending import left_over
+
+    known = (ui.store.vhost(item.vnode, item.domain) for item in left_over(view.spec, view.results))
+    return any(host is not None and host.status.value not in ("migrated", "native") for host in known)
+
+
+def _keys(batches: Any, name: str) -> list[str]:
+    try:
+        return [item.key for item in batches.view(name).spec.items]
+    except NsmigError:
+        return []
+
+
+def _typed(ui: NsmigApp) -> dict[str, str]:
+    typed = getattr(ui.parts, "typed", None)
+    return typed() if typed is not None else {}

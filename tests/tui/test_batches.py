@@ -1,0 +1,240 @@
+"""Batches: begun by a question, watched from their journal, steered by their mailbox, taken up again."""
+
+import tui_world
+from waiting import until
+
+from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
+from nsmig_tui.tui.dialogs.prompts import BusyDialog, MenuDialog, MessageDialog
+from nsmig_tui.tui.widgets.virtual_list import VirtualList
+
+SHOP, WIKI, CLOUD = (
+    "vn1.example.net/shop.example.org",
+    "vn1.example.net/wiki.example.org",
+    "vn2.example.net/cloud.example.com",
+)
+
+
+def said(app):
+    """What toasts say."""
+    return " | ".join(str(note.message) for note in app._notifications)
+
+
+def title(app):
+    """The title of the screen."""
+    return "".join(part for part, _style in app.screen.title_pieces())
+
+
+def phase(app, key):
+    """How this run stands on the screen."""
+    state = app.all_runs.state(key)
+    return state.phase if state else ""
+
+
+async def ask_for_three(app, pilot):
+    """Mark everything; three of nine are validated."""
+    await pilot.press("a", "m")
+    await until(pilot, lambda: isinstance(app.screen, ConfirmDialog) and app.screen.focused is not None)
+
+
+async def begin_three(app, pilot):
+    """Up to the runs screen with the batch under way."""
+    await ask_for_three(app, pilot)
+    await pilot.press("y")
+    await until(pilot, lambda: app.screen.id == "runs" and phase(app, CLOUD) == "running")
+
+
+async def test_the_question_has_sizes_room_and_who_is_left_out(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await ask_for_three(app, pilot)
+        facts = " ".join(text for _style, text in app.screen.fact_lines)
+        for words in ("3 vhosts on 2 vnodes", "6 others", "cloud.example.com", "PRODUCTION", "400 GB free"):
+            assert words in facts
+        await pilot.press("enter")
+        await pilot.pause()
+        assert world.batches.names() == [], "Enter alone never confirms"
+
+
+async def test_marked_vhosts_migrate_in_a_batch_that_outlives_the_program(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await begin_three(app, pilot)
+        await until(pilot, lambda: app.all_runs.state(CLOUD).steps[1].done > 0)
+        assert "batch" in title(app) and "running" in title(app)
+        assert [key for key in (SHOP, WIKI, CLOUD) if key not in app.screen.list.rows] == []
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, MenuDialog))
+        facts = " ".join(text for _style, text in app.screen.fact_lines)
+        assert "goes on without this terminal: 3 left of 3" in facts
+        await pilot.press("l")
+        await pilot.pause()
+        assert not world.batches.tasks[world.batches.names()[0]].done(), "the batch is not the program's"
+
+
+async def test_a_running_batch_is_found_at_the_start_and_its_rows_rebuilt(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await begin_three(app, pilot)
+        name = world.batches.names()[0]
+        await app.all_runs.leave()
+        app.batch_watch.watched.clear()
+        assert app.all_runs.snapshot() == ()
+        world.engine.release("cloud.example.com")
+        await until(pilot, lambda: world.batches.view(name).runs[CLOUD].phase == "ok")
+        await app._offer_what_is_left()
+        await until(pilot, lambda: phase(app, CLOUD) == "ok")
+        assert f"{name} is running" in said(app)
+        assert phase(app, SHOP) == "running"
+        assert any("backup_creation" in line for _at, line in app.all_runs.log_lines(SHOP))
+        world.engine.release("shop.example.org")
+        await until(pilot, lambda: app.model.hosts[SHOP].status == "migrated")
+
+
+async def test_pause_cancel_one_cancel_all(world, open_app):
+    world.engine.hold()
+    async with open_app(world, per_vnode=1) as (app, pilot):
+        await begin_three(app, pilot)
+        await until(pilot, lambda: phase(app, SHOP) == "running")
+        assert phase(app, WIKI) == "waiting"
+        await pilot.press("p")
+        await until(pilot, lambda: app.all_runs.paused)
+        assert "paused" in title(app)
+        await pilot.press("p")
+        await until(pilot, lambda: not app.all_runs.paused)
+        app.screen.focus_run(CLOUD)
+        await pilot.pause()
+        await pilot.press("X")
+        await until(pilot, lambda: "goes on by itself" in said(app))
+        app.screen.focus_run(WIKI)
+        await pilot.pause()
+        await pilot.press("X")
+        await until(pilot, lambda: phase(app, WIKI) == "skipped")
+        await pilot.press("Z")
+        await until(pilot, lambda: "Nothing waits" in said(app))
+        for name in ("shop.example.org", "cloud.example.com"):
+            world.engine.release(name)
+        await until(pilot, lambda: "2 ok" in said(app))
+
+
+async def test_cancel_all_asks_and_drops_what_waits(world, open_app):
+    world.engine.hold()
+    async with open_app(world, per_vnode=1) as (app, pilot):
+        await begin_three(app, pilot)
+        await pilot.press("Z")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog) and app.screen.focused is not None)
+        await pilot.press("y")
+        await until(pilot, lambda: "Nothing more is begun" in said(app))
+        world.engine.free = True
+        for gate in world.engine.gates.values():
+            gate.set()
+        await until(pilot, lambda: not app.batch_watch.live())
+        assert phase(app, WIKI) == "skipped" and phase(app, SHOP) == "ok"
+
+
+async def test_failed_ones_are_retried_by_a_new_process_when_the_batch_is_over(world, open_app):
+    world.engine.fails["wiki.example.org"] = "configuration_update"
+    async with open_app(world) as (app, pilot):
+        await ask_for_three(app, pilot)
+        await pilot.press("y")
+        await until(pilot, lambda: app.batch_watch.views() and not app.batch_watch.live())
+        await until(pilot, lambda: app.screen.id == "runs" and app.screen.list.rows)
+        assert app.screen.list.rows[0] == WIKI, "failures first"
+        assert "partial" in title(app)
+        assert "1 failed" in said(app)
+        del world.engine.fails["wiki.example.org"]
+        await pilot.press("R")
+        await until(pilot, lambda: phase(app, WIKI) == "ok")
+        await until(pilot, lambda: not app.batch_watch.live())
+        assert len(world.batches.names()) == 1, "the same batch went on"
+        assert phase(app, SHOP) == "ok"
+
+
+async def test_a_batch_that_was_left_is_offered_and_resumed(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await begin_three(app, pilot)
+        await world.batches.kill()
+        await until(pilot, lambda: not app.batch_watch.live())
+        assert "interrupted" in title(app)
+        await pilot.press("C")
+        await pilot.pause()
+        assert app.screen.query_one("#list", VirtualList).rows == []
+        world.engine.free = True
+        app.run_worker(app._offer_what_is_left())
+        await until(pilot, lambda: isinstance(app.screen, MenuDialog) and app.screen.focused is not None)
+        assert "0 of 3 done" in " ".join(text for _style, text in app.screen.fact_lines)
+        await pilot.press("r")
+        await until(pilot, lambda: app.batch_watch.views() and phase(app, CLOUD) == "ok")
+        await until(pilot, lambda: not app.batch_watch.live())
+        assert {phase(app, key) for key in (SHOP, WIKI, CLOUD)} == {"ok"}
+        assert any(call[0] == "take_up" for call in world.engine.calls)
+
+
+async def test_do_not_ask_again_is_remembered(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await begin_three(app, pilot)
+        await world.batches.kill()
+        await until(pilot, lambda: not app.batch_watch.live())
+        app.batch_watch.forget_ended()
+        app.run_worker(app._offer_what_is_left())
+        await until(pilot, lambda: isinstance(app.screen, MenuDialog) and app.screen.focused is not None)
+        await pilot.press("n")
+        await until(pilot, lambda: world.store.get("tui-batches-left"))
+        await app._offer_what_is_left()
+        assert not isinstance(app.screen, MenuDialog)
+
+
+async def test_canaries_wait_for_consent(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await ask_for_three(app, pilot)
+        await pilot.press("c", "y")
+        await until(pilot, lambda: "waits for you" in said(app))
+        assert sum(phase(app, key) == "ok" for key in (SHOP, WIKI, CLOUD)) == 1
+        await until(pilot, lambda: app.screen.id == "runs")
+        await pilot.press("p")
+        await until(pilot, lambda: not app.batch_watch.live())
+        assert {phase(app, key) for key in (SHOP, WIKI, CLOUD)} == {"ok"}
+
+
+async def test_a_vnode_that_does_not_answer_is_left_out_with_its_reason(world, open_app):
+    world.engine.refuses["vn2.example.net"] = tui_world.UNREACHABLE
+    async with open_app(world) as (app, pilot):
+        await ask_for_three(app, pilot)
+        facts = " ".join(text for _style, text in app.screen.fact_lines)
+        assert "Left out: cloud.example.com on vn2.example.net: vn8 did not answer." in facts
+        assert app.screen.word == "migrate 2"
+
+
+async def test_where_nobody_can_be_begun_the_reason_is_said(world, open_app):
+    for name in ("vn1.example.net", "vn2.example.net"):
+        world.engine.refuses[name] = tui_world.UNREACHABLE
+    async with open_app(world) as (app, pilot):
+        await pilot.press("a", "m")
+        await until(pilot, lambda: isinstance(app.screen, MessageDialog))
+        assert "did not answer" in " ".join(text for _style, text in app.screen.lines)
+        assert world.batches.names() == []
+
+
+async def test_planning_can_be_given_up(world, open_app, monkeypatch):
+    async def slow(vnode, domains):
+        await world.engine.gates.setdefault("measure", tui_world.asyncio.Event()).wait()
+
+    monkeypatch.setattr(world.engine, "measure", slow)
+    async with open_app(world) as (app, pilot):
+        await pilot.press("a", "m")
+        await until(pilot, lambda: isinstance(app.screen, BusyDialog))
+        await pilot.press("y", "escape")
+        await pilot.pause()
+        await pilot.pause()
+        assert app.screen.id == "fleet"
+        assert world.batches.names() == []
+
+
+async def test_a_read_only_session_watches_and_does_not_steer(world, open_app):
+    world.engine.hold()
+    async with open_app(world, per_vnode=1) as (app, pilot):
+        await begin_three(app, pilot)
+        app.controller.read_only = True
+        await pilot.press("p")
+        await until(pilot, lambda: "read-only" in said(app))
+        assert app.batch_watch.views()[0].phase != "paused"
