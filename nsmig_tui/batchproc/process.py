@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import fcntl
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -87,7 +89,8 @@ async def conduct(settings: Settings, place: BatchDir, secrets: dict[str, str], 
         return secrets.pop(prompt, None)
 
     app = wiring.build(settings, None, answer if secrets else None)
-    place.note_process({"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()})
+    facts = {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
+    place.note_process(facts)
     journal = Journal(place, time.time)
     spec = place.spec()
     before = BatchView(spec)
@@ -115,6 +118,10 @@ async def conduct(settings: Settings, place: BatchDir, secrets: dict[str, str], 
             await _notify(settings, conductor.view)
         return code
     finally:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        cpu = round(used.ru_utime + used.ru_stime, 3)
+        with contextlib.suppress(OSError):
+            place.note_process({**facts, "ended": time.time(), "max_rss_kb": used.ru_maxrss, "cpu_s": cpu})
         journal.close()
         await _close(app)
 

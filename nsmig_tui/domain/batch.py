@@ -85,8 +85,8 @@ def spec_from(value: Mapping[str, Any]) -> BatchSpec:
     )
 
 
-BEFORE_WE_BEGAN = ("fails before we begin", "is not running", "does not accept on the old socket")
-"""What the runner says when it finds the vnode's services broken before it touched anything."""
+BEFORE_WE_BEGAN = ("fails before we begin", "is not running", "'s configuration cannot be read")
+"""What is said of a vnode whose services are found broken before anything was touched."""
 
 SERVICES_SUFFER = ("nginx", "php-fpm", "the runner stopped")
 """What in the words of an undo that failed concerns more than the one vhost."""
@@ -110,8 +110,7 @@ def trouble_of(result: Result) -> str:
             return words
         if LOCK_STAYED in words:
             return words
-        # A socket of this vhost's own that nobody serves is its own fault, the test of all files is not.
-        if result.exit_code == 4 and any(sign in words for sign in BEFORE_WE_BEGAN[:2]):
+        if result.exit_code == 4 and any(sign in words for sign in BEFORE_WE_BEGAN):
             return words
     return ""
 

@@ -72,6 +72,7 @@ def test_one_failure_touches_nobody_else():
         (130, "the connection to a stays lost"),
         (4, "nginx -t fails before we begin: [emerg] unknown directive"),
         (4, "php-fpm is not running"),
+        (4, "nginx's configuration cannot be read: /etc/nginx/x.conf:2: unexpected end of file"),
         (5, "the vnode's configuration lock stayed taken for 300 s"),
         (6, "undo stopped: nginx -t after the undo: [emerg] unknown directive"),
         (6, "the runner stopped in structural_migration"),
@@ -97,6 +98,7 @@ def test_trouble_sets_the_vnode_aside(code, words):
     [
         (6, "undo stopped: cannot exchange web back"),
         (4, "not enough space: 5 KiB needed"),
+        (4, "php-fpm does not accept on the old socket"),
         (5, "nginx -t: [emerg] in this site"),
         (75, "another run works"),
     ],

@@ -1,0 +1,1 @@
+"""Benchmarks on lab nodes; one command: ``python tests/bench [--help]``. Not part of the tests."""
