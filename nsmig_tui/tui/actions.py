@@ -134,7 +134,7 @@ def markdown_table() -> str:
     for action in ACTIONS:
         mark = (
             " **(asks first)**"
-            if action.danger == "destroy" or action.id in ("migrate", "resume", "undo")
+            if action.danger == "destroy" or action.id in ("migrate", "resume", "undo", "cancel_all")
             else ""
         )
         lines.append(f"| `{shown_key(action.key)}` | {action.name} | {action.help}{mark} | {action.where} |")

@@ -88,11 +88,11 @@ def batch_pieces(views: list[BatchView]) -> Line:
             {"waiting": "waits for you (p)", "died": "its process is gone (R)"}.get(words, words),
             "warn",
         )
-    line: Line = [(f"  batch {view.spec.batch}  ", "dim"), (words, style)]
+    line: Line = [(f"batch {view.spec.batch}  ", "dim"), (f"{words}  ", style)]
     if view.aside:
-        line.append((f"  set aside: {', '.join(sorted(view.aside))}", "warn"))
+        line.append((f"set aside: {', '.join(sorted(view.aside))}", "warn"))
     elif view.reason and not view.over:
-        line.append((f"  {view.reason}", "dim"))
+        line.append((view.reason, "dim"))
     return line
 
 

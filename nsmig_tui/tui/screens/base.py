@@ -64,7 +64,7 @@ class WorkScreen(Screen[None]):
                 words.append(
                     (
                         action.id,
-                        [(self.app.keys_of(action), style), (f" {action.name}", "dim" if why else "")],
+                        [(f"{self.app.keys_of(action)} ", style), (action.name, "dim" if why else "")],
                     )
                 )
         bar = self.query_one("#keybar", ClickBar)

@@ -76,7 +76,7 @@ class RunsScreen(WorkScreen):
 
     def title_pieces(self) -> Line:
         """Where we are, and how the batch stands."""
-        return [("Runs", "bold"), *run_lines.batch_pieces(self.app.batch_watch.views())]
+        return [("Runs  ", "bold"), *run_lines.batch_pieces(self.app.batch_watch.views())]
 
     @property
     def state(self) -> RunState | None:
