@@ -8,8 +8,7 @@ if [ -d /dev/shm ]; then scratch=/dev/shm; fi
 layout=old
 if is_dir "$U/web/app/public" && [ -e "$VAR/$D/cur/flag.committed" ]; then layout=new; fi
 manifest() { if [ -s "$known" ]; then cat "$known"; else gzip -dc "$U/.archive/$A.manifest.gz" 2>/dev/null; fi; }
-{ manifest; printf '@live\n'; walk "$scratch/nsmig-walk.$$"; } | awk -v layout="$layout" '
-  function esc(x) { gsub(/\\/, "\\\\", x); gsub(/\t/, "\\t", x); gsub(/\001/, "\\n", x); return x }
+{ manifest; printf '@live\n'; walk "$scratch/nsmig-walk.$$"; } | awk -v layout="$layout" "$ESC"'
   function old(p) {
     if (layout == "old") return p
     if (p == "./web/app/public" || p ~ /^\.\/web\/app\/public\//) return "./web" substr(p, 17)

@@ -92,7 +92,7 @@ prune() { # run operator archive-inode keep name inode...
   empty_trash
   # shellcheck disable=SC2086 # our own names hold no blanks
   for x in $names; do printf 'pruned\t%s\n' "$(printf %s "$x" | b64)"; done
-  if ! have flock; then rm -rf "$J/lock.d"; fi
+  if ! have flock; then rm -f "$J/lock.owner"; fi
 }
 
 main() {

@@ -16,8 +16,7 @@ hash_files() { # one line a file: SHA256, two blanks, path with newlines as \001
 # Lines: TYPE MODE UID GID NLINK SIZE MTIME SHA256 PATH LINK, TAB between; \ TAB \001 escaped
 make_manifest() { # output file
   hash_files >"$1.hash" 2>>"$RD/log" || true
-  walk "$1.walk" | awk -v hashes="$1.hash" '
-    function esc(x) { gsub(/\\/, "\\\\", x); gsub(/\t/, "\\t", x); gsub(/\001/, "\\n", x); return x }
+  walk "$1.walk" | awk -v hashes="$1.hash" "$ESC"'
     BEGIN { OFS = "\t"; while ((getline l < hashes) > 0) h[substr(l, 67)] = substr(l, 1, 64) }
     NR % 3 == 1 { split($0, m, " "); next }
     NR % 3 == 2 { p = $0; next }
@@ -49,12 +48,17 @@ write_tar() { # archive, then what to store
 
 changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p' "$S/tar.err"; }
 
+unescaped() { # names of a manifest as they are; a newline in one makes two lines
+  sed "s/\\\\\\\\/$(printf '\002')/g; s/\\\\t/$TAB/g" | sed 's/\\n/\
+/g' | tr '\002' '\134'
+}
+
 # Names in the manifest that the archive must hold, against what it holds when read to its end.
 compare_entries() { # archive manifest
   ("$GZ" -dc "$1" || touch "$S/bad.gzip") | if [ "$TAR" = gnu ]; then tar --quoting-style=literal -tf -; else tar -tf - && echo .; fi |
     sed 's|\(.\)/$|\1|; s|^\./$|.|' | sort >"$S/names.archive" || return 1
   if [ -e "$S/bad.gzip" ]; then rm -f "$S/bad.gzip"; return 1; fi
-  cut -f1,9 "$2" | grep -v '^s' | cut -f2- | sed 's/\\n/\n/g; s/\\t/	/g; s/\\\\/\\/g' | sort >"$S/names.manifest"
+  cut -f1,9 "$2" | grep -v '^s' | cut -f2- | unescaped | sort >"$S/names.manifest"
   comm -23 "$S/names.manifest" "$S/names.archive" >"$S/names.missing" 2>/dev/null ||
     grep -vxFf "$S/names.archive" "$S/names.manifest" >"$S/names.missing"
   lost=

@@ -15,21 +15,34 @@ fetch_archive() { # name: a root-only copy, equal to its record
   if [ "$(sha "$B/$1")" != "$want" ]; then fail "$1 is damaged: its checksum is not the recorded one"; fi
 }
 
-list_names() { if [ "$TAR" = gnu ]; then tar --quoting-style=escape -tf "$1"; else tar -tf "$1"; fi; }
-list_types() { if [ "$TAR" = gnu ]; then tar --quoting-style=escape -tvf "$1"; else tar -tvf "$1"; fi | cut -c1; }
+# Not every BusyBox tar unpacks gzip unasked.
+list_names() { if [ "$TAR" = gnu ]; then tar --quoting-style=escape -tf "$1"; else gzip -dc "$1" | tar -tf -; fi; }
+list_long() { if [ "$TAR" = gnu ]; then tar --quoting-style=escape --numeric-owner -tvf "$1"; else gzip -dc "$1" | tar -tvf -; fi; }
 
-# Every member: below ".", no "..", of a harmless type, and never beneath a link of the same archive.
+# Every member: below ".", no "..", of a harmless type, never beneath a link of the same archive, and a
+# hard link only to a member before it. BusyBox shows hard links as files with an arrow.
 check_members() { # archive
-  list_names "$1" >"$B/names" && list_types "$1" >"$B/types" || fail "the archive cannot be listed"
-  if [ "$(wc -l <"$B/names")" != "$(wc -l <"$B/types")" ]; then fail "the archive's list cannot be trusted"; fi
-  bad=$(paste "$B/types" "$B/names" | awk -F "$TAB" '
-    { t = $1; p = $2; sub(/\/$/, "", p)
+  gzip -t "$1" && list_names "$1" >"$B/names" && list_long "$1" >"$B/long" || fail "the archive cannot be listed"
+  if [ "$(wc -l <"$B/names")" != "$(wc -l <"$B/long")" ]; then fail "the archive's list cannot be trusted"; fi
+  bad=$(awk -v long="$B/long" '
+    { if ((getline l < long) <= 0) { print "unlisted " $0; exit }
+      t = substr(l, 1, 1); p = $0; to = ""; linked = 0
+      sub(/^[^ ]+ +[^ ]+ +[^ ]+ +[^ ]+ +[^ ]+ /, "", l)
+      if (l != p) { linked = 1
+        if (index(l, p " -> ") == 1) to = substr(l, length(p) + 5)
+        else if (index(l, p " link to ") == 1) to = substr(l, length(p) + 10)
+        else { print "unclear " p; exit } }
+      sub(/\/$/, "", p)
       if (t !~ /^[-dlhp]$/) { print "type " t ": " p; exit }
       if (p != "." && p !~ /^\.\//) { print p; exit }
       if (("/" p "/") ~ /\/\.\.\//) { print p; exit }
       up = p
       while (sub(/\/[^\/]*$/, "", up)) if (up in link) { print p " lies beneath a link"; exit }
-      if (t == "l") link[p] = 1 }')
+      if (t != "l" && (linked || t == "h")) {
+        if (!(to in met)) { print p " is another name of " to; exit }
+        if (to in link) link[p] = 1 }
+      if (t == "l") link[p] = 1
+      if (t != "d") met[p] = 1 }' "$B/names")
   if [ -n "$bad" ]; then fail "the archive holds a member that is not accepted: $bad"; fi
 }
 
@@ -37,7 +50,7 @@ unpack() { # archive
   if [ "$TAR" = gnu ]; then
     low tar --extract --numeric-owner --same-permissions --same-owner --acls --xattrs --xattrs-include='*' --file="$1" -C "$B/tree"
   else
-    low tar -xpf "$1" -C "$B/tree"
+    gzip -dc "$1" | low tar -xpf - -C "$B/tree"
   fi
 }
 

@@ -3,8 +3,7 @@
 differences() { # manifest, start of the manifest in epoch seconds
   if [ -e "$CUR/owners" ]; then tr '\n\000' '\001\n' <"$CUR/owners" >"$S/owners.lines"; else : >"$S/owners.lines"; fi
   in_dir "$(content)" "$WEB_INO" walk "$S/verify" >"$S/after.walk" || return 1
-  awk -v owners="$S/owners.lines" -v manifest="$1" -v t0="$2" -v owner="$OWNER" '
-    function esc(x) { gsub(/\\/, "\\\\", x); gsub(/\t/, "\\t", x); gsub(/\001/, "\\n", x); return x }
+  awk -v owners="$S/owners.lines" -v manifest="$1" -v t0="$2" -v owner="$OWNER" "$ESC"'
     function up(p) { sub(/\/[^\/]*$/, "", p); return p }
     function live(p) { return mtime[p] >= t0 || mtime[up(p)] >= t0 }
     BEGIN { FS = "\t"

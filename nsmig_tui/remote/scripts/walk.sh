@@ -6,20 +6,37 @@ walk_gnu() {
   find . -xdev \( -path ./.archive -o -path "${2:-./.archive}" \) -prune -o -printf '%y %m %U %G %n %i %s %T@ %b\0%p\0%l\0' | tr '\n\000' '\001\n'
 }
 
+# One process for many entries, none for each. A mark that nobody can know says where a record begins,
+# so that neither a newline in a name nor an entry that vanishes meanwhile shifts what follows.
 walk_busybox() {
   w=$1
-  find . -xdev \( -path ./.archive -o -path "${2:-./.archive}" \) -prune -o -exec stat -c '%f %a %u %g %h %i %s %Y %b' {} + >"$w.meta"
-  find . -xdev \( -path ./.archive -o -path "${2:-./.archive}" \) -prune -o -print0 | tr '\n\000' '\001\n' >"$w.names"
+  mark=$(cat /proc/sys/kernel/random/uuid 2>/dev/null || echo "$$-$(date +%s)")
   # shellcheck disable=SC2016 # the inner shell expands
-  find . -xdev \( -path ./.archive -o -path "${2:-./.archive}" \) -prune -o -type l -exec sh -c 'for l; do readlink -n -- "$l"; printf "\0"; done' sh {} + | tr '\n\000' '\001\n' >"$w.links"
-  paste -d '\n' "$w.meta" "$w.names" | awk -v links="$w.links" '
-    NR % 2 == 1 { t = substr($1, 1, length($1) - 3); c = "?"
+  find . -xdev \( -path ./.archive -o -path "${2:-./.archive}" \) -prune -o -type l -exec sh -c 'for l; do printf "%s\0" "$l"; readlink -n -- "$l"; printf "\0"; done' sh {} + | tr '\n\000' '\001\n' >"$w.links"
+  find . -xdev \( -path ./.archive -o -path "${2:-./.archive}" \) -prune -o -exec stat -c "$mark %f %a %u %g %h %i %s %Y %b %n" {} + | awk -v links="$w.links" -v mark="$mark" '
+    function record() {
+      if (name == "") return
+      t = substr(f[2], 1, length(f[2]) - 3); c = "?"
       if (t == "8") c = "f"; else if (t == "4") c = "d"; else if (t == "a") c = "l"
       else if (t == "1") c = "p"; else if (t == "c") c = "s"; else if (t == "2") c = "c"; else if (t == "6") c = "b"
-      print c, $2, $3, $4, $5, $6, $7, $8, $9; next }
-    { print; l = ""; if (c == "l") getline l < links; print l }'
-  rm -f "$w.meta" "$w.names" "$w.links"
+      print c, f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10]
+      print name
+      print (c == "l" ? to[name] : "") }
+    BEGIN { while ((getline l < links) > 0) { target = ""; getline target < links; to[l] = target } }
+    index($0, mark " ") == 1 { record(); split($0, f, " "); name = $0; for (i = 0; i < 10; i++) name = substr(name, index(name, " ") + 1); next }
+    { name = name "\001" $0 }
+    END { record() }'
+  rm -f "$w.links"
 }
+
+# For awk: a path as manifests hold it. Not by gsub, whose backslashes every awk reads in its own way.
+# shellcheck disable=SC2034 # used by other parts
+ESC='
+  function swap(x, from, to,   done, i) {
+    while ((i = index(x, from)) > 0) { done = done substr(x, 1, i - 1) to; x = substr(x, i + 1) }
+    return done x }
+  function esc(x) { return swap(swap(swap(x, "\\", "\\\\"), "\t", "\\t"), "\001", "\\n") }
+'
 
 # $1 scratch name (BusyBox only; on a read-only visit in /dev/shm or /tmp), $2 a path to leave out
 walk() {

@@ -1,0 +1,319 @@
+"""The runner's ground: locks, the journal, files put in place, folders pinned, archives that lie."""
+
+import io
+import os
+import subprocess
+import tarfile
+import time
+
+import pytest
+
+BASE = (
+    "prelude",
+    "capabilities",
+    "walk",
+    "run_base",
+    "run_services",
+    "run_config",
+    "run_backup",
+    "run_restore",
+)
+SETUP = """
+J=$R/j CUR=$R/j/cur S=$R/s RD=$R/rd B=$R/b DOMAIN=a.test RUN=r1 OPERATOR=me CRASH_AT=0 FAIL_AT= NICE=0
+VAR=$R/var/lib/nsmig XCHG=none TAR=gnu UPATH=$R/srv/a.test
+mkdir -p "$CUR" "$S" "$RD" "$B" "$VAR"
+: >>"$J/journal"
+sync() { :; } # the machine's disks are not what is tested
+"""
+NO_FLOCK = 'have() { case $1 in flock) return 1 ;; esac; command -v "$1" >/dev/null 2>&1; }\n'
+
+
+def text(sh, then, setup=SETUP):
+    return sh.parts(*BASE, then=setup + then)
+
+
+def journal(sh):
+    return [line.split("\t") for line in (sh.root / "j/journal").read_text().splitlines()]
+
+
+RACE = """
+: >"$R/ready.$$"
+while [ ! -e "$R/go" ]; do sleep 0.01; done
+if take_lock; then echo won; while [ ! -e "$R/stop" ]; do sleep 0.01; done; else echo lost; fi
+"""
+STALE = "old-boot 1 1\n"
+
+
+@pytest.mark.parametrize("flock", [True, False], ids=["flock", "no flock"])
+@pytest.mark.parametrize("stale", [False, True], ids=["free", "stale"])
+def test_of_eight_at_once_exactly_one_gets_the_lock(sh, flock, stale):
+    script = sh.root / "race.sh"
+    script.write_text(text(sh, ("" if flock else NO_FLOCK) + RACE))
+    if stale:
+        (sh.root / "j").mkdir()
+        (sh.root / "j/lock.owner").write_text(STALE)
+    racers = [
+        subprocess.Popen(
+            [*sh.command, script], env=sh.environment(), cwd=sh.root, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(8)
+    ]
+    try:
+        wait_for(lambda: len(list(sh.root.glob("ready.*"))) == 8)
+        (sh.root / "go").touch()
+        losers = set()
+        wait_for(lambda: losers.update(p.pid for p in racers if p.poll() is not None) or len(losers) == 7)
+        (sh.root / "stop").touch()
+        said = sorted(p.communicate(timeout=30)[0] for p in racers)
+    finally:
+        (sh.root / "stop").touch()
+        for racer in racers:
+            racer.kill()
+            racer.wait()
+    assert said == ["lost\n"] * 7 + ["won\n"]
+    assert (sh.root / "j/owner").read_text().startswith("r1\tme\t")
+    assert not list((sh.root / "j").glob("lock.owner.*"))
+
+
+def wait_for(condition, tries=3000):
+    """Until it holds; a bound only against hanging."""
+    for _ in range(tries):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+def test_a_lock_is_free_again_when_its_owner_is_gone(sh):
+    for owner in (STALE, ""):
+        (sh.root / "j").mkdir(exist_ok=True)
+        (sh.root / "j/lock.owner").write_text(owner)
+        done = sh.run(text(sh, NO_FLOCK + 'take_lock && cat "$J/lock.owner" && echo "$$"'))
+        if not owner:
+            assert done.returncode != 0, "an owner that cannot be read may be alive"
+            continue
+        boot, pid, start = done.stdout.split()[:3]
+        assert pid == done.stdout.split()[3] and start.isdigit() and boot
+        again = sh.run(text(sh, NO_FLOCK + "take_lock && echo won"))
+        assert again.stdout == b"won\n"
+
+
+def test_the_vnodes_lock_is_let_go_by_its_holder_only(sh):
+    then = NO_FLOCK + 'vnode_lock; vnode_lock; cp "$VAR/node.owner" "$R/mine"; vnode_unlock; ls "$VAR"'
+    done = sh.run(text(sh, then))
+    assert (done.returncode, done.stdout) == (0, b"")
+    (sh.var / "node.owner").write_text("other-boot 4711 1\n")
+    assert b"node.owner" in sh.run(text(sh, NO_FLOCK + 'vnode_unlock; ls "$VAR"')).stdout
+
+
+def test_journal_lines(sh):
+    done = sh.run(
+        text(
+            sh,
+            'j one "a  b"; j two "tab\there${NL}line"; j three ""; warn x y; step s1; step s2; j k "%s\\\\n"',
+        )
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    rows = journal(sh)
+    assert [row[0] for row in rows] == [str(n) for n in range(1, len(rows) + 1)]
+    assert {row[2] for row in rows} == {"r1"} and all(row[1].isdigit() for row in rows)
+    assert [row[3:] for row in rows] == [
+        ["one", "a  b"],
+        ["two", "tab here line"],
+        ["three", ""],
+        ["warning", "x y"],
+        ["step", "s1"],
+        ["step_done", "s1"],
+        ["step", "s2"],
+        ["k", "%s\\n"],
+    ]
+
+
+def test_a_refusal_before_anything_was_touched(sh):
+    done = sh.run(text(sh, 'step pre_flight_checks; fail "no room"; echo not reached'))
+    assert (done.returncode, done.stdout) == (4, b"")
+    assert [row[3:] for row in journal(sh)][1:] == [["error", "no room"], ["points", "0"], ["end", "refused"]]
+
+
+def test_a_failing_undo_calls_a_person(sh):
+    done = sh.run(text(sh, 'PHASE=undo; fail "stuck"'))
+    assert done.returncode == 6
+    kinds = [row[3] for row in journal(sh)]
+    assert kinds == ["error", "attention", "points", "end"]
+    assert "cur" in journal(sh)[1][4] and journal(sh)[-1][4] == "attention"
+
+
+def test_put_replaces_whole_and_keeps_owner_and_mode(sh):
+    folder = sh.root / "etc/nginx/sites-enabled"
+    folder.mkdir(parents=True)
+    site = folder / "a"
+    site.write_text("old")
+    site.chmod(0o640)
+    new = sh.root / "new"
+    new.write_text("new")
+    new.chmod(0o600)
+    before = site.stat().st_ino
+    done = sh.run(text(sh, 'put "$1" "$2" && put "$1" "$2.made"'), new, site)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (site.read_text(), site.stat().st_mode & 0o777) == ("new", 0o640)
+    assert site.stat().st_ino != before
+    assert (folder / "a.made").stat().st_mode & 0o777 == 0o644
+    assert {p.name for p in folder.iterdir()} == {"a", "a.made"}
+    assert {p.name for p in folder.parent.iterdir()} == {"sites-enabled"}
+
+
+def test_put_leaves_the_old_file_when_it_cannot_write_the_new(sh, tmp_path):
+    folder = sh.root / "etc/nginx/sites-enabled"
+    folder.mkdir(parents=True)
+    (folder / "a").write_text("old")
+    seen = tmp_path / "seen"
+    fake = f'cp() {{ printf half >"$3"; printf "%s\\n" "${{3%/*}}" >"{seen}"; return 1; }}\n'
+    done = sh.run(text(sh, fake + 'put "$1" "$2"'), sh.root / "script.sh", folder / "a")
+    assert done.returncode == 1
+    assert (folder / "a").read_text() == "old"
+    assert seen.read_text().strip() == str(folder.parent), (
+        "the half-written file never stood where nginx includes"
+    )
+    assert {p.name for p in folder.parent.rglob("*")} == {"sites-enabled", "a"}
+
+
+def test_a_folder_that_was_swapped_for_a_link_is_not_entered(sh):
+    (sh.root / "real").mkdir()
+    (sh.root / "other").mkdir()
+    inode = (sh.root / "real").stat().st_ino
+    script = text(sh, 'in_dir "$1" "$2" touch ./here || echo refused')
+    assert sh.run(script, sh.root / "real", inode).stdout == b""
+    assert (sh.root / "real/here").exists()
+    os.rename(sh.root / "real", sh.root / "moved")
+    os.symlink("other", sh.root / "real")
+    assert sh.run(script, sh.root / "real", inode).stdout == b"refused\n"
+    assert list((sh.root / "other").iterdir()) == []
+
+
+def member(name, kind=tarfile.REGTYPE, to="", data=b""):
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname, entry.size, entry.mode = kind, to, len(data), 0o644
+    return entry, data
+
+
+def folder(name):
+    return member(name, tarfile.DIRTYPE)
+
+
+LINK, HARD, PIPE = tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE
+TOP = folder("./")
+FILE = member("./web/f", data=b"x")
+HOSTILE = {
+    "climbs": [TOP, member("./../x")],
+    "climbs inside": [TOP, member("./web/../../x")],
+    "absolute": [TOP, member("/etc/x")],
+    "bare": [TOP, member("x")],
+    "dash": [TOP, member("-x")],
+    "beneath a link": [TOP, member("./web", LINK, "/etc"), member("./web/passwd")],
+    "deep beneath a link": [TOP, member("./a", LINK, "b"), member("./a/b/c/d")],
+    "link over a folder": [TOP, folder("./web/"), member("./web", LINK, "/etc"), member("./web/x")],
+    "beneath a second name of a link": [
+        TOP,
+        member("./a", LINK, "/etc"),
+        member("./b", HARD, "./a"),
+        member("./b/x"),
+    ],
+    "hard link outside": [TOP, member("./web/x", HARD, "/etc/passwd")],
+    "hard link climbing": [TOP, FILE, member("./web/x", HARD, "./../../etc/passwd")],
+    "hard link through a link": [TOP, member("./l", LINK, "/etc"), member("./x", HARD, "./l/passwd")],
+    "hard link to what comes later": [TOP, member("./web/x", HARD, "./web/f"), FILE],
+    "hard link with an honest tail": [TOP, FILE, member("./web/x", HARD, "/etc/./web/x")],
+    "arrow in a name": [TOP, FILE, member("./a -> ./web/f", HARD, "/etc/passwd")],
+    "device": [TOP, member("./dev", tarfile.BLKTYPE)],
+    "character device": [TOP, member("./null", tarfile.CHRTYPE)],
+    "climbs behind a tab": [TOP, member("./a\t/../../x")],
+    "newline and dots": [TOP, member("./a\n../../x")],
+}
+HARMLESS = {
+    "a plain tree": [
+        TOP,
+        folder("./web/"),
+        FILE,
+        member("./web/l", LINK, "/anywhere/else"),
+        member("./p", PIPE),
+    ],
+    "hard links": [TOP, FILE, member("./web/g", HARD, "./web/f"), member("./web/h", HARD, "./web/g")],
+    "odd names": [
+        TOP,
+        member("./a b"),
+        member("./..."),
+        member("./a..b"),
+        member("./$(id)"),
+        member("./é\\x"),
+    ],
+    "an arrow in a name": [TOP, member("./a -> b"), member("./a -> ./web/f"), member("./x link to y")],
+    "a link with an arrow": [TOP, member("./l -> m", LINK, "n -> o")],
+    "a link beside": [TOP, member("./web", LINK, "x"), member("./web2/x")],
+}
+
+
+def archive(path, members):
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as tar:
+        for entry, data in members:
+            tar.addfile(entry, io.BytesIO(data))
+
+
+CHECK = """
+TAR=$(tar_flavour) PHASE=preflight
+for a in "$R"/archives/*; do
+  : >"$J/journal"
+  if (check_members "$a") >/dev/null 2>&1; then said=accepted; else said="$? $(cat "$J/journal")"; fi
+  printf '%s\\0%s\\0' "${a##*/}" "$said"
+done
+"""
+
+
+def checked(sh, corpus):
+    """What is said of each archive of a corpus, in one go."""
+    (sh.root / "archives").mkdir()
+    for name, members in corpus.items():
+        archive(sh.root / "archives" / name, members)
+    done = sh.run(text(sh, CHECK))
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.decode().split("\0")[:-1]
+    said = dict(zip(words[::2], words[1::2], strict=True))
+    assert said.keys() == corpus.keys()
+    return said
+
+
+def test_hostile_archives_are_refused(sh):
+    for name, said in checked(sh, HOSTILE).items():
+        assert said.startswith("4 "), name
+        assert "not accepted" in said or "cannot be" in said, name
+
+
+def test_honest_archives_are_accepted(sh):
+    assert checked(sh, HARMLESS) == dict.fromkeys(HARMLESS, "accepted")
+
+
+def test_a_newline_in_a_name_is_one_name_or_none(sh):
+    said = checked(sh, {"newline": [TOP, member("./a\n/etc/x")]})["newline"]
+    assert said.startswith("4 ") if sh.name == "busybox" else said == "accepted"
+
+
+def test_dots_at_the_end_are_refused_or_stripped(sh):
+    """BusyBox strips such a name before it shows or uses it."""
+    said = checked(sh, {"dots": [TOP, folder("./web/..")]})["dots"]
+    assert said == "accepted" if sh.name == "busybox" else said.startswith("4 ")
+    if said == "accepted":
+        (sh.root / "b/tree").mkdir()
+        sh.run(text(sh, 'TAR=$(tar_flavour)\nunpack "$R/archives/dots"'))
+        assert {p.name for p in (sh.root / "b").iterdir()} == {"tree", "names", "long"}
+
+
+def test_damaged_archives_are_refused(sh):
+    (sh.root / "archives").mkdir()
+    path = sh.root / "archives/whole"
+    archive(path, [TOP, *[member(f"./f{n}", data=os.urandom(2000)) for n in range(20)]])
+    whole = path.read_bytes()
+    broken = {"empty": b"", "middle": whole[: len(whole) // 2], "noise": os.urandom(3000), "tail": whole[:-6]}
+    for name, data in broken.items():
+        (sh.root / "archives" / name).write_bytes(data)
+    words = sh.run(text(sh, CHECK)).stdout.decode().split("\0")[:-1]
+    said = {name: line[:2] for name, line in zip(words[::2], words[1::2], strict=True)}
+    assert said == {"whole": "ac"} | dict.fromkeys(broken, "4 ")
