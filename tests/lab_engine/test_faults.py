@@ -92,6 +92,7 @@ def give_back(scene: Scene, name: str) -> None:
     scene.node.path(f"/usr/local/bin/{name}").unlink()
 
 
+@pytest.mark.timeout(1200)
 def test_any_step_may_fail(lab: Lab, nodes: list[Node], tmp_path: Path) -> None:
     """Undone, code 5, byte for byte as before, failed with a hint; then it works."""
 

@@ -100,6 +100,7 @@ def test_nobody_confirms(lab: Lab, node: Node, product: Product) -> None:
     assert product.migrate(node, DOMAIN).ok
 
 
+@pytest.mark.timeout(1200)
 def test_the_undo_of_a_failed_step_is_killed_too(
     lab: Lab, nodes: list[Node], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
