@@ -163,6 +163,8 @@ main() {
   OWNER=$UIDN:$GIDN
   OTHER_SOCKETS=
   GATHER=${GATHER:-0}
+  # a line that a power cut left unfinished must not swallow ours
+  if [ -n "$(tail -c 1 "$J/journal" 2>/dev/null | tr '\000' x)" ]; then echo >>"$J/journal"; fi
   : >>"$J/journal"
   j begin "$VERB $OPERATOR"
   case $VERB in

@@ -1,0 +1,324 @@
+"""The scripts as they are sent: what they answer, in the words of the parser that reads them."""
+
+import gzip
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nsmig_tui.domain.layout import read_journal
+from nsmig_tui.domain.old_paths import climbs
+from nsmig_tui.domain.planning import plan_text
+from nsmig_tui.domain.readings import read_capabilities, read_discovery, read_inspection
+from nsmig_tui.domain.sections import as_name, split_sections, unb64
+from nsmig_tui.engine.runner_link import pack
+from nsmig_tui.remote.script_loader import PARTS, load_script
+
+SHELLCHECK = shutil.which("shellcheck") or str(Path(sys.executable).parent / "shellcheck")
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_the_assembled_script_is_clean(name):
+    if not Path(SHELLCHECK).exists():
+        pytest.skip("shellcheck is not installed here")
+    done = subprocess.run(
+        [SHELLCHECK, "-s", "sh", "-"], input=load_script(name), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_the_shell_can_read_it(each_sh, name):
+    for sh in each_sh:
+        (sh.root / "s.sh").write_text(load_script(name))
+        done = subprocess.run(
+            [*sh.command, "-n", sh.root / "s.sh"], capture_output=True, env=sh.environment()
+        )
+        assert (done.returncode, done.stderr) == (0, b""), sh.name
+
+
+def answer(sh, script, *args, data=b""):
+    done = sh.run(load_script(script), *args, data=data)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_capabilities(sh):
+    (sh.root / "etc/os-release").write_text('ID=debian\nPRETTY_NAME="Debian $(id) \x1b[31mRed"\n')
+    (sh.root / "etc/group").write_text("www-data:x:33:\nu1:x:1003:\n")
+    (sh.root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\nwww-data:x:34:33::/:/bin/false\n")
+    can = read_capabilities(split_sections(answer(sh, "probe", sh.root)), "")
+    assert can.machine_id == "0123456789abcdef"
+    assert (can.web_user, can.web_gid, can.web_uid) == ("www-data", 33, 34)
+    assert can.unprivileged and can.root_id == f"{os.getuid()}:{os.getgid()}" and can.uid == os.getuid()
+    assert can.os.startswith("Debian (id") and "\x1b" not in can.os
+    assert can.tar == ("busybox" if sh.name == "busybox" else "gnu")
+    assert can.disk_kb >= can.avail_kb > 0 and can.now > 1e9
+    assert can.manager == "none" and can.gzip and {"sha256sum", "base64"} <= can.tools
+
+
+def test_a_service_manager_is_seen(sh):
+    (sh.root / "etc/init.d").mkdir()
+    (sh.root / "etc/init.d/nginx").write_text("#!/bin/sh\n")
+    (sh.root / "etc/init.d/nginx").chmod(0o755)
+    assert read_capabilities(split_sections(answer(sh, "probe", sh.root)), "").manager == "sysvinit"
+
+
+CLIMBING = {"out": "../msg/x", "gone": "../web/nowhere", "d/e/out": "../../../etc/x"}
+
+
+@pytest.fixture
+def upath(tmp_path):
+    """A small vhost with links that climb, and odd names."""
+    top = tmp_path / "root/srv/a.test"
+    for folder in ("web/d/e", "var/log", "var/run", "var/tmp", "msg", ".archive", "etc", "..odd"):
+        (top / folder).mkdir(parents=True)
+    (top / "web/index.html").write_text("hello")
+    (top / "web/new\nline\t'$(id)").write_text("")
+    (top / "web/.user.ini").write_text(f"open_basedir = {top}/web:/tmp\n")
+    (top / "web/su").write_text("x")
+    (top / "web/su").chmod(0o4755)
+    inside = {"in": "d/e", "round": "d/../su", "d/e/in": "../../su", "dots": "..a/b"}
+    links = inside | CLIMBING | {"abs": f"{top}/etc/x", "far": "/etc/passwd"}
+    for name, target in links.items():
+        (top / "web" / name).symlink_to(target)
+    (tmp_path / "root/srv/b.test").mkdir()
+    (tmp_path / "root/srv/alias.test").symlink_to("a.test")
+    (tmp_path / "root/root/.vhosts").mkdir(parents=True)
+    (tmp_path / "root/root/.vhosts/a.test").write_text(
+        "VHOST=a.test\nexport DPASS=geheim\nA_TOKEN='geheim'\n"
+    )
+    (tmp_path / "root/etc/passwd").write_text(f"u1:x:{os.getuid()}:{os.getgid()}::{top}:/bin/sh\n")
+    return top
+
+
+def test_an_inspection(each_sh, upath):
+    answers = [answer(sh, "inspect", "a.test", upath, os.getuid(), 33, "dry") for sh in each_sh]
+    facts = [read_inspection(a) for a in answers]
+    for raw, seen in zip(answers, facts, strict=True):
+        assert b"geheim" not in raw and b"geheim" not in unb64("".join(raw.decode().split()))
+        assert seen.settings == {"VHOST": "a.test"}
+        told = {link.removeprefix(f"{upath}/web/"): target for link, target in seen.climbing}
+        assert not {"in", "far", "abs", "d/e/in"} & told.keys()
+        real = {name for name, target in told.items() if climbs(f"{upath}/web/{name}", target, str(upath))}
+        assert {name: told[name] for name in real} == CLIMBING
+        assert [target for _, target in seen.old_links] == [f"{upath}/etc/x"]
+        assert set(seen.entries["top"]) == {"web", "var", "msg", ".archive", "etc", "..odd"}
+        assert "new\nline\t'$(id)" in seen.entries["web"]
+        assert seen.siblings == ("a.test", "b.test") and seen.entries["alias"] == ("alias.test",)
+        assert {name for name in seen.places} >= {"upath", "vpath", "web", "var/log", "msg", ".archive"}
+        assert seen.places["web"].inode == str((upath / "web").stat().st_ino)
+        assert [(r.kind, r.text.strip()) for r in seen.references] == [("application", f"{upath}/web:/tmp")]
+        assert seen.tree["n_setuid"] == 1 and seen.odd["setuid"] == ("./web/su",)
+        assert seen.tree["n_oddname"] == 1
+        assert seen.account and seen.account[0] == "u1"
+    assert facts[0].tree == facts[1].tree == facts[2].tree
+    assert facts[0].places == facts[1].places
+    assert sorted(p.name for p in upath.rglob("*nsmig*")) == []
+
+
+def test_a_discovery(sh, upath):
+    (sh.root / "srv/Bad Name").mkdir()
+    journal = sh.var / "a.test/journal"
+    journal.parent.mkdir(parents=True)
+    journal.write_text("1\t2\tr\tbegin\tmigrate me\n")
+    (upath / ".archive/pre-migration-x.tar.gz").touch()
+    raw = answer(sh, "discover", sh.root / "srv")
+    found = read_discovery(raw)
+    by_name = {v.name: v for v in found.vhosts}
+    assert set(by_name) == {"a.test", "b.test", "alias.test", "Bad Name"}
+    assert by_name["alias.test"].kind == "link" and by_name["alias.test"].target == "a.test"
+    assert {"web", "var/log", "msg", ".archive"} <= set(by_name["a.test"].flags)
+    assert by_name["a.test"].uid == os.getuid()
+    assert found.archives["a.test"] == 1 and read_journal(found.journals["a.test"]).verb == "migrate"
+    assert found.settings == {"a.test": {"VHOST": "a.test"}}
+
+
+RUNNER = b'printf "%s 1 old-boot\\n" "$$" >"$1/pid"; cp "$1/plan" "$1/ran"\n'
+
+
+def launch(sh, files, *, run="r1", data=None):
+    runner = files["runner.sh"]
+    sum_, size = hashlib.sha256(runner).hexdigest(), len(runner)
+    return sh.run(
+        load_script("launch"), "a.test", run, sum_, size, data=pack(files) if data is None else data
+    )
+
+
+def wait_for(path):
+    """Until a detached process has written it; a bound only against hanging."""
+    for _ in range(2000):
+        if path.exists():
+            return path
+        time.sleep(0.01)
+    raise AssertionError(f"{path} never came")
+
+
+def test_a_launch_starts_the_runner_once(sh):
+    files = {"runner.sh": RUNNER, "plan": b"A=1\n", "conf/1.final": b"x"}
+    (sh.var / "a.test").mkdir(parents=True)
+    (sh.var / "a.test/journal").write_text("before\n")
+    done = launch(sh, files)
+    words = done.stdout.split()
+    assert done.returncode == 0 and words[0] == b"started" and words[1].isdigit() and words[2] == b"7"
+    there = sh.var / "a.test/runs/r1"
+    assert wait_for(there / "ran").read_bytes() == b"A=1\n"
+    assert (there / "conf/1.final").read_bytes() == b"x"
+    assert sh.var.stat().st_mode & 0o77 == 0 and (there / "plan").stat().st_mode & 0o77 == 0
+    (there / "ran").unlink()
+    again = launch(sh, files)
+    assert (again.returncode, again.stdout) == (0, b"started again 0\n")
+    assert not (there / "ran").exists()
+
+
+@pytest.mark.parametrize("how", ["altered", "shortened", "cut tar", "no tar", "nothing"])
+def test_a_runner_that_did_not_arrive_whole_is_not_started(sh, how):
+    files = {"runner.sh": RUNNER, "plan": b"A=1\n" * 2000}
+    changed = {"altered": RUNNER.replace(b"1", b"2", 1), "shortened": RUNNER[:-9]}.get(how, RUNNER)
+    data = pack(files | {"runner.sh": changed})
+    data = {"cut tar": data[:600], "no tar": b"hello" * 200, "nothing": b""}.get(how, data)
+    done = launch(sh, files, data=data)
+    assert (done.returncode, done.stdout) == (64, b"")
+    assert not (sh.var / "a.test/runs/r1/pid").exists() and not (sh.var / "a.test/runs/r1/log").exists()
+    assert launch(sh, files).stdout.startswith(b"started ")
+    wait_for(sh.var / "a.test/runs/r1/ran")
+
+
+def test_a_cut_journal_line_does_not_swallow_the_next_run(sh):
+    journal = sh.var / "a.test/journal"
+    journal.parent.mkdir(parents=True)
+    journal.write_bytes(b"1\t5\tr0\tbegin\tmigrate you\n2\t6\tr0\tst\0\0\0")
+    names = (
+        "MACHINE_ID UIDN GIDN WUIDN UPATH_INO WEB_INO VAR_INO LOG_INO MSG_INO TMP_INO TAR GZ FPM_CONF FAIL_AT"
+    )
+    values = dict.fromkeys(names.split(), "") | {
+        "DOMAIN": "a.test",
+        "UPATH": f"{sh.root}/srv/a.test",
+        "RUN": "r1",
+    }
+    values |= {"VERB": "resume", "OPERATOR": "me", "CONFIRM_WAIT": "1", "CRASH_AT": "0", "XCHG": "none"}
+    values |= {"NICE": "0", "HOLD": "app", "TS": "t", "OLD_SOCKETS": "", "NEW_SOCKETS": ""}
+    files = {"runner.sh": load_script("runner").encode(), "plan": plan_text(values)}
+    assert launch(sh, files).stdout.startswith(b"started ")
+    for _ in range(600):
+        rows = split_sections(answer(sh, "poll", "a.test", "r1", 0, 1))
+        view = read_journal(next(unb64(r[0]) for r in rows.of("", "journal")))
+        if view.run == "r1" and view.state != "running":
+            break
+    assert (view.run, view.verb, view.state, view.unfinished) == ("r1", "resume", "refused", False)
+    assert "half-done" in view.errors[0]
+
+
+def poll(sh, *, offset=0, wait=0):
+    rows = split_sections(answer(sh, "poll", "a.test", "r1", offset, wait))
+    alive = next(rows.of("", "alive"))[0]
+    return alive, next((unb64(r[0]) for r in rows.of("", "journal")), None), list(rows.of("", "progress"))
+
+
+def test_a_poll(sh):
+    assert poll(sh) == ("none", None, [])
+    there = sh.var / "a.test/runs/r1"
+    there.mkdir(parents=True)
+    (sh.var / "a.test/journal").write_bytes(b"one\ntwo\xff\n")
+    assert poll(sh, offset=4) == ("none", b"two\xff\n", [])
+    assert poll(sh, offset=9)[1] == b""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    start = Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19]
+    for owner, alive in (
+        (f"{os.getpid()} {start} {boot}", "yes"),
+        (f"{os.getpid()} {start} other-boot", "no"),
+        (f"{os.getpid()} 1 {boot}", "no"),
+    ):
+        (there / "pid").write_text(f"{owner}\n")
+        assert poll(sh)[0] == alive
+    assert poll(sh, offset=9, wait=6000)[0] == "no", "a dead runner is not waited for"
+    (there / "progress").write_text("backup_creation check 1000\n")
+    assert poll(sh)[2] == [("backup_creation", "check", "1000", "1000")]
+    (there / "locked").touch()
+    assert poll(sh)[0] == "locked"
+
+
+@pytest.mark.parametrize("word, why", [("commit", ""), ("undo", "a\nb $(id) 'x'")])
+def test_a_verdict(sh, word, why):
+    there = sh.var / "a.test/runs/r1"
+    assert sh.run(load_script("verdict"), "a.test", "r1", word, why).returncode == 64
+    there.mkdir(parents=True)
+    assert answer(sh, "verdict", "a.test", "r1", word, why) == b"noted\n"
+    assert (there / "verdict").read_text() == f"{word} {why.replace(chr(10), ' ')}\n"
+    assert {p.name for p in there.iterdir()} == {"verdict"}
+
+
+def test_points(sh, upath):
+    kept, records = upath / ".archive", []
+    for name, state in (("1", "whole"), ("2", "longer"), ("3", "altered"), ("4", "unknown"), ("5", "broken")):
+        path = kept / f"pre-migration-{name}.tar.gz"
+        data = gzip.compress(name.encode() * 50)
+        path.write_bytes(b"no gzip" if state == "broken" else data)
+        if state in ("whole", "longer", "altered"):
+            records.append(f"{path.name}\t{hashlib.sha256(data).hexdigest()}\t{len(data)}\t7\n")
+        if state == "longer":
+            path.write_bytes(data + b"x")
+        if state == "altered":
+            path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    (kept / "pre-migration-6.tar.gz").symlink_to("/etc/passwd")
+    (kept / "pre-migration-1.again.tar.gz").touch()
+    (kept / "other.tar.gz").touch()
+    (sh.var / "a.test").mkdir(parents=True)
+    (sh.var / "a.test/archives").write_text("".join(records))
+
+    def verdicts(check):
+        rows = list(split_sections(answer(sh, "points", "a.test", upath, check)).of("", "point"))
+        assert {len(row) for row in rows} == {7}
+        return {as_name(row[0]).split("-")[2][0]: row[6] for row in rows}, {row[5] for row in rows}
+
+    quick, entries = verdicts("quick")
+    assert quick == {"1": "unknown", "2": "damaged", "3": "unknown", "4": "unknown", "5": "unknown"}
+    assert entries == {"7", ""}
+    whole, _ = verdicts("hash")
+    assert whole == {"1": "verified", "2": "damaged", "3": "damaged", "4": "unknown", "5": "damaged"}
+
+
+@pytest.mark.parametrize("layout", ["old", "new"])
+def test_what_a_restore_would_change(sh, upath, tmp_path, layout):
+    text = sh.parts("prelude", "walk", "run_backup", then='RD=$1 NICE=0\nmake_manifest "$2"\n')
+    (sh.var / "a.test/manifests").mkdir(parents=True)
+    odd = ["back\\slash\\n", "tab\t", "new\nline2", "plain"]
+    for name in [*odd, "changes", "goes"]:
+        (upath / "web" / name).write_text("x")
+    (upath / "var/log/access.log").write_text("x")
+    assert sh.run(text, tmp_path, sh.var / "a.test/manifests/p", cwd=upath).returncode == 0
+    (upath / "web/changes").write_text("longer")
+    (upath / "web/goes").unlink()
+    (upath / "web/comes \t!").write_text("12345")
+    (upath / "msg/mail").write_text("stays live")
+    if layout == "new":
+        (upath / "web").rename(upath / "was")
+        (upath / "web/app").mkdir(parents=True)
+        (upath / "was").rename(upath / "web/app/public")
+        (upath / "var/log").rename(upath / "web/log")
+        (sh.var / "a.test/cur").mkdir()
+        (sh.var / "a.test/cur/flag.committed").touch()
+    out = answer(sh, "compare", "a.test", upath, "p.tar.gz").decode("utf-8", "surrogateescape")
+    rows = [line.split("\t") for line in out.splitlines()]
+    paths = {(row[1], row[2]) for row in rows if row[0] == "path"}
+    assert paths == {("changed", "./web/changes"), ("gone", "./web/goes"), ("new", "./web/comes \\t!")}
+    counts = {row[1]: row[2:] for row in rows if row[0] == "count"}
+    assert counts == {"changed": ["1", "6"], "gone": ["1", "1"], "new": ["1", "5"]}
+    assert "unknown" not in out
+
+
+def test_a_restore_without_a_manifest_is_unknown(sh, upath):
+    assert b"unknown\n" in answer(sh, "compare", "a.test", upath, "none.tar.gz")
+
+
+def test_sizes_leave_archives_out(sh, upath):
+    (upath / ".archive/big").write_bytes(os.urandom(300_000))
+    rows = split_sections(answer(sh, "sizes", upath.parent, "a.test", "missing.test"))
+    found = {r[0]: int(r[2]) for r in rows.of("", "vhost")}
+    assert found.keys() == {"a.test"} and 0 < found["a.test"] < 300_000
+    assert len(list(rows.of("", "system"))) == 1
