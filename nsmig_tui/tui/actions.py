@@ -121,9 +121,19 @@ def for_screen(where: str) -> list[Action]:
 
 
 def bindings(where: str) -> list[Binding]:
-    """The key bindings of one screen. All call ``do``, so that a refusal can say its reason."""
+    """The key bindings of one screen. All call ``do``, so that a refusal can say its reason.
+
+    The filter's comes before all others: letters typed fast behind it must not be taken for keys.
+    """
     return [
-        Binding(action.key, f"do('{action.id}')", action.name, show=False, id=action.id)
+        Binding(
+            action.key,
+            f"do('{action.id}')",
+            action.name,
+            show=False,
+            id=action.id,
+            priority=action.id == "filter",
+        )
         for action in for_screen(where)
     ]
 

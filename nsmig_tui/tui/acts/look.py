@@ -24,10 +24,12 @@ def on_screen(method: str):
     """An act that the current screen does itself."""
 
     async def act(ui: NsmigApp, targets: Targets) -> None:
-        result = getattr(ui.screen, method)()
+        # By now another screen may be on top, which knows nothing of this.
+        result = getattr(ui.screen, method, lambda: None)()
         if hasattr(result, "__await__"):
             await result
 
+    act.method = method
     return act
 
 

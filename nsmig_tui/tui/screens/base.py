@@ -9,6 +9,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input
 
 from .. import actions
 from ..selection import Targets
@@ -83,7 +84,20 @@ class WorkScreen(Screen[None]):
         if why:
             self.app.notify(f"{action.name}: {why}", severity="warning", markup=False, timeout=4)
             return
-        self.app.run_act(action, targets)
+        method = getattr(action.run, "method", "")
+        if not method:
+            self.app.run_act(action, targets)
+            return
+        # At once: the next key must meet the screen as this one leaves it.
+        result = getattr(self, method)()
+        if hasattr(result, "__await__"):
+            self.app.run_worker(result, name=name, group="acts", exit_on_error=True)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The keys that come before all others hold only where they are meant."""
+        if action == "keep_filter":
+            return isinstance(self.focused, Input)
+        return not (action == "do" and parameters == ("filter",) and isinstance(self.focused, Input))
 
     @on(ClickBar.Chosen, "#keybar")
     async def _key_clicked(self, event: ClickBar.Chosen) -> None:

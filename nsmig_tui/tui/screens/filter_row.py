@@ -26,7 +26,7 @@ class Filtering(Screen[None]):
     def start_filter(self) -> None:
         """Show the filter and type in it."""
         self.query_one("#filter-row").display = True
-        self.query_one("#filter", Input).focus()
+        self.set_focus(self.query_one("#filter", Input))
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
@@ -38,8 +38,17 @@ class Filtering(Screen[None]):
     @on(Input.Submitted, "#filter")
     def _filter_kept(self, event: Input.Submitted) -> None:
         event.stop()
-        self.tree.focus()
-        self.query_one("#filter-row").display = bool(self.app.model.query)
+        self.action_keep_filter()
+
+    def action_keep_filter(self) -> None:
+        """Back to the tree with the filter as it is, before the next key is looked at."""
+        self.set_focus(self.tree)
+        # Letters may still be on their way into the field.
+        self.call_after_refresh(self._show_row)
+
+    def _show_row(self) -> None:
+        if not self._filtering:
+            self.query_one("#filter-row").display = bool(self.query_one("#filter", Input).value)
 
     def on_key(self, event) -> None:
         """In the filter, escape clears it and down goes to the list."""

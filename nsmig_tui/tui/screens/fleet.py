@@ -34,6 +34,7 @@ class FleetScreen(Marking, Filtering, WorkScreen):
     CSS_PATH = "fleet.tcss"
     BINDINGS: ClassVar = [
         *actions.bindings("fleet"),
+        Binding("enter", "keep_filter", "Keep the filter", show=False, priority=True),
         Binding("right", "unfold", "Open", show=False),
         Binding("left", "fold", "Close", show=False),
         Binding("escape", "back", "Back", show=False),

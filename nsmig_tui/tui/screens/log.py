@@ -100,7 +100,7 @@ class LogScreen(WorkScreen):
     def start_filter(self) -> None:
         """Show the filter and type in it."""
         self.query_one("#filter-row").display = True
-        self.query_one("#filter", Input).focus()
+        self.set_focus(self.query_one("#filter", Input))
 
     @on(Input.Changed, "#filter")
     def _changed(self, event: Input.Changed) -> None:
