@@ -98,6 +98,8 @@ class RunsScreen(WorkScreen):
             not force and control.version == self._seen and not control.active
         ):
             return
+        # What ended last must not stand as moving until the next beat, which then never comes.
+        force = force or not control.active
         self._seen = control.version
         states = run_lines.in_order(control.snapshot())
         order = [state.key for state in states]
