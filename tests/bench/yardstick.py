@@ -1,4 +1,4 @@
-"""The yardstick: the bare steps by a plain asyncssh script, one connection a vnode, shared reloads.
+"""The yardstick: the bare steps by a plain asyncio and asyncssh script; one connection, shared reloads.
 
 It looks before it begins, writes an archive with a JSON file beside it, moves, sets owners and modes,
 rewrites the configuration, reloads once a vnode, and asks every site. It verifies no more, undoes nothing.
