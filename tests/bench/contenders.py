@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -125,8 +127,13 @@ class Arena:
             plan = await plan_batch(app.store, app.engine, vhosts, limits, options)
             spec = spec_of(plan, app.engine.desk.run_name(), "bench", time.time(), limits, options)
             app.batches.start(spec, {})
-            async for _ in app.batches.attach(spec.batch):
-                pass
+            try:
+                async for _ in app.batches.attach(spec.batch):
+                    pass
+            finally:
+                # It outlives whoever started it; a benchmark that is stopped must not leave it behind.
+                if app.batches.is_alive(spec.batch):
+                    os.kill(int(BatchDir(app.batches.top, spec.batch).process()["pid"]), signal.SIGTERM)
             seconds = time.monotonic() - begun
             view = app.batches.view(spec.batch)
             used = BatchDir(app.batches.top, spec.batch).process()
