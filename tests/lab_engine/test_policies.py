@@ -43,6 +43,26 @@ def test_owners(node: Node, product: Product, owners: str, foreign: int, upload:
     assert differences(before, web(node)) == []
 
 
+def test_immutable_entries_keep_their_owner(node: Node, product: Product) -> None:
+    """A foreign file with chattr +i is left as it is, with a word (reliability.md D05)."""
+    seed_vhost(node, DOMAIN)
+    top = node.srv / DOMAIN / "web"
+    for name in ("fixed", "free"):
+        (top / name).write_text(name)
+        os.chown(top / name, 0, 0)
+    node.sh(f"chattr +i /srv/{DOMAIN}/web/fixed")
+    before = web(node)
+    product.ready(node, DOMAIN)
+    went = product.migrate(node, DOMAIN)
+    assert went.ok, went
+    assert any("immutable" in warning for warning in went.warnings), went.warnings
+    public = node.srv / DOMAIN / "web/app/public"
+    assert ((public / "fixed").stat().st_uid, (public / "free").stat().st_uid) == (0, 1101)
+    assert product.rollback(node, DOMAIN).ok
+    assert differences(before, web(node)) == []
+    node.sh(f"chattr -i /srv/{DOMAIN}/web/fixed")
+
+
 @pytest.mark.parametrize(
     ("compat", "used", "links"),
     [("auto", False, False), ("auto", True, True), ("never", True, False), ("always", False, True)],

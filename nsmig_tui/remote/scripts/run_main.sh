@@ -23,9 +23,14 @@ preflight() {
   if [ -z "$(nginx_pid)" ]; then fail "nginx is not running"; fi
   if [ -n "$FPM_CONF" ]; then
     fpm_test || fail "php-fpm -t fails before we begin: $FPM_SAYS"
-    fpm_alive || fail "php-fpm is not running"
+    # another run's reload may be under way: php-fpm replaces itself and is back in a moment
+    tries=0
     # shellcheck disable=SC2086
-    accepts $OLD_SOCKETS || fail "php-fpm does not accept on the old socket"
+    until fpm_alive && accepts $OLD_SOCKETS; do
+      tries=$((tries + 1))
+      if [ "$tries" -gt 30 ]; then fail "php-fpm is not running, or does not accept on the old socket"; fi
+      sleep 0.1
+    done
   fi
 }
 

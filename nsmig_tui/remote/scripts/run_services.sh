@@ -115,25 +115,37 @@ fpm_state() {
   if [ -n "$1" ]; then accepts $1; else fpm_alive; fi
 }
 
-# Sockets of other vhosts' pools that accept right now; asked under the vnode's lock, before a reload.
+# Paths of Unix sockets that the kernel takes connections for. Other vhosts' pools are looked at here and
+# not by connecting: each connection would make an "ondemand" pool start a worker, and a connection
+# proves no more than that the kernel queues it.
+listening() { awk '$4 == "00010000" && $8 != "" { print $8 }' /proc/net/unix; }
+
+# Sockets of other vhosts' pools that are there right now; asked under the vnode's lock, before a reload.
 note_pools() {
   OTHER_SOCKETS=
   # what other runs want gone with the same reload is not missed
   going=$(cat "$VAR"/*/going 2>/dev/null | tr '\n' ' ')
-  found=$(awk -v v="$VPATH/" -v r="$R/" '$4 == "00010000" && (index($8, v) == 1 || (index($8, r) == 1 && $8 ~ /php|fpm/)) { print $8 }' /proc/net/unix | sort -u)
+  found=$(listening | awk -v v="$VPATH/" -v r="$R/" 'index($0, v) == 1 || (index($0, r) == 1 && /php|fpm/)' | sort -u)
   for s in $found; do
     case " $OLD_SOCKETS $NEW_SOCKETS $going " in *" $s "*) continue ;; esac
-    if accepts "$s"; then OTHER_SOCKETS="$OTHER_SOCKETS $s"; fi
+    if [ -S "$s" ]; then OTHER_SOCKETS="$OTHER_SOCKETS $s"; fi
   done
 }
 
-# The other vhosts' pools that answered before the reload must answer after it.
+# The other vhosts' pools that were there before the reload must be there after it.
 pools_answer() {
   i=0
-  # shellcheck disable=SC2086
-  while [ -n "$OTHER_SOCKETS" ] && ! accepts $OTHER_SOCKETS; do
+  until others_listen; do
     i=$((i + 1))
     if [ "$i" -gt 100 ]; then return 1; fi
     sleep 0.05
+  done
+}
+
+others_listen() {
+  now=" $(listening | tr '\n' ' ') "
+  for s in $OTHER_SOCKETS; do
+    case $now in *" $s "*) ;; *) return 1 ;; esac
+    [ -S "$s" ] || return 1
   done
 }

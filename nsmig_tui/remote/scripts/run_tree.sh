@@ -143,12 +143,35 @@ fix_owners() {
   if [ "$OWNERS" = keep ] || flagged owned; then return 0; fi
   if ! flagged owners; then
     in_dir "$(content)" "$WEB_INO" list_owners >"$CUR/owners.part" || fail "cannot list owners"
+    leave_immutable
     mv "$CUR/owners.part" "$CUR/owners" && sync_file "$CUR/owners"
     flag owners
     pt owners-recorded
   fi
   in_dir "$(content)" "$WEB_INO" change_owners || fail "cannot change an owner: $(tail -n 1 "$RD/log")"
   flag owned
+}
+
+# Nobody can change the owner of an immutable or append-only entry; such entries keep theirs, with a word.
+leave_immutable() {
+  if ! have lsattr || [ ! -s "$CUR/owners.part" ]; then return 0; fi
+  mv "$CUR/owners.part" "$CUR/owners"
+  if in_dir "$(content)" "$WEB_INO" each_owner is_changeable >/dev/null 2>&1; then
+    mv "$CUR/owners" "$CUR/owners.part"
+    return 0
+  fi
+  : >"$CUR/owners.kept"
+  in_dir "$(content)" "$WEB_INO" each_owner note_changeable >"$CUR/owners.part"
+  warn "$(wc -l <"$CUR/owners.kept") immutable or append-only entr(ies) keep their owner"
+  rm -f "$CUR/owners" "$CUR/owners.kept"
+}
+
+is_changeable() { # name: links and special files have no such flags
+  case $(lsattr -d -- "$1" 2>/dev/null | cut -d' ' -f1) in *i*|*a*) return 1 ;; esac
+}
+
+note_changeable() { # name uid gid mode, inside its folder; the record again, or a line in owners.kept
+  if is_changeable "$1"; then printf '%s\0' "$rec"; else echo . >>"$CUR/owners.kept"; fi
 }
 
 list_owners() {
@@ -182,7 +205,7 @@ each_owner() { # function, reading $CUR/owners
 chown_kept() { # name owner mode
   caps=
   if [ -f "$1" ] && [ ! -L "$1" ] && have getcap && have setcap; then caps=$(getcap "$1" 2>/dev/null | sed 's/^.* //'); fi
-  chown -h "$2" "$1" || return 1
+  chown -h "$2" "$1" || [ "$(stat -c %u:%g -- "$1")" = "$2" ] || return 1
   if [ ! -L "$1" ]; then
     case $3 in ????) chmod "$3" "$1" || return 1 ;; esac
     if [ -n "$caps" ]; then setcap "$caps" "$1" || return 1; fi
