@@ -61,21 +61,20 @@ class JournalReader:
 
     only_run: str = ""
     view: JournalView = field(default_factory=JournalView)
-    new: list[tuple[str, str]] = field(default_factory=list)
     _rest: bytes = b""
 
-    def feed(self, data: bytes) -> list[tuple[str, str]]:
-        """Take more bytes; answer the new (kind, detail) pairs of the run we follow."""
+    def feed(self, data: bytes) -> list[tuple[str, str, float]]:
+        """Take more bytes; answer what is new of the run we follow: kind, detail, the vnode's time in epoch s."""
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
         fresh = []
         for line in lines:
             parts = line.decode("utf-8", "replace").split("\t", 4)
             if len(parts) == 5:
-                at = float(number(parts[1]))
+                at = _seconds(parts[1])
                 self._take(at, parts[2], parts[3], parts[4])
                 if not self.only_run or parts[2] == self.only_run:
-                    fresh.append((parts[3], parts[4]))
+                    fresh.append((parts[3], parts[4], at))
         return fresh
 
     def _take(self, at: float, run: str, kind: str, detail: str) -> None:
@@ -137,6 +136,12 @@ class JournalReader:
                     "unfinished": v.unfinished and not (done and (gone or detail != "refused")),
                 }
         return {}
+
+
+def _seconds(text: str) -> float:
+    """A journal's time, "123.45" or "123"; 0.0 for what is none."""
+    whole, _, cents = text.partition(".")
+    return number(whole) + number(cents[:2]) / 100
 
 
 def read_journal(data: bytes) -> JournalView:

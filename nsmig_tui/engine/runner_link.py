@@ -98,7 +98,6 @@ class RunnerLink:
         lost_since: float | None = None
         unborn = 0
         loop = asyncio.get_running_loop()
-        self._since = loop.time()
         while True:
             try:
                 shell = await self.connector.shell(self.vnode)
@@ -142,8 +141,8 @@ class RunnerLink:
         data = next((unb64(row[0]) for row in s.of("", "journal") if row), b"")
         self.offset += len(data)
         ended = False
-        for kind, detail in self.reader.feed(data):
-            self._tell(kind, detail)
+        for kind, detail, at in self.reader.feed(data):
+            self._tell(kind, detail, at)
             ended = ended or kind == "end"
         for row in s.of("", "progress"):
             if len(row) >= 4 and row[0] == self.step:
@@ -155,14 +154,13 @@ class RunnerLink:
     def _progress(self, step: str, done: int, total: int) -> StepProgressed:
         return StepProgressed(self.vnode.name, self.domain, self.run, step, done, total)
 
-    def _tell(self, kind: str, detail: str) -> None:
+    def _tell(self, kind: str, detail: str, now: float) -> None:
         where = (self.vnode.name, self.domain, self.run)
-        now = asyncio.get_running_loop().time()
         if kind == "step" and detail != self.step:
             self.step, self._since = detail, now
             self.emit(StepStarted(*where, detail))
         elif kind == "step_done":
-            self.emit(StepFinished(*where, detail, round(now - self._since, 3)))
+            self.emit(StepFinished(*where, detail, round(max(now - (self._since or now), 0.0), 2)))
         elif kind == "step_failed":
             step, _, why = detail.partition(" ")
             self.emit(StepFailed(*where, step, why))

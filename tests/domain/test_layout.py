@@ -113,7 +113,7 @@ def test_pieces_and_whole_say_the_same(lines, data):
     for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
         heard += reader.feed(whole[start:end])
     assert reader.view == read_journal(whole)
-    assert [f"{kind} {detail}".strip() for kind, detail in heard] == lines
+    assert [f"{kind} {detail}".strip() for kind, detail, _at in heard] == lines
 
 
 @given(st.lists(KINDS, max_size=25), st.integers(0, 30))
@@ -136,7 +136,14 @@ def test_lines_of_other_runs_are_read_but_not_told():
     reader = JournalReader(only_run="r2")
     assert reader.feed(journal(*DONE)) == []
     assert reader.view.migrated
-    assert reader.feed(journal("begin undo x", run="r2")) == [("begin", "undo x")]
+    assert [event[:2] for event in reader.feed(journal("begin undo x", run="r2"))] == [("begin", "undo x")]
+
+
+def test_times_may_have_hundredths():
+    reader = JournalReader()
+    told = reader.feed(b"1\t1763870000.25\tr\tbegin\tmigrate me\n2\t1763870001\tr\tstep\tverification\n")
+    assert [at for _kind, _detail, at in told] == [1763870000.25, 1763870001.0]
+    assert reader.view.started == 1763870000.25
 
 
 NOTHING = JournalView()

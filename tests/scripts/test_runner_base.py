@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import tarfile
 import time
@@ -13,6 +14,8 @@ BASE = (
     "capabilities",
     "walk",
     "run_base",
+    "run_lock",
+    "run_pins",
     "run_services",
     "run_config",
     "run_backup",
@@ -116,7 +119,7 @@ def test_journal_lines(sh):
     assert (done.returncode, done.stderr) == (0, b"")
     rows = journal(sh)
     assert [row[0] for row in rows] == [str(n) for n in range(1, len(rows) + 1)]
-    assert {row[2] for row in rows} == {"r1"} and all(row[1].isdigit() for row in rows)
+    assert {row[2] for row in rows} == {"r1"} and all(re.fullmatch(r"[0-9]+\.[0-9]{2}", row[1]) for row in rows)
     assert [row[3:] for row in rows] == [
         ["one", "a  b"],
         ["two", "tab here line"],

@@ -1,27 +1,48 @@
-# What a run has journaled beyond OFFSET bytes, waiting a moment for news.
-# Arguments: DOMAIN RUN OFFSET WAIT (tenths of a second). Output rows: "alive TAB yes|no|none",
+# What a run has journaled beyond OFFSET bytes, waiting for news: at once for what somebody must answer,
+# else gathered for a moment. While nothing happens, only `sleep` costs a process.
+# Arguments: DOMAIN RUN OFFSET WAIT (tenths of a second). Output rows: "alive TAB yes|no|none|locked",
 # "progress TAB what TAB phase TAB done TAB total", "journal TAB b64".
 D=$1 RUN=$2 OFFSET=$3 WAIT=$4
 J=$VAR/$D RD=$VAR/$D/runs/$RUN
+GATHERED=4
+opened='' news=''
 
+# Sets ALIVE.
 alive() {
-  if [ -e "$RD/locked" ]; then printf locked; return; fi
-  if ! read -r pid start boot 2>/dev/null <"$RD/pid"; then printf none; return; fi
-  if [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo none)" ] &&
-    [ "$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)" = "$start" ]; then printf yes
-  elif [ -e "$RD/locked" ]; then printf locked # it said so and ended while we looked
-  else printf no; fi
+  if [ -e "$RD/locked" ]; then ALIVE=locked; return; fi
+  if ! read -r pid start boot 2>/dev/null <"$RD/pid"; then ALIVE=none; return; fi
+  boot_id
+  start_of "$pid"
+  if [ "$boot" = "$BOOT" ] && [ "$START" = "$start" ]; then ALIVE=yes
+  elif [ -e "$RD/locked" ]; then ALIVE=locked # it said so and ended while we looked
+  else ALIVE=no; fi
 }
 
-was=$(alive)
-while [ "$WAIT" -gt 0 ]; do
-  size=$(wc -c 2>/dev/null <"$J/journal" || echo 0)
-  if [ "$size" -gt "$OFFSET" ] || [ "$was" = no ] || [ "$was" = locked ]; then break; fi
+open_journal() {
+  if [ ! -f "$J/journal" ]; then return; fi
+  exec 3<"$J/journal"
+  opened=1
+  if [ "$OFFSET" -gt 0 ]; then dd bs="$OFFSET" count=1 <&3 >/dev/null 2>&1; fi
+}
+
+# Reads what is new; WAIT becomes 0 when somebody must hear of it now.
+look() {
+  while read -r line <&3; do
+    if [ -z "$news" ]; then news=1; if [ "$WAIT" -gt "$GATHERED" ]; then WAIT=$GATHERED; fi; fi
+    case $line in *"${TAB}await$TAB"*|*"${TAB}end$TAB"*|*"${TAB}attention$TAB"*) WAIT=0 ;; esac
+  done
+}
+
+alive
+while :; do
+  if [ -z "$opened" ]; then open_journal; fi
+  if [ -n "$opened" ]; then look; fi
+  if [ "$WAIT" -le 0 ] || [ "$ALIVE" = no ] || [ "$ALIVE" = locked ]; then break; fi
   sleep 0.1
-  was=$(alive)
+  alive
   WAIT=$((WAIT - 1))
 done
-printf 'alive\t%s\n' "$was"
+printf 'alive\t%s\n' "$ALIVE"
 if read -r step phase total 2>/dev/null <"$RD/progress"; then
   done=0
   if [ "$phase" = gzip ] && read -r gz 2>/dev/null <"$RD/gzip.pid"; then

@@ -11,7 +11,7 @@ case ":$PATH:" in *:/usr/sbin:*) ;; *) PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbi
 export PATH
 ROOT_ID=0:0
 if [ "${NSMIG_UNPRIVILEGED:-}" = 1 ]; then ROOT_ID=$(id -u):$(id -g); fi
-TAB=$(printf '\t')
+TAB='	'
 NL='
 '
 
@@ -24,6 +24,21 @@ b64() { base64 | tr -d '\n'; }
 
 # inode number of a path, the link itself when it is one; empty when it is not there
 ino() { stat -c %i -- "$1" 2>/dev/null; }
+
+# When process $1 began, as the kernel counts, in START; empty when it is gone.
+start_of() {
+  START=
+  read -r START 2>/dev/null <"/proc/$1/stat" || return 0
+  # shellcheck disable=SC2086 # words of a line of numbers, after the program's name
+  set -- ${START##*) }
+  START=${20:-}
+}
+
+# This boot's name, in BOOT.
+boot_id() {
+  BOOT=none
+  read -r BOOT 2>/dev/null </proc/sys/kernel/random/boot_id || BOOT=none
+}
 
 # a real directory, not a link to one
 is_dir() { [ -d "$1" ] && [ ! -L "$1" ]; }

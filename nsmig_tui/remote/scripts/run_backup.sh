@@ -2,7 +2,7 @@
 # Gives in $CUR/archive: NAME TAB SHA256 TAB BYTES TAB ENTRIES.
 low() { nice -n "$NICE" "$@"; }
 
-progress() { printf '%s %s %s\n' "$1" "$2" "$3" >"$RD/progress.part" && mv "$RD/progress.part" "$RD/progress"; }
+progress() { printf '%s %s %s\n' "$1" "$2" "$3" >"$RD/progress"; }
 
 hash_files() { # one line a file: SHA256, two blanks, path with newlines as \001
   if printf '' | sha256sum -z >/dev/null 2>&1; then
@@ -43,7 +43,8 @@ write_tar() { # archive, then what to store
   out=$1
   shift
   { tar_stream "$@" 2>"$S/tar.err"; echo $? >"$S/tar.rc"; } | sh -c 'echo $$ >"$1"; exec nice -n "$2" "$3" -c' sh "$RD/gzip.pid" "$NICE" "$GZ" >"$out" || return 2
-  return "$(cat "$S/tar.rc")"
+  read -r rc <"$S/tar.rc"
+  return "$rc"
 }
 
 changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p' "$S/tar.err"; }
@@ -81,20 +82,22 @@ again() { # names that changed while read: once more, in an archive of their own
   fi
 }
 
-publish() { # staged file, final name: into .archive, the folder pinned
-  sync_file "$1"
-  chmod 600 "$1"
-  in_dir "$UPATH/.archive" "$(cat "$CUR/archive.ino")" mv -T "$1" "./$2" || fail "cannot publish $2 in .archive"
+publish() { # staged file, synced and root's alone; final name: into .archive, the folder pinned
+  in_archive mv -T "$1" "./$2" || fail "cannot publish $2 in .archive"
 }
 
+in_archive() { in_dir "$UPATH/.archive" "$ARCHIVE_INO" "$@"; }
+
 archive_folder() {
+  if [ -n "$HELD3" ] && is_dir "$UPATH/.archive" && same_dir "$UPATH/.archive" 3; then return 0; fi
   if [ ! -e "$UPATH/.archive" ] && [ ! -L "$UPATH/.archive" ]; then
     mkdir -p "$S/archive" && chmod 700 "$S/archive" && mv -T "$S/archive" "$UPATH/.archive" || fail "cannot make .archive"
   fi
   is_dir "$UPATH/.archive" || fail ".archive is not a real folder"
-  if [ "$(stat -c %u:%g "$UPATH/.archive")" != "$ROOT_ID" ]; then fail ".archive does not belong to root"; fi
-  ino "$UPATH/.archive" >"$CUR/archive.ino"
-  in_dir "$UPATH/.archive" "$(cat "$CUR/archive.ino")" chmod 700 . || fail "cannot close .archive to others"
+  ARCHIVE_INO=$(ino "$UPATH/.archive")
+  hold 3 "$ARCHIVE_INO" "$UPATH/.archive"
+  if [ "$(in_archive stat -c %u:%g .)" != "$ROOT_ID" ]; then fail ".archive does not belong to root"; fi
+  in_archive chmod 700 . || fail "cannot close .archive to others"
 }
 
 free_name() { # stamp, made unique as -2, -3...
@@ -130,22 +133,25 @@ make_archive() {
   again
   entries=$(wc -l <"$S/manifest.part")
   bytes=$(stat -c %s "$S/archive.part")
-  sum=$(cat "$S/archive.sum")
+  read -r sum <"$S/archive.sum"
   low "$GZ" -c "$S/manifest.part" >"$S/manifest.gz.part"
-  cp "$S/manifest.part" "$CUR/manifest" && sync_file "$CUR/manifest"
   name=pre-migration-$NAME_TS
+  mkdir -p "$J/manifests"
+  cp "$S/manifest.part" "$CUR/manifest" && cp "$S/manifest.part" "$J/manifests/$name" && (cd "$CUR" && tar -cf "$S/config.part" conf) || fail "cannot keep the manifest"
+  sync_all "$S/manifest.gz.part" "$S/config.part" "$S/archive.part" "$CUR/manifest" "$J/manifests/$name"
   publish "$S/manifest.gz.part" "$name.manifest.gz"
-  mkdir -p "$J/manifests" && cp "$S/manifest.part" "$J/manifests/$name" && sync_file "$J/manifests/$name"
   if [ -e "$S/again.part" ]; then
     printf '%s\t%s\t%s\t%s\n' "$name.again.tar.gz" "$(sha "$S/again.part")" "$(stat -c %s "$S/again.part")" "$(wc -l <"$S/changed")" >>"$J/archives"
+    sync_file "$S/again.part"
     publish "$S/again.part" "$name.again.tar.gz"
   fi
-  (cd "$CUR" && tar -cf "$S/config.part" conf) && publish "$S/config.part" "$name.config.tar"
+  publish "$S/config.part" "$name.config.tar"
   publish "$S/archive.part" "$name.tar.gz"
-  sync_dir "$UPATH/.archive"
   printf '%s\t%s\t%s\t%s\n' "$name.tar.gz" "$sum" "$bytes" "$entries" >"$CUR/archive.part"
-  sync_file "$CUR/archive.part" && mv "$CUR/archive.part" "$CUR/archive" && sync_dir "$CUR"
-  cat "$CUR/archive" >>"$J/archives" && sync_file "$J/archives"
+  sync_all "$UPATH/.archive" "$CUR/archive.part"
+  mv "$CUR/archive.part" "$CUR/archive"
+  printf '%s\t%s\t%s\t%s\n' "$name.tar.gz" "$sum" "$bytes" "$entries" >>"$J/archives"
+  sync_all "$CUR" "$J/archives"
   j archive "$name.tar.gz $sum $bytes $entries"
   rm -f "$S"/names.* "$S"/tar.* "$S"/changed* "$S"/archive.sum "$S"/*.part
   cd /
@@ -153,16 +159,20 @@ make_archive() {
 }
 
 write_record() { # status
-  mkdir -p "$S" && chmod 711 "${S%/*}" "$S"
+  if [ ! -d "$S" ]; then mkdir -p "$S" && chmod 711 "${S%/*}" "$S"; fi
   IFS="$TAB" read -r a_name a_sum a_bytes a_entries 2>/dev/null <"$CUR/archive" || { a_name='' a_sum='' a_bytes=0 a_entries=0; }
+  tell_time
   {
     printf '{"schema": 1, "status": "%s", "run": "%s", "domain": "%s", "vnode_machine_id": "%s",\n' "$1" "$RUN" "$DOMAIN" "$MACHINE_ID"
-    printf ' "written_at": %s, "archive": "%s", "archive_sha256": "%s", "archive_bytes": %s, "entries": %s,\n' "$(date +%s)" "$a_name" "$a_sum" "$a_bytes" "$a_entries"
+    printf ' "written_at": %s, "archive": "%s", "archive_sha256": "%s", "archive_bytes": %s, "entries": %s,\n' "${NOW%.*}" "$a_name" "$a_sum" "$a_bytes" "$a_entries"
     printf ' "plan": '
     cat "$CUR/meta.json"
     printf '}\n'
   } >"$S/record.part"
   archive_folder
-  publish "$S/record.part" "migration-$(cat "$CUR/ts").json"
+  NAME_TS=
+  read -r NAME_TS 2>/dev/null <"$CUR/ts" || :
+  sync_file "$S/record.part"
+  publish "$S/record.part" "migration-$NAME_TS.json"
   sync_dir "$UPATH/.archive"
 }

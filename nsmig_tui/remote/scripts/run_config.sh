@@ -33,6 +33,7 @@ nobody_edited() {
   done <"$CUR/conf/list"
 }
 
+# Answers 1, and the reason in WHY, when a file cannot be written; what is written already stays.
 write_stage() { # kind stage
   while IFS="$TAB" read -r n kind sum path; do
     if [ "$kind" != "$1" ]; then continue; fi
@@ -40,10 +41,10 @@ write_stage() { # kind stage
     if [ ! -e "$new" ]; then continue; fi
     if [ -e "$path" ]; then
       if same "$new" "$path"; then continue; fi
-      if ! is_ours "$n" "$path"; then fail "$path was changed by someone else; nothing of it is overwritten"; fi
+      if ! is_ours "$n" "$path"; then WHY="$path was changed by someone else; nothing of it is overwritten"; return 1; fi
     fi
     flag "$1"
-    if [ "$2" = orig ]; then put "$new" "$path" exact; else put "$new" "$path"; fi || fail "cannot write $path"
+    if [ "$2" = orig ]; then put "$new" "$path" exact; else put "$new" "$path"; fi || { WHY="cannot write $path"; return 1; }
     pt "config-$1-$2-$n"
   done <"$CUR/conf/list"
 }
@@ -55,95 +56,74 @@ has_stage() { # kind stage
   return 1
 }
 
-# A test that fails leaves the stage before on disk, under the same lock: nobody else meets broken files.
-take_back() { # kind stage-before
-  if [ -n "$2" ]; then write_stage "$1" "$2"; fi
+# What nginx or php-fpm says of the files as they are on disk; the reason in WHY. Asked under the vnode's lock.
+config_is_good() { # nginx|fpm
+  : >"$VAR/$1.good.part"
+  if [ "$1" = nginx ]; then
+    nginx_test || { WHY="nginx -t: $NGINX_SAYS"; return 1; }
+  else
+    fpm_test || { WHY="php-fpm -t: $FPM_SAYS"; return 1; }
+  fi
+  mv "$VAR/$1.good.part" "$VAR/$1.good"
 }
 
-next_write() { # the number of this write; a reload that starts later covers it
-  n=$(($(cat "$VAR/write.seq" 2>/dev/null || echo 0) + 1))
-  printf '%s\n' "$n" >"$VAR/write.seq.part" && mv "$VAR/write.seq.part" "$VAR/write.seq"
-  printf %s "$n"
+# The same, but not asked again while nothing changed since the last good answer that a run got here.
+config_was_good() { # nginx|fpm
+  if [ "$1" = nginx ]; then folder=$R/etc/nginx; else folder=${FPM_CONF%/*}; fi
+  if [ -e "$VAR/$1.good" ] && [ -z "$(find "$folder" -newer "$VAR/$1.good" 2>&1 | head -n 1)" ]; then return 0; fi
+  config_is_good "$1"
 }
 
-# Write a stage and make it live, under the vnode's lock.
+# A change of stage. Files are written, tested and, when that fails, put back in one go under the vnode's
+# lock, so that nobody else's reload ever meets files that do not hold.
+stage_at() { if [ "$1" = nginx ]; then AT=$NGINX_AT; else AT=$FPM_AT; fi; }
+
 nginx_to() { # stage
   if ! has_stage nginx "$1"; then return 0; fi
-  vnode_lock
-  write_stage nginx "$1"
-  if ! nginx_test; then
-    why=$NGINX_SAYS
-    take_back nginx "$NGINX_AT"
-    fail "nginx -t: $why"
-  fi
+  if shares_reloads; then shared_change nginx "$1" "" ""
+  else own_change nginx "$1" "" ""; fi
   NGINX_AT=$1
-  write=$(next_write)
-  pt "nginx-$1-written"
-  if shares_reloads; then
-    vnode_unlock
-    shared_reload nginx "$write" || fail "nginx did not take the new configuration"
-  else
-    nginx_reload || fail "nginx did not take the new configuration"
-    vnode_unlock
-  fi
   pt "nginx-$1-live"
 }
 
 fpm_to() { # stage sockets-that-must-accept sockets-that-must-go
   if ! has_stage fpm "$1"; then return 0; fi
-  vnode_lock
-  note_pools
-  if [ "$FPM_AT" = orig ] && [ -n "$NEW_SOCKETS" ]; then
-    for s in $NEW_SOCKETS; do
-      # php-fpm would refuse to start, for every site
+  if [ "$FPM_AT" = orig ]; then
+    for s in $NEW_SOCKETS; do # php-fpm would refuse to start, for every site
       if accepts "$s"; then fail "something else listens on $s already"; fi
     done
   fi
-  write_stage fpm "$1"
-  if ! fpm_test; then
-    why=$FPM_SAYS
-    take_back fpm "$FPM_AT"
-    fail "php-fpm -t: $why"
-  fi
+  if shares_reloads; then shared_change fpm "$@"
+  else own_change fpm "$@"; fi
   FPM_AT=$1
-  printf '%s\n' "$3" >"$J/going"
-  write=$(next_write)
-  pt "fpm-$1-written"
-  if shares_reloads; then
-    vnode_unlock
-    shared_reload fpm "$write" "$2" "$3" && fpm_settles "$2" "$3"
-  else
-    fpm_reload "$2" "$3"
-  fi || {
-    rescue_fpm
-    fail "php-fpm did not come up with the new pools"
-  }
-  rm -f "$J/going"
-  vnode_unlock
   pt "fpm-$1-live"
 }
 
-# In a batch, runs of one vnode share reloads: whoever comes first waits a moment for the others to
-# write, reloads once, and all whose files stood before that need no reload of their own.
-shares_reloads() { [ "$GATHER" != 0 ] && have flock && [ "$PHASE" != undo ]; }
-
-shared_reload() { # nginx|fpm write-number [sockets-that-must-accept sockets-that-must-go]
-  exec 7>>"$VAR/reload.$1.lock"
-  flock -w 300 7 || return 1
-  if [ "$(cat "$VAR/reload.$1.done" 2>/dev/null || echo 0)" -ge "$2" ]; then
-    exec 7>&-
-    j shared "$1"
-    return 0
-  fi
-  sleep "$GATHER"
+own_change() { # kind stage accept go
   vnode_lock
-  covers=$(cat "$VAR/write.seq")
-  if [ "$1" = nginx ]; then nginx_reload; else note_pools; fpm_reload "$3" "$4"; fi
-  rc=$?
+  if [ "$1" = fpm ]; then note_pools "$3 $4"; fi
+  stage_at "$1"
+  write_stage "$1" "$2" || fail "$WHY"
+  if ! config_is_good "$1"; then
+    why=$WHY
+    if [ -n "$AT" ]; then write_stage "$1" "$AT" || why="$why; $WHY"; fi
+    fail "$why"
+  fi
+  pt "$1-$2-written"
+  make_live "$1" "$3" "$4" || fail "$WHY"
   vnode_unlock
-  if [ "$rc" = 0 ]; then printf '%s\n' "$covers" >"$VAR/reload.$1.done.part" && mv "$VAR/reload.$1.done.part" "$VAR/reload.$1.done"; fi
-  exec 7>&-
-  return "$rc"
+}
+
+make_live() { # kind accept go; the reason in WHY
+  if [ "$1" = nginx ]; then
+    nginx_reload || { WHY="nginx did not take the new configuration"; return 1; }
+  else
+    fpm_reload "$2" "$3" || {
+      rescue_fpm
+      WHY="php-fpm did not come up with the new pools"
+      return 1
+    }
+  fi
 }
 
 # PHP of every site on the vnode hangs on this: originals back, then start. The runner's own

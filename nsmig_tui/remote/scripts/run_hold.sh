@@ -8,7 +8,7 @@ drop_folder_of_links() { # inside the pinned folder: a folder of ours that holds
 
 # Where the content has its own app, the real app comes beside it once nginx looks elsewhere.
 make_app() {
-  if [ "$HOLD" = app ] || [ "$(content)" = "$UPATH/web/app/public" ]; then return 0; fi
+  if [ "$HOLD" = app ] || content_is "$UPATH/web/app/public"; then return 0; fi
   if ! is_dir "$UPATH/web/app"; then
     in_web drop_link app
     rm -rf "$S/app"
@@ -23,7 +23,7 @@ make_app() {
 # The side name stays as a link until php-fpm, which remembers where paths led, has been reloaded.
 content_to_app() {
   if [ "$HOLD" = app ]; then return 0; fi
-  if [ "$(content)" = "$UPATH/web/$HOLD/public" ]; then
+  if content_is "$UPATH/web/$HOLD/public"; then
     rm -f "$S/deep"
     ln -s ../app/public "$S/deep" || fail "cannot stage a link"
     if [ "$XCHG" = none ]; then
@@ -31,7 +31,7 @@ content_to_app() {
     else
       in_web xchg ./app/public "./$HOLD/public" "./$HOLD/public" "$S/deep"
     fi || fail "cannot move the content to web/app/public"
-    sync_tree
+    sync_all "$UPATH/web/app" "$UPATH/web/$HOLD" "$S"
     rm -f "$S/deep"
   fi
   if is_dir "$UPATH/web/$HOLD"; then in_web put_link ../app/public "./$HOLD/public" || fail "cannot keep the side name"; fi
@@ -46,7 +46,7 @@ drop_hold() {
 
 # Where the content has an entry called app, the way back leads through the side name again.
 content_to_hold() {
-  if [ "$HOLD" = app ] || [ "$(content)" != "$UPATH/web/app/public" ]; then return 0; fi
+  if [ "$HOLD" = app ] || ! content_is "$UPATH/web/app/public"; then return 0; fi
   if ! is_dir "$UPATH/web/$HOLD"; then
     mkdir -p "$S/hold" && chown "$OWNER" "$S/hold" && chmod 755 "$S/hold" && ln -s ../app/public "$S/hold/public" && in_web mv -T "$S/hold" "./$HOLD" || fail "cannot make the side name"
   fi
@@ -54,7 +54,7 @@ content_to_hold() {
 
 hold_takes_content() { # web/app/public stays as a link until php-fpm has been reloaded
   if [ "$HOLD" = app ]; then return 0; fi
-  if [ "$(content)" = "$UPATH/web/app/public" ]; then
+  if content_is "$UPATH/web/app/public"; then
     rm -f "$S/deep"
     ln -s "../$HOLD/public" "$S/deep" || fail "cannot stage a link"
     if [ "$XCHG" = none ]; then
@@ -62,9 +62,9 @@ hold_takes_content() { # web/app/public stays as a link until php-fpm has been r
     else
       in_web xchg ./app/public "./$HOLD/public" ./app/public "$S/deep"
     fi || fail "cannot exchange the content"
-    sync_tree
+    sync_all "$UPATH/web/app" "$UPATH/web/$HOLD" "$S"
     rm -f "$S/deep"
-  elif [ "$(content)" = "$UPATH/web/$HOLD/public" ] && [ -L "$UPATH/web/app/public" ]; then
+  elif content_is "$UPATH/web/$HOLD/public" && [ -L "$UPATH/web/app/public" ]; then
     in_web put_link "../$HOLD/public" ./app/public || fail "cannot keep web/app/public"
   fi
   pt undo-hold
@@ -79,7 +79,8 @@ drop_app() {
 # The transitional nginx configuration looks for this folder to know where the content stands.
 mark_switched() {
   if is_dir "$UPATH/web/.nsmig-switched"; then return 0; fi
-  case $(content) in "$UPATH"/web/*) in_web mkdir .nsmig-switched || fail "cannot mark web as switched" ;; esac
+  seek_content
+  case $CONTENT in "$UPATH"/web/*) in_web mkdir .nsmig-switched || fail "cannot mark web as switched" ;; esac
 }
 
 # PHP remembers where a path led for minutes (realpath cache): what it resolved through our links while
@@ -87,7 +88,8 @@ mark_switched() {
 # content makes the deep path lead to the content itself, before and after it has moved.
 deep_path_stays() {
   if ! flagged refresh; then return 0; fi
-  in_dir "$(content)" "$WEB_INO" make_loop
+  seek_content
+  in_dir "$CONTENT" "$WEB_INO" make_loop
   pt undo-deep-path
 }
 
@@ -104,7 +106,7 @@ drop_loop() { # runs inside the content folder
 php_forgets() {
   if ! flagged refresh; then return 0; fi
   vnode_lock
-  note_pools
+  note_pools ""
   fpm_reload "$OLD_SOCKETS" "" || fail "php-fpm did not come up again"
   vnode_unlock
   pt undo-php-forgot

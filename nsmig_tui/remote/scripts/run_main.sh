@@ -2,7 +2,8 @@
 # Exit codes: 0 done, 4 refused, 5 undone, 6 a person must look, 75 locked.
 preflight() {
   step pre_flight_checks
-  if [ "$(tr -cd 'A-Za-z0-9' <"$R/etc/machine-id")" != "$MACHINE_ID" ]; then fail "this is not the machine that was discovered"; fi
+  read -r id <"$R/etc/machine-id" || :
+  if [ "$id" != "$MACHINE_ID" ]; then fail "this is not the machine that was discovered"; fi
   if ! is_dir "$UPATH" || [ "$(ino "$UPATH")" != "$UPATH_INO" ]; then fail "$UPATH is not the folder that was examined"; fi
   if ! is_dir "$UPATH/web" || [ "$(ino "$UPATH/web")" != "$WEB_INO" ]; then fail "web is not the folder that was examined"; fi
   for x in var var/log var/run var/tmp msg; do
@@ -14,15 +15,15 @@ preflight() {
   if [ "$avail" -lt "$NEED_KB" ]; then fail "not enough space: $NEED_KB KiB needed, $avail KiB free"; fi
   inodes=$(df -Pi "$UPATH" | awk 'NR==2 {print $4}')
   case $inodes in ''|*[!0-9]*|0) ;; *) if [ "$inodes" -lt "$NEED_INODES" ]; then fail "not enough inodes: $NEED_INODES needed, $inodes free"; fi ;; esac
-  for p in "$J" "$R/etc/nginx"; do
-    if ! : 2>/dev/null >"$p/.nsmig-probe"; then fail "$p cannot be written"; fi
-    rm -f "$p/.nsmig-probe"
-  done
+  # not tried with a file: the folder's time says whether somebody changed the configuration
+  if [ ! -w "$R/etc/nginx" ]; then fail "$R/etc/nginx cannot be written"; fi
+  vnode_lock
   save_originals
-  nginx_test || fail "nginx -t fails before we begin: $NGINX_SAYS"
-  if [ -z "$(nginx_pid)" ]; then fail "nginx is not running"; fi
+  config_was_good nginx || fail "before we begin: $WHY"
+  if ! nginx_pid; then fail "nginx is not running"; fi
+  if [ -n "$FPM_CONF" ]; then config_was_good fpm || fail "before we begin: $WHY"; fi
+  vnode_unlock
   if [ -n "$FPM_CONF" ]; then
-    fpm_test || fail "php-fpm -t fails before we begin: $FPM_SAYS"
     # another run's reload may be under way: php-fpm replaces itself and is back in a moment
     tries=0
     # shellcheck disable=SC2086
@@ -74,7 +75,8 @@ switch_over() {
   if [ "$XCHG" = none ]; then nginx_to transition; fi
   switch_tree
   step permissions_update
-  in_dir "$(content)" "$WEB_INO" content_modes "$CUR" "$OWNER" || fail "cannot set owner and mode of the content's folder"
+  seek_content
+  in_dir "$CONTENT" "$WEB_INO" content_modes "$CUR" "$OWNER" || fail "cannot set owner and mode of the content's folder"
   fix_owners
   step configuration_update
   if [ "$XCHG" != none ]; then nginx_to bridge; fi
@@ -98,6 +100,7 @@ switch_over() {
 
 forward() {
   PHASE=forward
+  hold_places
   step backup_creation
   take_times
   if [ "$BACKUP" = 1 ]; then make_archive; else light_manifest; fi
@@ -153,7 +156,9 @@ main() {
   J=$VAR/$DOMAIN
   CUR=$J/cur
   trap '' HUP PIPE
-  printf '%s %s %s\n' "$$" "$(start_time $$)" "$(boot_id)" >"$RD/pid"
+  boot_id
+  start_of $$
+  printf '%s %s %s\n' "$$" "$START" "$BOOT" >"$RD/pid"
   if ! take_lock; then printf locked >"$RD/locked"; exit 75; fi
   if [ "$VERB" = resume ] || [ "$VERB" = undo ] || [ "$VERB" = restore ]; then
     run=$RUN verb=$VERB wait=$CONFIRM_WAIT crash=$CRASH_AT failing=$FAIL_AT rd=$RD who=$OPERATOR

@@ -191,7 +191,7 @@ restore_archive() {
     note_component "$c"
     at=$(component_folder "$c")
     in_dir "$at" "$(ino "$at")" switch_component "${c##*/}" "$c" || fail "cannot switch $c"
-    sync_tree
+    sync_all "$at" "$B/tree" "$B/tree/${c%/*}"
     pt "restore-switched-$c"
   done <"$B/components"
   if [ "$EXACT" = 1 ]; then put_extras_aside; fi
@@ -231,6 +231,6 @@ put_into_archive() { # folder name
   PLACED=$2
   while [ -e "$UPATH/.archive/$PLACED" ] || [ -L "$UPATH/.archive/$PLACED" ]; do PLACED=$PLACED-2; done
   in_dir "$UPATH/.archive" "$(ino "$UPATH/.archive")" mv -T "$1" "./$PLACED" || fail "cannot put $PLACED into .archive"
-  sync_tree
+  sync_all "$UPATH/.archive" "$S"
 }
 

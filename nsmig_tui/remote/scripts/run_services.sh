@@ -1,13 +1,18 @@
 # nginx and php-fpm: test, reload, prove by effect. Never stopped; started only when found dead.
-nginx_pid() {
-  p=$(cat "$NGINX_PID" 2>/dev/null)
-  if [ -n "$p" ] && [ -d "/proc/$p" ]; then printf %s "$p"; fi
+nginx_pid() { # in MASTER; empty when it is not running
+  MASTER=
+  read -r MASTER 2>/dev/null <"$NGINX_PID" || :
+  if [ -n "$MASTER" ] && [ ! -d "/proc/$MASTER" ]; then MASTER=; fi
+  [ -n "$MASTER" ]
 }
 
-children() {
-  if ! cat "/proc/$1/task/$1/children" 2>/dev/null; then
-    grep -ls "^PPid:${TAB}$1\$" /proc/[0-9]*/status | sed 's|/proc/||; s|/status||' | tr '\n' ' '
+children() { # of a process, in CHILDREN, each between blanks
+  if [ -e "/proc/$1/task/$1/children" ]; then
+    read -r CHILDREN 2>/dev/null <"/proc/$1/task/$1/children" || :
+  else
+    CHILDREN=$(grep -ls "^PPid:${TAB}$1\$" /proc/[0-9]*/status | sed 's|/proc/||; s|/status||' | tr '\n' ' ')
   fi
+  CHILDREN=" $CHILDREN "
 }
 
 nginx_test() {
@@ -24,7 +29,7 @@ service() { # verb unit command
     sysvinit) "$R/etc/init.d/${2%.service}" "$1" ;;
     command) sh -c "$3" ;;
     *) return 1 ;;
-  esac
+  esac 3<&- 4<&- 5<&- 6<&- 7>&- 8>&- 9>&- # a daemon started here must not keep our locks
 }
 
 start_dead() { # unit: a service that is down is started once, its start limit cleared first
@@ -36,7 +41,9 @@ start_dead() { # unit: a service that is down is started once, its start limit c
 # Old workers go on accepting until the master's word reaches them; then they say so in their title.
 workers_left() {
   for c in $1; do
-    if [ -d "/proc/$c" ] && ! grep -qs 'shutting down' "/proc/$c/cmdline"; then return 0; fi
+    title=
+    read -r title 2>/dev/null <"/proc/$c/cmdline" || :
+    case $title in ''|*'shutting down'*) ;; *) return 0 ;; esac
   done
   return 1
 }
@@ -44,16 +51,17 @@ workers_left() {
 # Reload and wait until a new worker of the same master is there and no old one accepts any more: the
 # exit status proves nothing.
 nginx_reload() {
-  master=$(nginx_pid)
-  if [ -z "$master" ]; then
+  if ! nginx_pid; then
     start_dead "$NGINX_UNIT" "$NGINX_CMD" || return 1
     return 0
   fi
-  before=" $(children "$master") "
+  children "$MASTER"
+  before=$CHILDREN
   service reload "$NGINX_UNIT" "$NGINX_CMD" || return 1
   i=0
   while [ "$i" -lt 500 ]; do
-    for c in $(children "$master"); do
+    children "$MASTER"
+    for c in $CHILDREN; do
       case $before in
         *" $c "*) ;;
         *) if ! workers_left "$before"; then j reloaded nginx; return 0; fi ;;
@@ -65,17 +73,19 @@ nginx_reload() {
   return 1
 }
 
-# Does something accept on every one of these sockets?
+# Does something accept on every one of these sockets? The kernel's table says so without a connection;
+# only what listens in a network of its own (systemd's PrivateNetwork=) has to be asked.
 accepts() {
-  if have perl; then
-    # shellcheck disable=SC2016 # perl expands
-    perl -e 'use Socket; for (@ARGV) { socket(S, PF_UNIX, SOCK_STREAM, 0) or exit 1; connect(S, pack_sockaddr_un($_)) or exit 1; close S }' "$@" 2>/dev/null
-    return
-  fi
+  now=" $(listening | tr '\n' ' ') "
+  ask=
   for s in "$@"; do
     [ -S "$s" ] || return 1
-    awk -v s="$s" '$4 == "00010000" && $8 == s { ok = 1 } END { exit !ok }' /proc/net/unix || return 1
+    case $now in *" $s "*) ;; *) ask="$ask $s" ;; esac
   done
+  if [ -z "$ask" ]; then return 0; fi
+  have perl || return 1
+  # shellcheck disable=SC2016,SC2086 # perl expands; one socket a word
+  perl -e 'use Socket; for (@ARGV) { socket(S, PF_UNIX, SOCK_STREAM, 0) or exit 1; connect(S, pack_sockaddr_un($_)) or exit 1; close S }' $ask 2>/dev/null
 }
 
 fpm_test() {
@@ -112,7 +122,7 @@ fpm_state() {
     if [ -e "$s" ]; then return 1; fi
   done
   # shellcheck disable=SC2086 # one socket a word: domains and our names hold no blanks
-  if [ -n "$1" ]; then accepts $1; else fpm_alive; fi
+  case $1 in *[!\ ]*) accepts $1 ;; *) fpm_alive ;; esac
 }
 
 # Paths of Unix sockets that the kernel takes connections for. Other vhosts' pools are looked at here and
@@ -121,13 +131,11 @@ fpm_state() {
 listening() { awk '$4 == "00010000" && $8 != "" { print $8 }' /proc/net/unix; }
 
 # Sockets of other vhosts' pools that are there right now; asked under the vnode's lock, before a reload.
-note_pools() {
+note_pools() { # sockets that are to come or to go, and so not missed
   OTHER_SOCKETS=
-  # what other runs want gone with the same reload is not missed
-  going=$(cat "$VAR"/*/going 2>/dev/null | tr '\n' ' ')
   found=$(listening | awk -v v="$VPATH/" -v r="$R/" 'index($0, v) == 1 || (index($0, r) == 1 && /php|fpm/)' | sort -u)
   for s in $found; do
-    case " $OLD_SOCKETS $NEW_SOCKETS $going " in *" $s "*) continue ;; esac
+    case " $OLD_SOCKETS $NEW_SOCKETS $1 " in *" $s "*) continue ;; esac
     if [ -S "$s" ]; then OTHER_SOCKETS="$OTHER_SOCKETS $s"; fi
   done
 }

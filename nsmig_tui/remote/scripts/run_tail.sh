@@ -34,10 +34,12 @@ legacy_away() {
     warn "no archive was made: .ssh, bin, etc and what is left of var stay in place"
     return 0
   fi
-  LEGACY=legacy-$(cat "$CUR/ts")
+  archive_folder
+  read -r NAME_TS <"$CUR/ts" || :
+  LEGACY=legacy-$NAME_TS
   L=$UPATH/.archive/$LEGACY
   if [ ! -d "$L" ]; then
-    mkdir -p "$S/legacy" && in_dir "$UPATH/.archive" "$(cat "$CUR/archive.ino")" mv -T "$S/legacy" "./$LEGACY" || fail "cannot make .archive/$LEGACY"
+    mkdir -p "$S/legacy" && in_archive mv -T "$S/legacy" "./$LEGACY" || fail "cannot make .archive/$LEGACY"
   fi
   printf %s "$LEGACY" >"$CUR/legacy"
   pt legacy-made
@@ -106,9 +108,9 @@ sweep_strays() { # folder that must hold structure only
     if [ ! -e "$e" ] && [ ! -L "$e" ]; then continue; fi
     case $n in app|log|run|tmp|.nsmig-app|.nsmig-switched) continue ;; esac
     if [ -L "$e" ]; then case $(readlink -- "$e") in app/public/*|.nsmig-app/public/*) continue ;; esac; fi
-    target=$(content)
-    if [ ! -e "$target/$n" ] && [ ! -L "$target/$n" ]; then
-      carry "$n" "$1" "$from" "$target" "$WEB_INO" && warn "$n was written to the old document root meanwhile and was put into the content"
+    seek_content
+    if [ ! -e "$CONTENT/$n" ] && [ ! -L "$CONTENT/$n" ]; then
+      carry "$n" "$1" "$from" "$CONTENT" "$WEB_INO" && warn "$n was written to the old document root meanwhile and was put into the content"
     else
       warn "$n was written to the old document root meanwhile and stays at $e"
     fi

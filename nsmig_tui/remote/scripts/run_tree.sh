@@ -3,29 +3,51 @@
 # at both places, and is then exchanged into the one that is to keep it.
 OWNER=$ROOT_ID
 
-content() { where "$WEB_INO" "$UPATH/web" "$S/new" "$UPATH/web/$HOLD/public" "$UPATH/web/app/public"; }
+content_is() { # path: does the content stand there?
+  if [ -z "$HELD4" ]; then [ -n "$(where "$WEB_INO" "$1")" ]; else is_dir "$1" && same_dir "$1" 4; fi
+}
+
+# Where the content stands, in CONTENT; empty when nowhere that we know.
+seek_content() {
+  for CONTENT in "$UPATH/web" "$S/new" "$S/new/$HOLD/public" "$UPATH/web/$HOLD/public" "$UPATH/web/app/public" ''; do
+    if [ -z "$CONTENT" ] || content_is "$CONTENT"; then return 0; fi
+  done
+}
+
+# From here on the places that a vhost's user could swap are known by what we hold, not by name.
+hold_places() {
+  hold 4 "$WEB_INO" "$UPATH/web" "$S/new" "$S/new/$HOLD/public" "$UPATH/web/$HOLD/public" "$UPATH/web/app/public"
+  hold 5 "$VAR_INO" "$UPATH/var"
+  SKEL=
+  read -r SKEL 2>/dev/null <"$CUR/skeleton.ino" || :
+  hold 6 "$SKEL" "$UPATH/web" "$S/new"
+}
 
 compat_links() { # folder, target prefix, content: a link in the folder for each entry of the content
   (
     cd -P "$1" || exit 1
-    for e in "$3"/* "$3"/.[!.]* "$3"/..?*; do
+    prefix=$2 top=$3
+    set --
+    for e in "$top"/* "$top"/.[!.]* "$top"/..?*; do
       x=${e##*/}
       if [ ! -e "$e" ] && [ ! -L "$e" ]; then continue; fi
       if [ -L "./$x" ]; then # ours, by way of the content's other name: it follows the content
         case $(readlink -- "./$x") in
-          "$2/$x") ;;
-          "app/public/$x"|"$HOLD/public/$x") put_link "$2/$x" "./$x" || exit 1 ;;
+          "$prefix/$x") ;;
+          "app/public/$x"|"$HOLD/public/$x") put_link "$prefix/$x" "./$x" || exit 1 ;;
         esac
         continue
       fi
       if [ -e "./$x" ]; then continue; fi
-      ln -s "$2/$x" "./$x" || exit 1
+      set -- "$@" "$prefix/$x"
+      if [ $# -ge 100 ]; then ln -s "$@" . || exit 1; set --; fi
     done
+    if [ $# -gt 0 ]; then ln -s "$@" .; fi
   )
 }
 
 stage_tree() {
-  if [ "$(content)" != "$UPATH/web" ]; then return; fi
+  if ! content_is "$UPATH/web"; then return; fi
   rm -rf "$S/new"
   mkdir -p "$S/new/$HOLD" || fail "cannot stage the new folders"
   chown "$OWNER" "$S/new" "$S/new/$HOLD" && chmod 755 "$S/new" "$S/new/$HOLD" || fail "cannot give the new folders their owner"
@@ -42,19 +64,19 @@ stage_tree() {
     esac
   done <"$CUR/climb"
   ino "$S/new" >"$CUR/skeleton.ino"
+  hold_places
   pt tree-staged
 }
 
 switch_tree() {
-  SKEL=$(cat "$CUR/skeleton.ino")
   if [ "$XCHG" = none ]; then
-    if [ "$(content)" = "$UPATH/web" ]; then
+    if content_is "$UPATH/web"; then
       mv -T "$UPATH/web" "$S/new/$HOLD/public" || fail "cannot move web"
     fi
     pt tree-half
     if [ -d "$S/new/$HOLD/public" ]; then mv -T "$S/new" "$UPATH/web" || fail "cannot put the new web in place"; fi
   else
-    if [ "$(content)" = "$UPATH/web" ]; then
+    if content_is "$UPATH/web"; then
       if [ "$CRASH_AT" != 0 ]; then
         xchg "$UPATH/web" "$S/new" || fail "cannot exchange web with the staged folder"
         pt tree-half
@@ -62,13 +84,13 @@ switch_tree() {
       else
         xchg "$UPATH/web" "$S/new" "$UPATH/web/$HOLD/public" "$S/new" || fail "cannot exchange web with the staged folder"
       fi
-    elif [ "$(content)" = "$S/new" ]; then
+    elif content_is "$S/new"; then
       xchg "$UPATH/web/$HOLD/public" "$S/new" || fail "cannot exchange the content into place"
     fi
     if [ -L "$S/new" ]; then rm "$S/new"; fi
   fi
-  sync_tree
-  if [ "$(content)" != "$UPATH/web/$HOLD/public" ] && [ "$(content)" != "$UPATH/web/app/public" ]; then
+  sync_all "$UPATH" "$UPATH/web" "$UPATH/web/$HOLD" "$S"
+  if ! content_is "$UPATH/web/$HOLD/public" && ! content_is "$UPATH/web/app/public"; then
     xchg "$UPATH/web/$HOLD/public" "$S/new" "$UPATH/web" "$S/new" 2>/dev/null
     fail "web is not the folder that was examined; someone replaced it"
   fi
@@ -85,18 +107,18 @@ relay_out() { # name inode
   else
     in_dir "$UPATH/var" "$VAR_INO" xchg "./$1" "$S/$1" || fail "cannot exchange var/$1"
   fi
-  sync_tree
+  sync_all "$UPATH/var" "$S"
   pt "relay-$1-out"
 }
 
 own_staged() { # name: owner and mode while only root can reach it by name
   if [ -d "$S/$1" ] && [ ! -L "$S/$1" ]; then
-    if [ ! -e "$CUR/was.$1" ]; then stat -c '%u:%g %a' "$S/$1" >"$CUR/was.$1"; fi
+    if [ ! -s "$CUR/was.$1" ]; then stat -c '%u:%g %a' "$S/$1" >"$CUR/was.$1"; fi
     chown "$OWNER" "$S/$1" && chmod 750 "$S/$1" || fail "cannot set owner and mode of $1"
   fi
 }
 
-in_web() { in_dir "$UPATH/web" "$(cat "$CUR/skeleton.ino")" "$@"; }
+in_web() { in_dir "$UPATH/web" "$SKEL" "$@"; }
 
 drop_link() { # inside the pinned folder: a link of ours, never anything else
   if [ -L "./$1" ]; then rm "./$1"; fi
@@ -115,7 +137,7 @@ relay_in() { # name inode: staging -> new path; the old one points there
   pt "relay-$1-link"
   if [ "$XCHG" = none ]; then in_web drop_link "$1" && in_web mv -T "$S/$1" "./$1"; else in_web xchg "./$1" "$S/$1"; fi || fail "cannot put web/$1 in place"
   if [ -L "$S/$1" ]; then rm "$S/$1"; fi
-  sync_tree
+  sync_all "$UPATH/web" "$UPATH/var" "$S"
   pt "relay-$1-in"
 }
 
@@ -142,13 +164,15 @@ content_modes() { # runs inside the content folder
 fix_owners() {
   if [ "$OWNERS" = keep ] || flagged owned; then return 0; fi
   if ! flagged owners; then
-    in_dir "$(content)" "$WEB_INO" list_owners >"$CUR/owners.part" || fail "cannot list owners"
+    seek_content
+    in_dir "$CONTENT" "$WEB_INO" list_owners >"$CUR/owners.part" || fail "cannot list owners"
     leave_immutable
     mv "$CUR/owners.part" "$CUR/owners" && sync_file "$CUR/owners"
     flag owners
     pt owners-recorded
   fi
-  in_dir "$(content)" "$WEB_INO" change_owners || fail "cannot change an owner: $(tail -n 1 "$RD/log")"
+  seek_content
+  in_dir "$CONTENT" "$WEB_INO" change_owners || fail "cannot change an owner: $(tail -n 1 "$RD/log")"
   flag owned
 }
 
@@ -156,12 +180,13 @@ fix_owners() {
 leave_immutable() {
   if ! have lsattr || [ ! -s "$CUR/owners.part" ]; then return 0; fi
   mv "$CUR/owners.part" "$CUR/owners"
-  if in_dir "$(content)" "$WEB_INO" each_owner is_changeable >/dev/null 2>&1; then
+  seek_content
+  if in_dir "$CONTENT" "$WEB_INO" each_owner is_changeable >/dev/null 2>&1; then
     mv "$CUR/owners" "$CUR/owners.part"
     return 0
   fi
   : >"$CUR/owners.kept"
-  in_dir "$(content)" "$WEB_INO" each_owner note_changeable >"$CUR/owners.part"
+  in_dir "$CONTENT" "$WEB_INO" each_owner note_changeable >"$CUR/owners.part"
   warn "$(wc -l <"$CUR/owners.kept") immutable or append-only entr(ies) keep their owner"
   rm -f "$CUR/owners" "$CUR/owners.kept"
 }

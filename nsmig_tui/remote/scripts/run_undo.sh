@@ -5,7 +5,8 @@ legacy_back() {
     if rmdir "$UPATH/var" 2>/dev/null; then rm -f "$CUR/flag.madevar"; else mv -T "$UPATH/var" "$S/var.since" && rm -f "$CUR/flag.madevar"; fi
   fi
   if [ ! -s "$CUR/legacy" ]; then return 0; fi
-  LEGACY=$(cat "$CUR/legacy")
+  archive_folder
+  read -r LEGACY <"$CUR/legacy" || :
   L=$UPATH/.archive/$LEGACY
   for e in .ssh bin etc var; do
     if [ ! -e "$L/$e" ] && [ ! -L "$L/$e" ]; then continue; fi
@@ -31,8 +32,6 @@ legacy_back() {
   fi
   return 0
 }
-
-in_archive() { in_dir "$UPATH/.archive" "$(cat "$CUR/archive.ino")" "$@"; }
 
 # Staging goes, but never with something in it that is not ours: a stray that found no place is kept.
 drop_staging() {
@@ -76,7 +75,7 @@ relay_home() { # name inode
   fi
   if [ "$XCHG" = none ]; then in_var drop_link "$1" && in_var mv -T "$S/$1" "./$1"; else in_var xchg "./$1" "$S/$1"; fi || fail "cannot bring var/$1 back"
   if [ -L "$S/$1" ]; then rm "$S/$1"; fi
-  sync_tree
+  sync_all "$UPATH/var" "$S"
   pt "undo-relay-$1-home"
 }
 
@@ -96,7 +95,8 @@ unmake() { # name
 }
 
 tree_back() {
-  case $(content) in
+  seek_content
+  case $CONTENT in
     "$UPATH/web") ;;
     "$S/new/$HOLD/public") mv -T "$S/new/$HOLD/public" "$UPATH/web" || fail "cannot bring web back" ;;
     "$UPATH/web/$HOLD/public")
@@ -118,7 +118,7 @@ tree_back() {
     "$S/new") xchg "$UPATH/web" "$S/new" || fail "cannot exchange web back" ;;
     *) fail "the content of web is not where it should be" ;;
   esac
-  sync_tree
+  sync_all "$UPATH" "$UPATH/web" "$S"
   pt undo-tree
   if [ -d "$S/new" ] && [ ! -L "$S/new" ]; then sweep_strays "$S/new"; fi
 }
@@ -130,23 +130,27 @@ content_back() { # runs inside the content folder
     chown "$own" . && chmod "$mode" . || return 1
   fi
   if [ -s "$1/was.acl" ] && have setfacl && grep -qE '^(user|group|default):[^:]|^default:' "$1/was.acl"; then setfacl --restore="$1/was.acl" || return 1; fi
-  if [ -e "$1/ref.web" ]; then touch -r "$1/ref.web" .; fi
+  if [ -e "$1/times/web" ]; then touch -r "$1/times/web" .; fi
 }
 
 # Once a migration: a run that goes on where another stopped finds times that we made ourselves.
 take_times() {
-  for x in . web var var/log var/run var/tmp; do
-    ref=$CUR/ref.$(printf %s "$x" | sed 's|^\.$|upath|; s|/|_|')
-    if [ ! -e "$ref" ] && is_dir "$UPATH/$x"; then touch -r "$UPATH/$x" "$ref.part" && mv "$ref.part" "$ref"; fi
+  if [ -d "$CUR/times" ]; then return 0; fi
+  rm -rf "$CUR/times.part"
+  mkdir -p "$CUR/times.part/var" && touch -r "$UPATH" "$CUR/times.part/top" || fail "cannot keep the folders' times"
+  for x in web var/log var/run var/tmp; do
+    if is_dir "$UPATH/$x"; then touch -r "$UPATH/$x" "$CUR/times.part/$x"; fi
   done
+  if is_dir "$UPATH/var"; then touch -r "$UPATH/var" "$CUR/times.part/var"; fi
+  mv "$CUR/times.part" "$CUR/times"
 }
 
 # The vhost's own folders get the times that they had before the migration.
 times_back() {
-  for x in var/log var/run var/tmp var .; do
-    ref=$CUR/ref.$(printf %s "$x" | sed 's|^\.$|upath|; s|/|_|')
-    if [ -e "$ref" ] && is_dir "$UPATH/$x"; then touch -r "$ref" "$UPATH/$x"; fi
+  for x in var/log var/run var/tmp var; do
+    if [ -e "$CUR/times/$x" ] && is_dir "$UPATH/$x"; then touch -r "$CUR/times/$x" "$UPATH/$x"; fi
   done
+  if [ -e "$CUR/times/top" ]; then touch -r "$CUR/times/top" "$UPATH"; fi
 }
 
 undo_everything() { # reason
@@ -170,6 +174,7 @@ keep_undone() { # the record of what was undone stays readable, out of the way o
 }
 
 undo_all() {
+  hold_places
   finish_carry || fail "an entry waits in $S/carry and cannot be moved to its place"
   if [ -e "$CUR/flag.touched" ]; then
     legacy_back
@@ -185,8 +190,8 @@ undo_all() {
     relay_home tmp "$TMP_INO"
     if flagged fpm; then fpm_to orig "$OLD_SOCKETS" "$NEW_SOCKETS"; fi
     flag fpmback
-    if [ "$(content)" != "$UPATH/web" ] && [ -n "$FPM_CONF" ]; then flag refresh; fi
-    if [ "$(content)" != "$UPATH/web" ] && [ "$(content)" != "$S/new" ]; then
+    if ! content_is "$UPATH/web" && [ -n "$FPM_CONF" ]; then flag refresh; fi
+    if ! content_is "$UPATH/web" && ! content_is "$S/new" && ! content_is "$S/new/$HOLD/public"; then
       for x in log run tmp; do unmake "$x"; done
       if [ "$HOLD" != app ]; then in_web compat_links . "$HOLD/public" "$UPATH/web/$HOLD/public"; fi
       drop_app

@@ -42,7 +42,7 @@ unrestore() {
         at=$(component_folder "$c")
         mkdir -p "$B/tree/$(dirname "$c")"
         in_dir "$at" "$(ino "$at")" unswitch_component "${c##*/}" "$c" "$was" || fail "cannot bring $c back"
-        sync_tree
+        sync_all "$at" "$B/tree" "$B/tree/${c%/*}"
         pt "unrestore-$c"
       fi
     done <"$J/restored/list"

@@ -2,7 +2,8 @@
 # Lines: KIND TAB PATH for what differs without an excuse, "live" TAB PATH for what was written since.
 differences() { # manifest, start of the manifest in epoch seconds
   if [ -e "$CUR/owners" ]; then tr '\n\000' '\001\n' <"$CUR/owners" >"$S/owners.lines"; else : >"$S/owners.lines"; fi
-  in_dir "$(content)" "$WEB_INO" walk "$S/verify" >"$S/after.walk" || return 1
+  seek_content
+  in_dir "$CONTENT" "$WEB_INO" walk "$S/verify" >"$S/after.walk" || return 1
   awk -v owners="$S/owners.lines" -v manifest="$1" -v t0="$2" -v owner="$OWNER" "$ESC"'
     function up(p) { sub(/\/[^\/]*$/, "", p); return p }
     function live(p) { return mtime[p] >= t0 || mtime[up(p)] >= t0 }
@@ -24,19 +25,18 @@ differences() { # manifest, start of the manifest in epoch seconds
   rm -f "$S/after.walk" "$S/owners.lines"
 }
 
-expect_dir() { # path mode
-  is_dir "$1" || fail "$1 is not a folder"
-  if [ "$(stat -c %a "$1")" != "$2" ]; then fail "$1 has mode $(stat -c %a "$1") instead of $2"; fi
-  if [ "$(stat -c %u:%g "$1")" != "$OWNER" ]; then fail "$1 belongs to $(stat -c %u:%g "$1") instead of $OWNER"; fi
+expect_dirs() { # mode path...
+  mode=$1
+  shift
+  for d in "$@"; do is_dir "$d" || fail "$d is not a folder"; done
+  bad=$(stat -c '%a %u:%g %n' "$@" | grep -vF "$mode $OWNER ")
+  if [ -n "$bad" ]; then fail "not as it should be ($mode $OWNER): $bad"; fi
 }
 
 verify_here() {
-  if [ "$(content)" != "$UPATH/web/app/public" ]; then fail "the content is not at web/app/public"; fi
-  expect_dir "$UPATH/web" 755
-  expect_dir "$UPATH/web/app" 755
-  expect_dir "$UPATH/web/app/public" 755
-  expect_dir "$UPATH/web/log" 750
-  expect_dir "$UPATH/web/run" 750
+  if ! content_is "$UPATH/web/app/public"; then fail "the content is not at web/app/public"; fi
+  expect_dirs 755 "$UPATH/web" "$UPATH/web/app" "$UPATH/web/app/public"
+  expect_dirs 750 "$UPATH/web/log" "$UPATH/web/run"
   if [ -n "$MSG_INO" ] && [ "$(ino "$UPATH/msg")" != "$MSG_INO" ]; then fail "msg is not the folder that it was"; fi
   progress verification tree "$TOTAL_BYTES"
   differences "$CUR/manifest" "$(cat "$CUR/manifest.start")" || fail "cannot read the new tree"

@@ -1,0 +1,56 @@
+# One run a vhost, one configuration editor a vnode: by flock where there is one, else by a file that
+# says who made it.
+take_lock() {
+  if have flock; then
+    exec 9>>"$J/lock"
+    flock -n 9 || return 1
+  else
+    claim "$J/lock.owner" || return 1
+  fi
+  tell_time
+  printf '%s\t%s\t%s\n' "$RUN" "$OPERATOR" "${NOW%.*}" >"$J/owner"
+}
+
+# A lock without flock: a file made by one hard link, its owner already in it. When the owner is gone,
+# only the one who holds the lock "LOCK.PID.START" named after that owner may put itself in its place.
+claim() { # lock file
+  boot_id
+  start_of $$
+  me="$BOOT $$ $START" held=
+  printf '%s\n' "$me" >"$1.by.$$"
+  if ln "$1.by.$$" "$1" 2>/dev/null; then rm -f "$1.by.$$"; return 0; fi
+  read -r held 2>/dev/null <"$1"
+  pid=${held#* }
+  start=${pid#* } pid=${pid%% *}
+  start_of "$pid"
+  if [ -z "$held" ] || [ "$held" = "$me" ] || [ "$held" = "$BOOT $pid $START" ]; then
+    rm -f "$1.by.$$"
+    [ "$held" = "$me" ]
+    return
+  fi
+  set -- "$1" "$1.$pid.$start" "$held"
+  if ! claim "$2"; then rm -f "$1.by.$$"; return 1; fi
+  if [ "$(cat "$1" 2>/dev/null)" = "$3" ]; then mv -f "$1.by.$$" "$1"; else rm -f "$1.by.$$"; set -- "$1" "$2"; fi
+  rm -f "$2"
+  [ $# = 3 ]
+}
+
+# One configuration editor a vnode at a time.
+vnode_lock() {
+  if have flock; then
+    exec 8>>"$VAR/node.lock"
+    flock -w 300 8 || fail "the vnode's configuration lock stayed taken for 300 s"
+  else
+    i=0
+    until claim "$VAR/node.owner"; do
+      i=$((i + 1))
+      if [ "$i" -gt 3000 ]; then fail "the vnode's configuration lock stayed taken for 300 s"; fi
+      sleep 0.1
+    done
+  fi
+}
+
+vnode_unlock() {
+  if have flock; then exec 8>&-
+  elif boot_id && read -r boot pid start 2>/dev/null <"$VAR/node.owner" && [ "$pid" = $$ ] && [ "$boot" = "$BOOT" ]; then rm -f "$VAR/node.owner"; fi
+}
