@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from lab.node import Node
+from lab.node import Node, wait_for
 from lab.product import Product
 from lab.seed import seed_vhost, wrong_answers
 from lab.tree import differences, picture
@@ -38,7 +38,8 @@ def test_the_readmes_way_back_with_tar_alone(node: Node, product: Product) -> No
     assert differences(before, picture(node.srv / DOMAIN / "web")) == []
     assert node.path(f"/etc/nginx/sites-available/{DOMAIN}").read_bytes() == site
     assert (node.srv / DOMAIN / "msg/info/Maildir/new/late").read_text() == "mail since\n"
-    assert wrong_answers(node, vhost) == []
+    # systemctl comes back before nginx's old workers have gone
+    wait_for("the old site's answers", lambda: wrong_answers(node, vhost) == [])
     node.sh(f"mv /var/lib/nsmig/{DOMAIN} /root/{DOMAIN}.nsmig")
     product.ready(node, DOMAIN)
     assert product.migrate(node, DOMAIN).ok

@@ -18,6 +18,9 @@ HELD5=
 HELD6=
 ALIEN=
 ARCHIVE_INO=
+SAME_DEVICE=
+AT=
+FPM_PID=
 RENAMEAT2=
 
 # The time, in NOW: seconds since the epoch with two digits behind the point, by way of the uptime.
@@ -113,11 +116,18 @@ xchg() {
   esac
 }
 
-# Exchange needs the file system's help too; ask it with two scratch folders.
+# Exchange needs the file system's help too; it is asked once a boot with two scratch folders.
 probe_exchange() {
+  renameat2_number
+  if [ "$XCHG" = none ]; then return 0; fi
+  boot_id
+  before=
+  read -r before 2>/dev/null <"$VAR/exchange" || :
+  if [ "$before" = "$BOOT $XCHG $VPATH" ]; then return 0; fi
   mkdir -p "$S/probe.a/x" "$S/probe.b"
   if ! xchg "$S/probe.a" "$S/probe.b" 2>/dev/null || [ ! -d "$S/probe.b/x" ]; then XCHG=none; fi
   rm -rf "$S/probe.a" "$S/probe.b"
+  if [ "$XCHG" != none ]; then printf '%s\n' "$BOOT $XCHG $VPATH" >"$VAR/exchange"; fi
 }
 
 # Which of the paths is the folder with inode $1? Prints it, or nothing. One look for all of them.
@@ -138,8 +148,10 @@ where() {
 put() { # source destination ["exact": owner, mode and time of the source]
   dir=${2%/*}
   tmp=${dir%/*}/.nsmig-$DOMAIN.$$
-  devices=$(stat -c %d "$dir" "${dir%/*}")
-  if [ "${devices%"$NL"*}" != "${devices#*"$NL"}" ]; then tmp=$dir/.nsmig-$DOMAIN.$$; fi
+  if [ "$dir" != "$SAME_DEVICE" ]; then # asked once a folder
+    devices=$(stat -c %d "$dir" "${dir%/*}")
+    if [ "${devices%"$NL"*}" = "${devices#*"$NL"}" ]; then SAME_DEVICE=$dir; else tmp=$dir/.nsmig-$DOMAIN.$$; fi
+  fi
   if [ "${3:-}" = exact ]; then cp -p "$1" "$tmp"
   elif [ -e "$2" ]; then cp -p "$2" "$tmp" && cat "$1" >"$tmp"
   else cp "$1" "$tmp" && chmod 644 "$tmp"; fi || { rm -f "$tmp"; return 1; }
@@ -153,7 +165,10 @@ same() {
   if have cmp; then cmp -s "$1" "$2"; else [ "$(sha "$1")" = "$(sha "$2")" ]; fi
 }
 
-sha() { sha256sum <"$1" | cut -d' ' -f1; }
+sha() {
+  sum=$(sha256sum <"$1") || return 1
+  printf '%s\n' "${sum%% *}"
+}
 
 # A link put in place by one rename. What stands there must be a link or nothing.
 put_link() { # target path

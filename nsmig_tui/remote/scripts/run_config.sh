@@ -16,7 +16,8 @@ save_originals() {
   sync_dir "$CUR/conf"
 }
 
-is_ours() { # N path
+is_ours() { # N path [the stage that is most likely]
+  if [ -n "${3:-}" ] && [ -e "$CUR/conf/$1.$3" ] && same "$CUR/conf/$1.$3" "$2"; then return 0; fi
   for f in "$CUR/conf/$1".*; do
     if same "$f" "$2"; then return 0; fi
   done
@@ -41,7 +42,7 @@ write_stage() { # kind stage
     if [ ! -e "$new" ]; then continue; fi
     if [ -e "$path" ]; then
       if same "$new" "$path"; then continue; fi
-      if ! is_ours "$n" "$path"; then WHY="$path was changed by someone else; nothing of it is overwritten"; return 1; fi
+      if ! is_ours "$n" "$path" "$AT"; then WHY="$path was changed by someone else; nothing of it is overwritten"; return 1; fi
     fi
     flag "$1"
     if [ "$2" = orig ]; then put "$new" "$path" exact; else put "$new" "$path"; fi || { WHY="cannot write $path"; return 1; }

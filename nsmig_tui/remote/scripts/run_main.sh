@@ -6,11 +6,18 @@ preflight() {
   if [ "$id" != "$MACHINE_ID" ]; then fail "this is not the machine that was discovered"; fi
   if ! is_dir "$UPATH" || [ "$(ino "$UPATH")" != "$UPATH_INO" ]; then fail "$UPATH is not the folder that was examined"; fi
   if ! is_dir "$UPATH/web" || [ "$(ino "$UPATH/web")" != "$WEB_INO" ]; then fail "web is not the folder that was examined"; fi
+  set -- "$UPATH"
   for x in var var/log var/run var/tmp msg; do
     if [ -L "$UPATH/$x" ]; then fail "$x is a link"; fi
-    if is_dir "$UPATH/$x" && [ "$(stat -c %d "$UPATH/$x")" != "$(stat -c %d "$UPATH")" ]; then fail "$x is on another file system"; fi
+    if is_dir "$UPATH/$x"; then set -- "$@" "$UPATH/$x"; fi
   done
-  if [ "$(stat -c %d "$UPATH")" != "$(stat -c %d "$VPATH")" ]; then fail "$UPATH is a file system of its own; this shape is not supported"; fi
+  device=$(stat -c %d "$VPATH")
+  other=$(stat -c '%d %n' "$@" | grep -v "^$device " | head -n 1)
+  case $other in
+    '') ;;
+    *" $UPATH") fail "$UPATH is a file system of its own; this shape is not supported" ;;
+    *) fail "${other#* } is on another file system" ;;
+  esac
   avail=$(df -Pk "$UPATH" | awk 'NR==2 {print $4}')
   if [ "$avail" -lt "$NEED_KB" ]; then fail "not enough space: $NEED_KB KiB needed, $avail KiB free"; fi
   inodes=$(df -Pi "$UPATH" | awk 'NR==2 {print $4}')
@@ -156,6 +163,7 @@ main() {
   J=$VAR/$DOMAIN
   CUR=$J/cur
   trap '' HUP PIPE
+  find_prints || : # asked here, where all parts can see the answer
   boot_id
   start_of $$
   printf '%s %s %s\n' "$$" "$START" "$BOOT" >"$RD/pid"

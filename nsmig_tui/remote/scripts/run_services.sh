@@ -76,7 +76,7 @@ nginx_reload() {
 # Does something accept on every one of these sockets? The kernel's table says so without a connection;
 # only what listens in a network of its own (systemd's PrivateNetwork=) has to be asked.
 accepts() {
-  now=" $(listening | tr '\n' ' ') "
+  now=" $(listening) "
   ask=
   for s in "$@"; do
     [ -S "$s" ] || return 1
@@ -95,7 +95,14 @@ fpm_test() {
   fi
 }
 
-fpm_alive() { fpm_masters | cut -f2 | grep -qxF "$FPM_CONF"; }
+# The master keeps its process when it reloads; it is searched for only when it is not where it was.
+fpm_alive() {
+  title=
+  if [ -n "$FPM_PID" ]; then read -r title 2>/dev/null <"/proc/$FPM_PID/cmdline" || :; fi
+  case $title in "php-fpm: master process ($FPM_CONF)"*) return 0 ;; esac
+  FPM_PID=$(fpm_masters | awk -F "$TAB" -v conf="$FPM_CONF" '$2 == conf { print substr($1, 5); exit }')
+  [ -n "$FPM_PID" ]
+}
 
 # Reload php-fpm; prove that $1 (one socket a line) accept and that $2 are gone.
 fpm_reload() {
@@ -128,13 +135,13 @@ fpm_state() {
 # Paths of Unix sockets that the kernel takes connections for. Other vhosts' pools are looked at here and
 # not by connecting: each connection would make an "ondemand" pool start a worker, and a connection
 # proves no more than that the kernel queues it.
-listening() { awk '$4 == "00010000" && $8 != "" { print $8 }' /proc/net/unix; }
+listening() { awk '$4 == "00010000" && $8 != "" { printf "%s ", $8 }' /proc/net/unix; }
 
 # Sockets of other vhosts' pools that are there right now; asked under the vnode's lock, before a reload.
 note_pools() { # sockets that are to come or to go, and so not missed
   OTHER_SOCKETS=
-  found=$(listening | awk -v v="$VPATH/" -v r="$R/" 'index($0, v) == 1 || (index($0, r) == 1 && /php|fpm/)' | sort -u)
-  for s in $found; do
+  for s in $(listening); do
+    case $s in "$VPATH/"*|"$R/"*php*|"$R/"*fpm*) ;; *) continue ;; esac
     case " $OLD_SOCKETS $NEW_SOCKETS $1 " in *" $s "*) continue ;; esac
     if [ -S "$s" ]; then OTHER_SOCKETS="$OTHER_SOCKETS $s"; fi
   done
@@ -151,7 +158,7 @@ pools_answer() {
 }
 
 others_listen() {
-  now=" $(listening | tr '\n' ' ') "
+  now=" $(listening) "
   for s in $OTHER_SOCKETS; do
     case $now in *" $s "*) ;; *) return 1 ;; esac
     [ -S "$s" ] || return 1

@@ -93,11 +93,21 @@ settle_compat() {
 list_links() { find . -maxdepth 1 -type l -print0 | tr '\n\000' '?\n' | sed 's|^\./||' | sort; }
 
 drop_web_links() {
+  set --
   for x in * .[!.]* ..?*; do
-    if [ -L "./$x" ]; then
-      case $(readlink -- "./$x") in "$HOLD/public/$x"|"app/public/$x") rm -- "./$x" ;; esac
-    fi
+    if [ -L "./$x" ] && leads_to_content "./$x"; then set -- "$@" "./$x"; fi
+    if [ $# -ge 100 ]; then rm "$@" || return 1; set --; fi
   done
+  if [ $# -gt 0 ]; then rm "$@"; fi
+}
+
+# Is this link one for an old path? Where both names are the same file no process is needed to see it.
+# shellcheck disable=SC3013 # dash, BusyBox and POSIX 2024 have -ef
+leads_to_content() { # link
+  n=${1##*/}
+  if [ "$1" -ef "${1%/*}/app/public/$n" ] || [ "$1" -ef "${1%/*}/$HOLD/public/$n" ]; then return 0; fi
+  case $(readlink -- "$1") in "$HOLD/public/$n"|app/public/"$n"|.nsmig-app/public/"$n") return 0 ;; esac
+  return 1
 }
 
 # What appeared at the top of web by somebody's absolute old path belongs to the content.
@@ -107,7 +117,7 @@ sweep_strays() { # folder that must hold structure only
     n=${e##*/}
     if [ ! -e "$e" ] && [ ! -L "$e" ]; then continue; fi
     case $n in app|log|run|tmp|.nsmig-app|.nsmig-switched) continue ;; esac
-    if [ -L "$e" ]; then case $(readlink -- "$e") in app/public/*|.nsmig-app/public/*) continue ;; esac; fi
+    if [ -L "$e" ] && leads_to_content "$e"; then continue; fi
     seek_content
     if [ ! -e "$CONTENT/$n" ] && [ ! -L "$CONTENT/$n" ]; then
       carry "$n" "$1" "$from" "$CONTENT" "$WEB_INO" && warn "$n was written to the old document root meanwhile and was put into the content"

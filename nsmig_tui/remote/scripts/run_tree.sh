@@ -201,7 +201,7 @@ note_changeable() { # name uid gid mode, inside its folder; the record again, or
 
 list_owners() {
   if [ "$OWNERS" = all ]; then set -- ! \( -user "$UIDN" -group "$GIDN" \); else set -- ! -user "$UIDN" ! -user "$WUIDN"; fi
-  if find . -maxdepth 0 -printf '' 2>/dev/null; then
+  if find_prints; then
     find . -xdev "$@" ! -path . ! -type s -printf '%U %G %m %p\0'
   else
     # shellcheck disable=SC2016

@@ -38,7 +38,16 @@ ESC='
   function esc(x) { return swap(swap(swap(x, "\\", "\\\\"), "\t", "\\t"), "\001", "\\n") }
 '
 
+# Does find know -printf? Asked once.
+FIND_PRINTS=
+find_prints() {
+  if [ -z "$FIND_PRINTS" ]; then
+    if find / -maxdepth 0 -printf '' 2>/dev/null; then FIND_PRINTS=yes; else FIND_PRINTS=no; fi
+  fi
+  [ "$FIND_PRINTS" = yes ]
+}
+
 # $1 scratch name (BusyBox only; on a read-only visit in /dev/shm or /tmp), $2 a path to leave out
 walk() {
-  if find . -maxdepth 0 -printf '' 2>/dev/null; then walk_gnu "$@"; else walk_busybox "$@"; fi
+  if find_prints; then walk_gnu "$@"; else walk_busybox "$@"; fi
 }
