@@ -130,3 +130,16 @@ def test_php_fpm_starts_from_disk_at_the_end(scene: Scene, product: Product, tmp
         assert scene.wrong() == []
     log = node.path("/var/log/php8.2-fpm.log").read_text()
     assert "already listen" not in log and "ERROR" not in log, log[-1000:]
+
+
+def test_php_fpm_is_found_while_it_reloads(scene: Scene, product: Product) -> None:
+    """A master that reloads replaces itself and has no title for a moment; a look at it just then finds it."""
+    node = scene.node
+    product.ready(node, DOMAIN)
+    again = "while [ ! -e /tmp/stop ]; do systemctl reload php8.2-fpm; sleep 0.2; done"
+    node.sh(f"systemctl reset-failed; rm -f /tmp/stop; setsid sh -c '{again}' >/dev/null 2>&1 &")
+    try:
+        plans = [product.plan(node, DOMAIN) for _ in range(8)]
+    finally:
+        node.sh("touch /tmp/stop")
+    assert [len(plan.steps) for plan in plans] == [7] * 8

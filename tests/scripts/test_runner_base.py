@@ -320,3 +320,29 @@ def test_damaged_archives_are_refused(sh):
     words = sh.run(text(sh, CHECK)).stdout.decode().split("\0")[:-1]
     said = {name: line[:2] for name, line in zip(words[::2], words[1::2], strict=True)}
     assert said == {"whole": "ac"} | dict.fromkeys(broken, "4 ")
+
+
+def test_staging_is_made_though_others_take_the_folder_above_away(sh):
+    """Runs that end remove the shared folder when it is empty; one that begins must not stumble over it."""
+    done = sh.run(
+        text(
+            sh,
+            """
+S=$R/v/.nsmig/a.test
+PHASE=preflight
+mkdir -p "$R/v"
+(while [ ! -e "$R/stop" ]; do rmdir "$R/v/.nsmig" 2>/dev/null; done) &
+i=0
+while [ "$i" -lt 300 ]; do
+  make_staging
+  [ -d "$S" ] || echo missing
+  rm -rf "$S"
+  i=$((i + 1))
+done
+: >"$R/stop"
+wait
+echo done
+""",
+        )
+    )
+    assert done.stdout.split() == [b"done"], done.stderr

@@ -27,15 +27,56 @@ compressor() {
   for c in igzip pigz gzip; do if have "$c"; then printf '%s' "$c"; return; fi; done
 }
 
-# Rows "fpm=PID TAB CONF TAB EXE TAB UNIT", one a running php-fpm master of this system.
+# Rows "fpm=PID TAB CONF TAB EXE TAB UNIT", one a running php-fpm master of this system. A master that reloads
+# replaces itself, and for a moment shows the command it was started with instead of its title.
 fpm_masters() {
-  grep -las '^php-fpm: master process (' /proc/[0-9]*/cmdline | while IFS= read -r p; do
-    conf=$(tr '\000' ' ' 2>/dev/null <"$p"); conf=${conf#*\(}; conf=${conf%%\)*}
-    p=${p%/cmdline}
-    case $conf in "$R"/*) ;; *) continue ;; esac
-    unit=$(sed -n 's|.*/\([^/]*php[^/]*\.service\).*|\1|p' "$p/cgroup" 2>/dev/null | head -n 1)
-    printf 'fpm=%s\t%s\t%s\t%s\n' "${p#/proc/}" "$conf" "$(readlink "$p/exe" 2>/dev/null)" "$unit"
+  tries=0
+  until look_for_masters || [ "$tries" -ge 50 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
   done
+  printf %s "$MASTERS"
+}
+
+# Processes are found by name and by title, and judged by one look each: none can change from one kind to the
+# other between two looks. In the middle of replacing itself a process has no command line at all.
+# Answers 1 when one of them is at that.
+look_for_masters() {
+  MASTERS='' reloading='' seen=' '
+  # shellcheck disable=SC2013 # paths below /proc hold no blanks
+  for p in $(grep -las '^php-fpm' /proc/[0-9]*/comm /proc/[0-9]*/cmdline); do
+    p=${p%/*}
+    case $seen in *" $p "*) continue ;; esac
+    seen="$seen$p "
+    title='' unit=''
+    read -r title 2>/dev/null <"$p/cmdline" || :
+    case $title in
+      'php-fpm: master process ('*) ;;
+      /*/php-fpm*) if starts_fpm "$p/cmdline"; then reloading=1; fi; continue ;;
+      '')
+        read -r title 2>/dev/null <"$p/stat" || :
+        case $title in ''|*') Z '*|*') X '*) ;; *) reloading=1 ;; esac # a dead one has none either
+        continue ;;
+      *) continue ;;
+    esac
+    conf=${title#*\(}; conf=${conf%%\)*}
+    case $conf in "$R"/*) ;; *) continue ;; esac
+    while read -r group; do
+      case $group in
+        */*php*.service*) unit=${group%%.service*}; unit=${unit##*/}.service; break ;;
+      esac
+    done 2>/dev/null <"$p/cgroup"
+    MASTERS="${MASTERS}fpm=${p#/proc/}$TAB$conf$TAB$(readlink "$p/exe" 2>/dev/null)$TAB$unit$NL"
+  done
+  [ -z "$reloading" ]
+}
+
+# Commands that only test a configuration or talk about the program do not become a master.
+starts_fpm() { # cmdline file
+  # shellcheck disable=SC2046 # words of a command
+  set -- $(tr '\000' ' ' 2>/dev/null <"$1")
+  case ${1:-} in */php-fpm*) ;; *) return 1 ;; esac
+  case " $* " in *' -t '*|*' -tt '*|*' --test '*|*' -v '*|*' -i '*|*' -m '*) return 1 ;; esac
 }
 
 capabilities() {

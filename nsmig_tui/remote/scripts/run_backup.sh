@@ -159,7 +159,7 @@ make_archive() {
 }
 
 write_record() { # status
-  if [ ! -d "$S" ]; then mkdir -p "$S" && chmod 711 "${S%/*}" "$S"; fi
+  make_staging
   IFS="$TAB" read -r a_name a_sum a_bytes a_entries 2>/dev/null <"$CUR/archive" || { a_name='' a_sum='' a_bytes=0 a_entries=0; }
   tell_time
   {

@@ -116,6 +116,18 @@ xchg() {
   esac
 }
 
+# Root's own place beside the vhosts. Another run that ends takes the folder above away when it is empty,
+# perhaps between two steps of ours.
+make_staging() {
+  if [ -d "$S" ]; then return 0; fi
+  tries=0
+  until mkdir -p "$S" 2>/dev/null; do
+    tries=$((tries + 1))
+    if [ "$tries" -gt 100 ]; then fail "cannot make $S"; fi
+  done
+  chmod 711 "${S%/*}" "$S" || fail "cannot make $S"
+}
+
 # Exchange needs the file system's help too; it is asked once a boot with two scratch folders.
 probe_exchange() {
   renameat2_number

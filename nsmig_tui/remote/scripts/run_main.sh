@@ -43,9 +43,8 @@ preflight() {
 }
 
 staging() {
-  mkdir -p "$VPATH/.nsmig" && chmod 711 "$VPATH/.nsmig" || fail "cannot make $VPATH/.nsmig"
+  make_staging
   if [ -L "$VPATH/.nsmig" ] || [ "$(stat -c %u:%g "$VPATH/.nsmig")" != "$ROOT_ID" ]; then fail "$VPATH/.nsmig does not belong to root"; fi
-  mkdir -p "$S" && chmod 711 "$S" || fail "cannot make $S"
   probe_exchange
   # a choice once made holds until the run is finished or undone
   if [ -s "$CUR/xchg" ]; then XCHG=$(cat "$CUR/xchg"); else printf %s "$XCHG" >"$CUR/xchg"; fi
@@ -53,7 +52,7 @@ staging() {
 }
 
 staging_for_restore() {
-  mkdir -p "$VPATH/.nsmig" && chmod 711 "$VPATH/.nsmig" && mkdir -p "$S" && chmod 711 "$S" || fail "cannot make $S"
+  make_staging
   probe_exchange
 }
 

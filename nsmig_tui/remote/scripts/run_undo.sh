@@ -174,6 +174,7 @@ keep_undone() { # the record of what was undone stays readable, out of the way o
 }
 
 undo_all() {
+  make_staging
   hold_places
   finish_carry || fail "an entry waits in $S/carry and cannot be moved to its place"
   if [ -e "$CUR/flag.touched" ]; then
