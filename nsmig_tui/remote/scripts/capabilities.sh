@@ -35,6 +35,10 @@ fpm_masters() {
     sleep 0.1
     tries=$((tries + 1))
   done
+  if [ -z "$MASTERS" ]; then # none at all is worth a second look
+    sleep 0.1
+    look_for_masters || :
+  fi
   printf %s "$MASTERS"
 }
 
@@ -75,7 +79,11 @@ look_for_masters() {
 starts_fpm() { # cmdline file
   # shellcheck disable=SC2046 # words of a command
   set -- $(tr '\000' ' ' 2>/dev/null <"$1")
-  case ${1:-} in */php-fpm*) ;; *) return 1 ;; esac
+  case ${1:-} in
+    /*/php-fpm*) ;;
+    /*) return 1 ;;
+    *) return 0 ;; # it got its title between two looks
+  esac
   case " $* " in *' -t '*|*' -tt '*|*' --test '*|*' -v '*|*' -i '*|*' -m '*) return 1 ;; esac
 }
 
