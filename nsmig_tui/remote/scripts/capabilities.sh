@@ -1,9 +1,26 @@
 # What this vnode can do. Output: KEY=VALUE lines. Changes nothing.
 # Argument: VPATH (for space and file system).
-one_line() { head -n 1 | tr -cd 'A-Za-z0-9 ._:+/()=~,-' ; }
+# The first line of a text with what harms no terminal, in LINE.
+one_line() { # text
+  LINE=${1%%"$NL"*}
+  case $LINE in *[!A-Za-z0-9\ ._:+/\(\)=~,-]*) LINE=$(printf %s "$LINE" | tr -cd 'A-Za-z0-9 ._:+/()=~,-') ;; esac
+}
 
-os_value() {
-  sed -n "s/^$1=//p" "$R/etc/os-release" 2>/dev/null | tr -d "\"'" | one_line
+file_line() { # file: its first line, in LINE
+  LINE=
+  read -r LINE 2>/dev/null <"$1" || :
+  one_line "$LINE"
+}
+
+os_rows() {
+  pretty='' id=''
+  while IFS='=' read -r key value; do
+    value=${value#[\"\']}
+    value=${value%[\"\']}
+    one_line "$value"
+    case $key in PRETTY_NAME) pretty=$LINE ;; ID) id=$LINE ;; esac
+  done 2>/dev/null <"$R/etc/os-release"
+  printf 'os=%s\nos_id=%s\n' "$pretty" "$id"
 }
 
 service_manager() {
@@ -88,12 +105,13 @@ starts_fpm() { # cmdline file
 }
 
 capabilities() {
-  printf 'machine_id=%s\n' "$(one_line <"$R/etc/machine-id" 2>/dev/null)"
-  if [ -n "$R" ]; then printf 'hostname=%s\n' "$(one_line <"$R/etc/hostname" 2>/dev/null)"
-  else printf 'hostname=%s\n' "$(uname -n | one_line)"; fi
-  printf 'os=%s\n' "$(os_value PRETTY_NAME)"
-  printf 'os_id=%s\n' "$(os_value ID)"
-  printf 'kernel=%s\n' "$(uname -sr | one_line)"
+  file_line "$R/etc/machine-id"
+  printf 'machine_id=%s\n' "$LINE"
+  if [ -n "$R" ]; then file_line "$R/etc/hostname"; else one_line "$(uname -n)"; fi
+  printf 'hostname=%s\n' "$LINE"
+  os_rows
+  one_line "$(uname -sr)"
+  printf 'kernel=%s\n' "$LINE"
   printf 'uid=%s\n' "$(id -u)"
   printf 'root_id=%s\n' "$ROOT_ID"
   printf 'unprivileged=%s\n' "${NSMIG_UNPRIVILEGED:-}"
@@ -102,7 +120,9 @@ capabilities() {
   printf 'exchange=%s\n' "$(exchange_way)"
   printf 'tar=%s\n' "$(tar_flavour)"
   printf 'gzip=%s\n' "$(compressor)"
-  printf 'boot_id=%s\n' "$(one_line 2>/dev/null </proc/sys/kernel/random/boot_id)"
+  boot_id
+  one_line "$BOOT"
+  printf 'boot_id=%s\n' "$LINE"
   tools=
   for t in nginx perl flock setsid getfacl setfacl getfattr setfattr getcap setcap lsattr sha256sum base64 curl wget ionice nice; do
     if have "$t"; then tools="$tools $t"; fi
@@ -111,9 +131,6 @@ capabilities() {
   df -Pk "$1" 2>/dev/null | awk 'NR==2 {printf "disk_kb=%s\navail_kb=%s\n", $2, $4}'
   df -Pi "$1" 2>/dev/null | awk 'NR==2 && $4 ~ /^[0-9]+$/ {printf "inodes_free=%s\n", $4}'
   stat -f -c 'fs=%T' "$1" 2>/dev/null
-  for g in www-data nginx; do
-    sed -n "s/^$g:[^:]*:\([0-9]*\):.*/wugid=$g:\1/p" "$R/etc/group" 2>/dev/null
-    sed -n "s/^$g:[^:]*:\([0-9]*\):.*/wuid=$g:\1/p" "$R/etc/passwd" 2>/dev/null
-  done
+  awk -F: '$1 == "www-data" || $1 == "nginx" { print (FILENAME ~ /group$/ ? "wugid=" : "wuid=") $1 ":" $3 }' "$R/etc/group" "$R/etc/passwd" 2>/dev/null
   fpm_masters
 }

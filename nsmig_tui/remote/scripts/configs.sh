@@ -3,13 +3,24 @@
 # no place in a dry run and fails on a read-only system. Output sections @nginx and @fpm, rows:
 # "conf TAB b64(main file) TAB program", "pid TAB b64(pid file)", "test TAB rc TAB b64(last lines)" only
 # when cat_config is asked to "test", "files TAB b64(tar) TAB b64(paths) TAB b64(real paths)", one a line.
-nginx_word() { nginx -V 2>&1 | tr ' ' '\n' | sed -n "s/^--$1=//p" | head -n 1; }
+BUILT=
+nginx_word() { # what nginx was built with, in WORD
+  if [ -z "$BUILT" ]; then BUILT="$(nginx -V 2>&1) "; fi
+  case $BUILT in
+    *" --$1="*) WORD=${BUILT#*" --$1="}; WORD=${WORD%%[ "$NL"]*} ;;
+    *) WORD= ;;
+  esac
+}
 
-nginx_conf() {
-  grep -las '^nginx: master process .* -c ' /proc/[0-9]*/cmdline | while IFS= read -r p; do
-    c=$(tr '\000' ' ' 2>/dev/null <"$p" | sed 's/.* -c \([^ ]*\).*/\1/')
-    case $c in "$R"/*) printf '%s\n' "$c" ;; esac
-  done | head -n 1
+nginx_conf() { # what a running master was told to read, in WORD
+  WORD=
+  # shellcheck disable=SC2013 # paths below /proc hold no blanks
+  for p in $(grep -las '^nginx: master process .* -c ' /proc/[0-9]*/cmdline); do
+    title=
+    read -r title 2>/dev/null <"$p" || :
+    title=${title#* -c }
+    case $title in "$R"/*) WORD=${title%% *}; return ;; esac
+  done
 }
 
 # The include patterns that stand in these files. A few processes for any number of files.
@@ -50,8 +61,14 @@ included() {
   done | awk '!seen[$0]++'
 }
 
-real_paths() { # paths on standard input, one a line; the real ones, in the same order
-  while IFS= read -r path; do
+real_paths() { # paths, one a line; the real ones, in the same order
+  # shellcheck disable=SC2086 # one path a word, by IFS
+  real=$(set -f; IFS=$NL; realpath -- $1 2>/dev/null) || real=
+  if [ -n "$real" ] && [ "$(printf '%s\n' "$real" | wc -l)" = "$(printf '%s\n' "$1" | wc -l)" ]; then
+    printf '%s\n' "$real"
+    return
+  fi
+  printf '%s\n' "$1" | while IFS= read -r path; do
     if [ -L "$path" ]; then readlink -f -- "$path"; else printf '%s\n' "$path"; fi
   done
 }
@@ -59,7 +76,7 @@ real_paths() { # paths on standard input, one a line; the real ones, in the same
 files_row() { # paths, one a line
   # shellcheck disable=SC2086 # one path a word, by IFS; not every tar reads a list of names
   packed=$(set -f; IFS=$NL; tar -chf - $1 2>/dev/null | gzip -1 | b64)
-  printf 'files\t%s\t%s\t%s\n' "$packed" "$(printf '%s\n' "$1" | b64)" "$(printf '%s\n' "$1" | real_paths | b64)"
+  printf 'files\t%s\t%s\t%s\n' "$packed" "$(printf '%s\n' "$1" | b64)" "$(real_paths "$1" | b64)"
 }
 
 config_test() {
@@ -78,11 +95,13 @@ fpm_binary() { # conf path -> program that checks it
 cat_config() {
   printf '@nginx\n'
   if have nginx; then
-    conf=$(nginx_conf)
-    if [ -z "$conf" ]; then conf=$(nginx_word conf-path); fi
+    nginx_conf
+    if [ -z "$WORD" ]; then nginx_word conf-path; fi
+    conf=$WORD
     if [ -f "$conf" ]; then
       printf 'conf\t%s\n' "$(printf %s "$conf" | b64)"
-      printf 'pid\t%s\n' "$(nginx_word pid-path | tr -d '\n' | b64)"
+      nginx_word pid-path
+      printf 'pid\t%s\n' "$(printf %s "$WORD" | b64)"
       if [ "$1" = test ]; then config_test nginx -t; fi
       files_row "$(included "$conf" nginx_patterns "${conf%/*}")"
     fi

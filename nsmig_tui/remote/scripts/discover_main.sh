@@ -1,6 +1,8 @@
 # Entry of `discover`: everything about a vnode in one go. Argument: VPATH. Changes nothing.
 # Output: sections "@NAME" with KEY=VALUE or TAB-separated rows; texts are base64. A vnode may have
 # hundreds of vhosts, so a vhost costs a few processes, not dozens.
+ask_base64
+
 encoded() { # a name as base64
   printf %s "$1" | b64
 }

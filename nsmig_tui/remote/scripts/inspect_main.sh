@@ -3,18 +3,35 @@
 # Output: sections with KEY=VALUE or TAB-separated rows; paths as b64.
 D=$1 U=$2 UIDN=$3 WUIDN=$4 MODE=$5
 
-stat_row() { # name path
-  if [ ! -e "$2" ] && [ ! -L "$2" ]; then return; fi
-  k=dir
-  if [ -L "$2" ]; then k="link"; elif is_dir "$2"; then :; elif [ -e "$2" ]; then k=other; else return; fi
-  printf 'stat\t%s\t%s\t%s\t%s\n' "$1" "$k" "$(stat -c '%u:%g:%a:%i:%d:%Y:%m' -- "$2" 2>/dev/null || stat -c '%u:%g:%a:%i:%d:%Y:' -- "$2")" "$(readlink -- "$2" | tr -d '\n' | b64)"
+ask_base64
+find_prints || :
+
+# The structural places, all by one stat. Not every stat knows the mount point.
+stat_rows() {
+  set --
+  for e in "$U" "$U/.ssh" "$U/bin" "$U/etc" "$U/var" "$U/web" "$U/msg" "$U/var/log" "$U/var/run" "$U/var/tmp" \
+    "$U/web/app" "$U/web/app/public" "$U/web/log" "$U/web/run" "$U/web/tmp" "$U/.archive" "${U%/*}" "${U%/*}/.nsmig/$D"; do
+    if [ -e "$e" ] || [ -L "$e" ]; then set -- "$@" "$e"; fi
+  done
+  { stat -c '%u:%g:%a:%i:%d:%Y:%m %n' -- "$@" 2>/dev/null || stat -c '%u:%g:%a:%i:%d:%Y: %n' -- "$@"; } | while read -r values e; do
+    case $e in
+      "$U") name=upath ;;
+      "$U"/*) name=${e#"$U"/} ;;
+      "${U%/*}") name=vpath ;;
+      *) name=staging ;;
+    esac
+    k=dir target=
+    if [ -L "$e" ]; then k="link" target=$(readlink -- "$e" | tr -d '\n' | b64)
+    elif [ ! -d "$e" ]; then k=other; fi
+    printf 'stat\t%s\t%s\t%s\t%s\n' "$name" "$k" "$values" "$target"
+  done
 }
 
 tree_rows() {
   # awk judges the one walk: counts, sizes, and short lists of what deserves a word
   cd "$U" || return
-  walk "$scratch/nsmig-walk.$$" | awk -v uid="$UIDN" -v wuid="$WUIDN" '
-    function odd(kind) { n[kind]++; if (n[kind] <= 20) { list[kind] = list[kind] kind "\t" path "\n" } }
+  walk "$scratch/nsmig-walk.$$" | awk -v uid="$UIDN" -v wuid="$WUIDN" "$B64"'
+    function odd(kind) { n[kind]++; if (n[kind] <= 20) { list[kind] = list[kind] "odd\t" kind "\t" b64(path) "\n" } }
     NR % 3 == 1 { split($0, m, " "); next }
     NR % 3 == 2 { path = $0; next }
     { t = m[1]; mode = m[2]; all++; count[t]++
@@ -32,12 +49,7 @@ tree_rows() {
     END { for (i in links) { split(links[i], l, "\t"); if (l[1] > seen[i]) { path = l[2]; odd("hardlink") } }
       printf "entries=%d\nalloc=%.0f\nbytes=%.0f\napparent=%.0f\nlongest=%d\nmail=%d\n", all, alloc, bytes, apparent, longest, mail
       for (k in n) printf "n_%s=%d\n", k, n[k]
-      for (k in list) printf "%s", list[k] }' | while IFS= read -r line; do
-        case $line in
-          *"$TAB"*) printf 'odd\t%s\t%s\n' "${line%%"$TAB"*}" "$(printf %s "${line#*"$TAB"}" | b64)" ;;
-          *) printf '%s\n' "$line" ;;
-        esac
-      done
+      for (k in list) printf "%s", list[k] }'
 }
 
 names() { # kind dir: every entry's name, NUL-ended, as one base64 text
@@ -46,16 +58,38 @@ names() { # kind dir: every entry's name, NUL-ended, as one base64 text
   fi
 }
 
-# places that may know an old path; a hit is "ref TAB kind TAB b64(file) TAB line TAB b64(what)"
-refs_in() { # kind files-or-dirs...
-  k=$1; shift
-  for place in "$@"; do
-    if [ ! -e "$place" ]; then continue; fi
-    grep -rsnoE -m 5 -e "$U/(web|var|etc|bin|\.ssh)([^A-Za-z0-9._-][^[:space:]\"';,)]*)?" "$place" /dev/null 2>/dev/null | head -n 40
-  done | while IFS= read -r hit; do
-    f=${hit%%:*}; rest=${hit#*:}
-    printf 'ref\t%s\t%s\t%s\t%s\n' "$k" "$(printf %s "$f" | b64)" "${rest%%:*}" "$(printf %s "${rest#*:}" | b64)"
+# What names an old path; at most five lines a file are told.
+OLD_PATH="$U/(web|var|etc|bin|\\.ssh)([^A-Za-z0-9._-][^[:space:]\"';,)]*)?"
+
+# "file:line:what" as "ref TAB kind TAB b64(file) TAB line TAB b64(what)";
+# forty of a kind are enough to say so.
+ref_rows() { # kind, or nothing where the file says it
+  awk -v r="$R" -v kind="$1" "$B64"'
+    function kind_of(f) { f = substr(f, length(r) + 1)
+      if (f ~ /^\/etc\/cron/ || f ~ /^\/var\/spool\//) return "cron"
+      if (f ~ /^\/etc\/logrotate/) return "logrotate"
+      if (f ~ /^\/etc\/systemd\//) return "systemd"
+      if (f ~ /^\/etc\/letsencrypt\// || f ~ /^\/root\//) return "certbot"
+      if (f ~ /^\/etc\/fstab/) return "fstab"
+      return f ~ /^\/etc\/fail2ban\// ? "fail2ban" : "sshd" }
+    { i = index($0, ":"); f = substr($0, 1, i - 1); rest = substr($0, i + 1)
+      i = index(rest, ":"); k = kind != "" ? kind : kind_of(f)
+      if (++n[k] <= 40 || kind != "") printf "ref\t%s\t%s\t%s\t%s\n", k, b64(f), substr(rest, 1, i - 1), b64(substr(rest, i + 1)) }'
+}
+
+# What of the system may know an old path.
+system_refs() {
+  set --
+  for e in "$R"/etc/crontab "$R"/etc/cron.d "$R"/etc/cron.daily "$R"/etc/cron.hourly "$R"/etc/cron.weekly "$R"/var/spool/cron \
+    "$R"/etc/logrotate.d "$R"/etc/logrotate.conf "$R"/etc/systemd/system "$R"/etc/letsencrypt/renewal "$R"/root/.acme.sh \
+    "$R"/etc/fstab "$R"/etc/fail2ban "$R"/etc/ssh/sshd_config "$R"/etc/ssh/sshd_config.d; do
+    if [ -e "$e" ]; then set -- "$@" "$e"; fi
   done
+  if [ $# -gt 0 ]; then grep -rsnoE -m 5 -e "$OLD_PATH" "$@" /dev/null 2>/dev/null | ref_rows ""; fi
+}
+
+application_refs() {
+  small_files "$U/web" | tr '\n' '\000' | xargs -0 grep -snoE -m 5 -e "$OLD_PATH" /dev/null 2>/dev/null | ref_rows application
 }
 
 TEXT_ONLY=
@@ -67,12 +101,7 @@ small_files() { # dir: text files up to 1 MiB are worth reading
 }
 
 printf '@stat\n'
-stat_row upath "$U"
-for e in .ssh bin etc var web msg var/log var/run var/tmp web/app web/app/public web/log web/run web/tmp .archive; do
-  stat_row "$e" "$U/$e"
-done
-stat_row vpath "${U%/*}"
-stat_row staging "${U%/*}/.nsmig/$D"
+stat_rows
 printf '@tree\n'
 scratch=/tmp
 if [ -d /dev/shm ]; then scratch=/dev/shm; fi
@@ -87,10 +116,17 @@ done
 names var "$U/var"
 names web "$U/web"
 # links anywhere in web that climb out of it, or name an old path
-find "$U/web" -xdev -type l 2>/dev/null | head -n 2000 | while IFS= read -r l; do
-  t=$(readlink -- "$l") || continue
+links_in() { # dir: a link and its target, a line each; a newline in a name is \001
+  if find_prints; then find "$1" -xdev -type l -printf '%p\0%l\0' 2>/dev/null | tr '\n\000' '\001\n'
+  else
+    # shellcheck disable=SC2016 # the inner shell expands
+    find "$1" -xdev -type l -exec sh -c 'for l; do printf "%s\0" "$l"; readlink -n -- "$l"; printf "\0"; done' sh {} + 2>/dev/null | tr '\n\000' '\001\n'
+  fi
+}
+word() { printf %s "$1" | tr '\001' '\n' | b64; } # a name of links_in as base64
+links_in "$U/web" | head -n 4000 | while IFS= read -r l && IFS= read -r t; do
   case $t in
-    /*) case $t in "$U"/*) printf 'oldlink\t%s\t%s\n' "$(printf %s "$l" | b64)" "$(printf %s "$t" | b64)" ;; esac ;;
+    /*) case $t in "$U"/*) printf 'oldlink\t%s\t%s\n' "$(word "$l")" "$(word "$t")" ;; esac ;;
     *..*)
       # each ".." takes one level of the link's folder; where none is left, it leaves web on its way
       above=${l#"$U/web/"} rest=$t
@@ -99,7 +135,7 @@ find "$U/web" -xdev -type l 2>/dev/null | head -n 2000 | while IFS= read -r l; d
         case $above in
           */*) above=${above#*/} ;;
           *)
-            printf 'climb\t%s\t%s\n' "$(printf %s "$l" | b64)" "$(printf %s "$t" | b64)"
+            printf 'climb\t%s\t%s\n' "$(word "$l")" "$(word "$t")"
             break ;;
         esac
       done ;;
@@ -112,23 +148,21 @@ if have lsattr; then
 fi
 printf '@refs\n'
 if is_dir "$U/web"; then
-  small_files "$U/web" | while IFS= read -r f; do refs_in application "$f"; done
+  application_refs
 fi
-refs_in cron "$R"/etc/crontab "$R"/etc/cron.d "$R"/etc/cron.daily "$R"/etc/cron.hourly "$R"/etc/cron.weekly "$R"/var/spool/cron
-refs_in logrotate "$R"/etc/logrotate.d "$R"/etc/logrotate.conf
-refs_in systemd "$R"/etc/systemd/system
-refs_in certbot "$R"/etc/letsencrypt/renewal "$R"/root/.acme.sh
-refs_in fstab "$R"/etc/fstab
-refs_in fail2ban "$R"/etc/fail2ban
-refs_in sshd "$R"/etc/ssh/sshd_config "$R"/etc/ssh/sshd_config.d
+system_refs
 printf '@space\n'
-for p in "$U" "$VAR" "$R/var/lib" "$R/etc"; do
-  if [ -d "$p" ]; then
-    df -Pk "$p" | awk -v p="$p" 'NR==2 {printf "space\t%s\t%s", p, $4}'
-    df -Pi "$p" 2>/dev/null | awk 'NR==2 {printf "\t%s", $4}'
-    printf '\t%s\n' "$(stat -c %d "$p")"
-  fi
-done
+space_rows() {
+  set --
+  for p in "$U" "$VAR" "$R/var/lib" "$R/etc"; do if [ -d "$p" ]; then set -- "$@" "$p"; fi; done
+  if [ $# -eq 0 ]; then return; fi
+  # one row a place from each of the three, in the order asked
+  { df -Pk "$@"; echo '='; df -Pi "$@" 2>/dev/null; echo '='; stat -c '%d %n' "$@"; } | awk '
+    $0 == "=" { part++; row = 0; next }
+    part < 2 { if (row++ > 0) free[part + 0, row - 1] = $4; next }
+    { row++; d = $1; sub(/^[^ ]+ /, ""); printf "space\t%s\t%s\t%s\t%s\n", $0, free[0, row], free[1, row], d }'
+}
+space_rows
 for p in "$U" "$R/etc" "$R/var/lib"; do
   if [ -d "$p" ] && ! [ -w "$p" ]; then printf 'readonly\t%s\n' "$p"; fi
 done

@@ -38,6 +38,21 @@ ESC='
   function esc(x) { return swap(swap(swap(x, "\\", "\\\\"), "\t", "\\t"), "\001", "\\n") }
 '
 
+# For awk: base64 of a text, \001 in it standing for a newline. One process for any number of texts.
+# shellcheck disable=SC2034 # used by other parts
+B64='
+  function b64(x,   out, i, n, v, k) {
+    if (!made) { made = 1; for (i = 1; i < 256; i++) code[sprintf("%c", i)] = i; code["\001"] = 10
+      set = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" }
+    n = length(x)
+    for (i = 1; i <= n; i += 3) {
+      v = code[substr(x, i, 1)] * 65536 + code[substr(x, i + 1, 1)] * 256 + code[substr(x, i + 2, 1)]
+      k = n - i
+      out = out substr(set, int(v / 262144) + 1, 1) substr(set, int(v / 4096) % 64 + 1, 1) \
+        (k > 0 ? substr(set, int(v / 64) % 64 + 1, 1) : "=") (k > 1 ? substr(set, v % 64 + 1, 1) : "=") }
+    return out }
+'
+
 # Does find know -printf? Asked once.
 FIND_PRINTS=
 find_prints() {
