@@ -119,7 +119,9 @@ def test_journal_lines(sh):
     assert (done.returncode, done.stderr) == (0, b"")
     rows = journal(sh)
     assert [row[0] for row in rows] == [str(n) for n in range(1, len(rows) + 1)]
-    assert {row[2] for row in rows} == {"r1"} and all(re.fullmatch(r"[0-9]+\.[0-9]{2}", row[1]) for row in rows)
+    assert {row[2] for row in rows} == {"r1"} and all(
+        re.fullmatch(r"[0-9]+\.[0-9]{2}", row[1]) for row in rows
+    )
     assert [row[3:] for row in rows] == [
         ["one", "a  b"],
         ["two", "tab here line"],

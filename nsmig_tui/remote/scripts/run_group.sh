@@ -42,6 +42,7 @@ lead() { # kind
 
 # Sets want_new, want_old, want_come, want_go; answers whether who asks is still there to hear.
 asker_lives() { # want file
+  want_new='' want_old='' want_come='' want_go=''
   { read -r want_new; read -r want_old; read -r want_come; read -r want_go; read -r want_pid want_start; } <"$1"
   start_of "$want_pid"
   [ -n "$START" ] && [ "$START" = "$want_start" ]
@@ -68,12 +69,12 @@ member() { # run's folder, kind, new|old
 # Together they do not hold: all back, then each by itself, so that one bad vhost stops only itself.
 one_by_one() { # kind
   for name in $GROUP; do
-    asker_lives "$VAR/$name/wants.$1"
+    asker_lives "$VAR/$name/wants.$1" || : # also what was written for one that died meanwhile
     member "$VAR/$name" "$1" old || :
   done
   good='' COME='' GO=''
   for name in $GROUP; do
-    asker_lives "$VAR/$name/wants.$1"
+    if ! asker_lives "$VAR/$name/wants.$1"; then continue; fi
     if ! member "$VAR/$name" "$1" new; then answer "$VAR/$name" "$1" "$WHY"
     elif config_is_good "$1"; then good="$good $name" COME="$COME $want_come" GO="$GO $want_go"
     else

@@ -156,6 +156,7 @@ times_back() {
 undo_everything() { # reason
   PHASE=undo
   vnode_unlock
+  exec 7>&- # the place in line for shared reloads
   j undo_started "$1"
   cd /
   undo_all

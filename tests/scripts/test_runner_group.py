@@ -1,0 +1,118 @@
+"""Runs of one vnode that share tests and reloads: one bad vhost stops only itself."""
+
+import subprocess
+
+import pytest
+
+PARTS = (
+    "prelude",
+    "capabilities",
+    "run_base",
+    "run_lock",
+    "run_pins",
+    "run_services",
+    "run_config",
+    "run_group",
+)
+MEMBER = """
+DOMAIN=$1 RUN=$1 OPERATOR=me CRASH_AT=0 FAIL_AT= PHASE=forward GATHER=0.3 NGINX_AT=orig FPM_CONF=
+VAR=$R/var/lib/nsmig J=$R/var/lib/nsmig/$1 CUR=$R/var/lib/nsmig/$1/cur RD=$R/rd-$1
+mkdir -p "$RD"
+sync() { :; } # the machine's disks are not what is tested
+nginx_test() {
+  echo test >>"$R/tests"
+  if grep -qs bad "$R"/etc/nginx/*.conf; then NGINX_SAYS="a bad word"; return 1; fi
+}
+nginx_reload() { echo reload >>"$R/reloads"; cat "$R"/etc/nginx/*.conf >"$R/live"; }
+fail() { printf 'failed: %s\\n' "$*"; exit 5; }
+: >"$R/ready-$1"
+while [ ! -e "$R/go" ]; do sleep 0.01; done
+nginx_to final
+echo "$1 is live"
+"""
+
+
+def settle(sh, domain, final):
+    """The record of a run whose file is to change from "old" to ``final``."""
+    run = sh.root / "var/lib/nsmig" / domain
+    (run / "cur/conf").mkdir(parents=True)
+    (run / "journal").touch()
+    site = sh.root / "etc/nginx" / f"{domain}.conf"
+    site.parent.mkdir(parents=True, exist_ok=True)
+    site.write_text(f"old {domain}\n")
+    (run / "cur/conf/1.orig").write_text(f"old {domain}\n")
+    (run / "cur/conf/1.final").write_text(final)
+    (run / "cur/conf/list").write_text(f"1\tnginx\tsum\t{site}\n")
+    return site
+
+
+def together(sh, domains):
+    """Begin all runs at one moment; answers what each said."""
+    script = sh.root / "member.sh"
+    script.write_text(sh.parts(*PARTS, then=MEMBER))
+    runs = {
+        domain: subprocess.Popen(
+            [*sh.command, script, domain],
+            env=sh.environment(),
+            cwd=sh.root,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for domain in domains
+    }
+    try:
+        while len(list(sh.root.glob("ready-*"))) < len(runs):
+            assert all(run.poll() is None for run in runs.values())
+        (sh.root / "go").touch()
+        return {domain: run.communicate(timeout=60)[0].strip() for domain, run in runs.items()}
+    finally:
+        for run in runs.values():
+            run.kill()
+            run.wait()
+
+
+def count(sh, name):
+    return len((sh.root / name).read_text().splitlines())
+
+
+def test_all_share_one_test_and_one_reload(sh):
+    domains = [f"s{number}.test" for number in range(5)]
+    sites = [settle(sh, domain, f"new {domain}\n") for domain in domains]
+    assert together(sh, domains) == {domain: f"{domain} is live" for domain in domains}
+    assert [site.read_text() for site in sites] == [f"new {domain}\n" for domain in domains]
+    assert count(sh, "tests") == count(sh, "reloads") < len(domains)
+    assert (sh.root / "live").read_text() == "".join(f"new {domain}\n" for domain in domains)
+
+
+@pytest.mark.parametrize("poisoned", [0, 2])
+def test_a_bad_one_is_put_back_and_the_others_go_live(sh, poisoned):
+    domains = [f"s{number}.test" for number in range(4)]
+    for number, domain in enumerate(domains):
+        settle(sh, domain, "bad\n" if number == poisoned else f"new {domain}\n")
+    said = together(sh, domains)
+    culprit = domains[poisoned]
+    assert said.pop(culprit) == "failed: nginx -t: a bad word"
+    assert said == {domain: f"{domain} is live" for domain in domains if domain != culprit}
+    live = [f"old {domain}\n" if domain == culprit else f"new {domain}\n" for domain in domains]
+    assert (sh.root / "live").read_text() == "".join(live)
+    assert (sh.root / f"etc/nginx/{culprit}.conf").read_text() == f"old {culprit}\n"
+
+
+def test_a_file_that_someone_edited_stops_only_its_own_run(sh):
+    edited, other = settle(sh, "a.test", "new a\n"), settle(sh, "b.test", "new b\n")
+    edited.write_text("by hand\n")
+    said = together(sh, ["a.test", "b.test"])
+    assert said["a.test"].startswith(f"failed: {edited} was changed by someone else")
+    assert said["b.test"] == "b.test is live"
+    assert (edited.read_text(), other.read_text()) == ("by hand\n", "new b\n")
+
+
+def test_who_died_while_waiting_is_not_waited_for(sh):
+    """Its wish stays behind; whoever leads next drops it and leaves the files alone."""
+    dead = settle(sh, "dead.test", "new dead\n")
+    settle(sh, "b.test", "new b\n")
+    wish = sh.root / "var/lib/nsmig/dead.test/wants.nginx"
+    wish.write_text("final\norig\n\n\n999999999 1\n")
+    assert together(sh, ["b.test"]) == {"b.test": "b.test is live"}
+    assert dead.read_text() == "old dead.test\n"
+    assert not wish.exists()
