@@ -64,7 +64,7 @@ class JournalReader:
     _rest: bytes = b""
 
     def feed(self, data: bytes) -> list[tuple[str, str, float]]:
-        """Take more bytes; answer what is new of the run we follow: kind, detail, the vnode's time in epoch s."""
+        """Take more bytes; answer what is new of the run we follow: kind, detail, epoch s."""
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
         fresh = []

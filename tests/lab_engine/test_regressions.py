@@ -133,7 +133,7 @@ def test_php_fpm_starts_from_disk_at_the_end(scene: Scene, product: Product, tmp
 
 
 def test_php_fpm_is_found_while_it_reloads(scene: Scene, product: Product) -> None:
-    """A master that reloads replaces itself and has no title for a moment; a look at it just then finds it."""
+    """A master that reloads replaces itself and has no title for a moment; we still find it."""
     node = scene.node
     product.ready(node, DOMAIN)
     again = "while [ ! -e /tmp/stop ]; do systemctl reload php8.2-fpm; sleep 0.2; done"
