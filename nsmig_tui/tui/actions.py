@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual.binding import Binding
 
-from .acts import batches, importing, look, nodes, work
+from .acts import batches, exporting, importing, look, nodes, settings, work
 from .acts.look import on_screen
 from .selection import Targets
 
@@ -40,7 +40,7 @@ class Action:
     footer: bool = False
 
 
-EVERY = "fleet runs dashboard rollback log"
+EVERY = "fleet runs dashboard rollback log settings"
 
 ACTIONS = (
     Action("migrate", "m", "Migrate", "migrate the vhost, or all marked ones, after a question",
@@ -89,6 +89,8 @@ ACTIONS = (
            "change", nodes.no_node),
     Action("copy", "y", "Copy", "domain, path, command, error …", look.copy, "fleet runs",
            why_not=look.nothing),
+    Action("export", "E", "Export", "a report of the vhosts chosen or the last batch: .md, .html, .json",
+           exporting.export, "fleet runs", why_not=exporting.no_export),
     Action("check", "c", "Check vnode", "connect and see that all is well", work.check,
            why_not=nodes.no_node),
     Action("add", "n", "New vnode", "add a vnode by hand", nodes.add, danger="change"),
@@ -103,6 +105,12 @@ ACTIONS = (
     Action("fleet", "1", "Fleet", "the tree of vsites, vnodes, vhosts", look.fleet, EVERY),
     Action("runs", "2", "Runs", "what moves now, and what ended in this session", look.runs, EVERY),
     Action("dashboard", "3", "Dashboard", "the whole fleet at a glance", look.dashboard, EVERY),
+    Action("settings", "comma", "Settings", "every setting, its value, and where that came from",
+           settings.show, "fleet runs dashboard"),
+    Action("edit_file", "e", "Edit file", "config.toml in $EDITOR; what it says is judged afterwards",
+           settings.edit_file, "settings", "change", settings.no_file, True),
+    Action("try_theme", "t", "Try a theme", "the next theme, until the program is left",
+           settings.try_theme, "settings", footer=True),
     Action("help", "question_mark", "Help", "all keys; Enter runs one", look.show_help, EVERY, footer=True),
     Action("quit", "q", "Quit", "asks when runs go on", look.leave, EVERY),
 )  # fmt: skip
@@ -111,6 +119,7 @@ BY_ID = {action.id: action for action in ACTIONS}
 
 KEY_NAMES = {
     "slash": "/", "space": "space", "asterisk": "*", "question_mark": "?", "plus": "+",
+    "comma": ",",
     "right_square_bracket": "]", "left_square_bracket": "[", "f5": "F5",
 }  # fmt: skip
 
@@ -147,7 +156,8 @@ def markdown_table() -> str:
             if action.danger == "destroy" or action.id in ("migrate", "resume", "undo", "cancel_all")
             else ""
         )
-        lines.append(f"| `{shown_key(action.key)}` | {action.name} | {action.help}{mark} | {action.where} |")
+        where = "everywhere" if action.where == EVERY else action.where
+        lines.append(f"| `{shown_key(action.key)}` | {action.name} | {action.help}{mark} | {where} |")
     return "\n".join(lines) + "\n"
 
 

@@ -66,13 +66,7 @@ class NsmigApp(Navigation, CalmApp):
             self.register_theme(theme)
         wanted = theme_name(self.options.theme, no_color=not self.options.color)
         self.theme = wanted if wanted in self.available_themes else theme_name("", no_color=False)
-        known = {name: keys for name, keys in self.options.keys.items() if name in actions.BY_ID}
-        self.set_keymap(known)
-        for name in self.options.keys:
-            if name not in actions.BY_ID:
-                self.notify(
-                    f"keys.{name}: there is no such action (see ?).", severity="warning", markup=False
-                )
+        self.map_keys()
         self.catch_signals()
         self.memory.recall(self)
         self.load_model()
@@ -81,6 +75,14 @@ class NsmigApp(Navigation, CalmApp):
         if not self.model.nodes and not self.options.read_only:
             self.run_worker(importing.first_start(self, Targets()), group="acts")
         self.run_worker(self._offer_what_is_left(), group="acts")
+
+    def map_keys(self) -> None:
+        """Put the keys of the settings in the place of the actions' own; unknown names are said."""
+        self.set_keymap({name: keys for name, keys in self.options.keys.items() if name in actions.BY_ID})
+        for name in self.options.keys:
+            if name not in actions.BY_ID:
+                words = f"keys.{name}: there is no such action (, shows their names)."
+                self.notify(words, severity="warning", markup=False)
 
     async def _offer_what_is_left(self) -> None:
         """Batches first; runs that are part of one are its business."""
@@ -121,6 +123,8 @@ class NsmigApp(Navigation, CalmApp):
     def title_pieces(self) -> Line:
         """What every screen's title says: who we are, dangers, runs."""
         line: Line = [(" nsmig  ", "head")]
+        if self.options.demo:
+            line.append(("DEMO  ", "mark"))
         if self.options.read_only:
             line.append(("READ-ONLY  ", "prod"))
         if self.all_runs.active:

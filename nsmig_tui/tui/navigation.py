@@ -77,6 +77,13 @@ class Navigation(Asking):
 
         self._go("dashboard", lambda: DashboardScreen(id="dashboard"))
 
+    def open_settings(self) -> None:
+        """The settings, above whatever is there."""
+        from .screens.settings import SettingsScreen
+
+        if not isinstance(self.screen, SettingsScreen):
+            self.push_screen(SettingsScreen())
+
     def open_log(self, targets: Targets) -> None:
         """The log of the run that moves on the selection, or of its last kept one."""
         line = targets.run or targets.line
@@ -186,8 +193,9 @@ class Navigation(Asking):
         """Quit; when runs go on, say how, and ask what to do."""
         facts = self.leaving_facts()
         if facts:
+            goes = "all of it ends with the demo" if self.options.demo else "what has begun goes on there"
             entries = [
-                ("l", "leave", "leave: what has begun goes on there"),
+                ("l", "leave", f"leave: {goes}"),
                 ("w", "wait", "wait until all have ended, then quit"),
                 ("s", "stay", "stay"),
             ]
@@ -203,6 +211,12 @@ class Navigation(Asking):
     def leaving_facts(self) -> list[str]:
         """What goes on when the program is left, and what does not; nothing when all is quiet."""
         facts = []
+        if self.options.demo:
+            # Its servers, its database and the processes of its batches are one throw-away world.
+            if self.all_runs.active:
+                facts.append(f"{plural(self.all_runs.active, 'run')} not ended yet.")
+                facts.append("The demo's servers stop with this program, and nothing of the demo is kept.")
+            return facts
         for view in self.batch_watch.live():
             left = sum(not run.ended for run in view.runs.values())
             facts.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import zip_longest
 from typing import Any
 
@@ -10,6 +11,16 @@ from ..safe import one_line
 from ..words import Line, Signs, pad, plural, size, span
 from . import wrap
 from .wrap import Row
+
+AGAINST_TODAY = (
+    ("new since", "+", "add", "new since: carried over"),
+    ("put aside", "+", "add", "new since: put aside"),
+    ("changed since", "~", "warn", "changed since: reverts; today's stays in .archive/replaced-…"),
+    ("gone", "-", "del", "gone today: comes back"),
+)
+"""In what words a restore says how a file differs from today; sign, style and words shown for each."""
+
+COUNTED = re.compile(r"(\d+) file\(s\), (\d+) bytes: ")
 
 
 def lines(plan: Planned, signs: Signs, width: int) -> list[Row]:
@@ -52,6 +63,13 @@ def _change(change: Any, signs: Signs, width: int) -> list[Row]:
         return wrap.text(str(change), width, indent=4)
     words = str(change.get("what", ""))
     old, new = change.get("from"), change.get("to")
+    for mark, sign, style, meaning in AGAINST_TODAY:
+        if mark in words:
+            counted = COUNTED.match(words)
+            name = (
+                f"{plural(int(counted[1]), 'file')}, {size(int(counted[2]))}" if counted else str(new or "")
+            )
+            return _against_today(f"{sign} {one_line(name)}", style, meaning, width)
     if change.get("mode") and new:
         words += f"  {new}  {old or ''} {signs.arrow} {change['mode']}"
     elif old and new:
@@ -63,6 +81,13 @@ def _change(change: Any, signs: Signs, width: int) -> list[Row]:
     if diff:
         rows += diff_rows(diff.split("\n") if isinstance(diff, str) else diff, width)
     return rows
+
+
+def _against_today(name: str, style: str, meaning: str, width: int) -> list[Row]:
+    """One file that differs from the archive, or how many do, and what becomes of it."""
+    if len(name) + len(meaning) + 6 <= width:
+        return [Row([(f"    {name}", style), (f"  {meaning}", "dim")])]
+    return [*wrap.text(name, width, style, indent=4), *wrap.text(meaning, width, "dim", indent=8)]
 
 
 def diff_rows(lines_of_diff: Any, width: int) -> list[Row]:
