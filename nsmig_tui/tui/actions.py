@@ -117,6 +117,9 @@ ACTIONS = (
 
 BY_ID = {action.id: action for action in ACTIONS}
 
+FIRST = frozenset({"filter", "fleet", "runs", "dashboard", "settings"})
+"""Their keys come before all others: what is typed fast behind them is meant for where they lead."""
+
 KEY_NAMES = {
     "slash": "/", "space": "space", "asterisk": "*", "question_mark": "?", "plus": "+",
     "comma": ",",
@@ -130,10 +133,7 @@ def for_screen(where: str) -> list[Action]:
 
 
 def bindings(where: str) -> list[Binding]:
-    """The key bindings of one screen. All call ``do``, so that a refusal can say its reason.
-
-    The filter's comes before all others: letters typed fast behind it must not be taken for keys.
-    """
+    """The key bindings of one screen. All call ``do``, so that a refusal can say its reason."""
     return [
         Binding(
             action.key,
@@ -141,7 +141,7 @@ def bindings(where: str) -> list[Binding]:
             action.name,
             show=False,
             id=action.id,
-            priority=action.id == "filter",
+            priority=action.id in FIRST,
         )
         for action in for_screen(where)
     ]

@@ -131,6 +131,11 @@ def span(seconds: float | None) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}"
 
 
+def lap(seconds: float | None) -> str:
+    """How long something took, with a tenth where that says more: ``0.4 s``, ``12 s``, ``3m12``."""
+    return f"{seconds:.1f} s" if seconds is not None and seconds < 9.95 else span(seconds)
+
+
 def about(seconds: float | None) -> str:
     """A guessed duration, as coarse as the guess: it must not flicker with every tick."""
     if seconds is None:

@@ -39,6 +39,15 @@ async def test_filter_narrows_as_typed_and_escape_clears(world, open_app):
         assert not app.screen.query_one("#filter-row").display
 
 
+async def test_what_the_filter_found_keeps_the_cursor_without_it(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await pilot.press("slash", *"wiki", "enter", "j", "j", "j")
+        assert app.screen.tree.row.domain == "wiki.example.org"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen.tree.row.domain == "wiki.example.org"
+
+
 async def test_marks_survive_filter_and_sort_and_count_nodes(world, open_app):
     async with open_app(world) as (app, pilot):
         await pilot.press("slash", *"example.org", "enter", "a")

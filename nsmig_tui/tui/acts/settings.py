@@ -15,6 +15,7 @@ from ..panes.settings_lines import SETTINGS, template
 from ..selection import Targets
 from ..words import Signs
 from . import nodes
+from .look import at_once
 
 if TYPE_CHECKING:
     from ..app import NsmigApp
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 TRIED = ("dark", "light", "contrast", "blue-orange")
 
 
+@at_once
 async def show(ui: NsmigApp, targets: Targets) -> None:
     """The settings screen."""
     ui.open_settings()

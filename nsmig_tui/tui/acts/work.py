@@ -15,6 +15,7 @@ from ..fleet_model import HostLine
 from ..selection import Targets
 from ..words import plural, size, span
 from . import batches
+from .look import at_once
 
 if TYPE_CHECKING:
     from ..app import NsmigApp
@@ -186,6 +187,7 @@ async def offer_unfinished(ui: NsmigApp, records: list[RunRecord]) -> None:
         )
 
 
+@at_once
 async def rollback(ui: NsmigApp, targets: Targets) -> None:
     """Open the list of points to go back to."""
     ui.open_rollback(targets.host)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...domain.batch_view import BatchView
 from ...domain.fleet import STEPS
 from ...domain.run_state import RunState, StepState, Totals
-from ..words import Line, Signs, about, clock, pad, percent, size, span
+from ..words import Line, Signs, about, clock, lap, pad, percent, size, span
 from . import wrap
 from .wrap import Row
 
@@ -135,7 +135,7 @@ def _step(step: StepState, signs: Signs, now: float, width: int) -> Line:
         elif step.done:
             line.append((f"  {size(step.done)}", "dim"))
     elif step.seconds:
-        line.append((f"{span(step.seconds):>6}", "dim"))
+        line.append((f"{lap(step.seconds):>6}", "dim"))
     return line
 
 

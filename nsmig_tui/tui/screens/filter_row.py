@@ -8,6 +8,8 @@ from textual import on
 from textual.screen import Screen
 from textual.widgets import Input
 
+from ..fleet_model import HostLine
+
 if TYPE_CHECKING:
     from ..app import NsmigApp
     from ..widgets.virtual_list import VirtualList
@@ -31,8 +33,14 @@ class Filtering(Screen[None]):
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
         event.stop()
-        if event.value != self.app.model.query:
-            self.app.model.query = event.value
+        row = self.tree.row
+        if event.value == self.app.model.query:
+            return
+        self.app.model.query = event.value
+        if not event.value.strip() and isinstance(row, HostLine):
+            # Found by the filter, and still there without it.
+            self.app.reveal(row.key)
+        else:
             self.show_tree()
 
     @on(Input.Submitted, "#filter")
