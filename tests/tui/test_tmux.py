@@ -9,15 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tmux import Pane, wait_until, why_no_tmux
+from tmux import Pane, find, need_tmux, wait_until
 
 from nsmig_tui import settings as settings_module
 from nsmig_tui import wiring
 from nsmig_tui.demo.background import running_world
 from nsmig_tui.demo.run import add_vnodes, demo_settings
 from nsmig_tui.domain.fleet import STEPS
-
-pytestmark = pytest.mark.skipif(bool(why_no_tmux()), reason=why_no_tmux() or "-")
 
 NSMIG = (sys.executable, "-m", "nsmig_tui")
 NODE, SITE, OTHER = "vn1", "bakery.example", "harbour.example"
@@ -26,6 +24,7 @@ NODE, SITE, OTHER = "vn1", "bakery.example", "harbour.example"
 @pytest.fixture
 def open_pane(tmp_path):
     """A function that runs a command in a pane of its own."""
+    need_tmux()
     opened = []
 
     def open_it(*command, **more):
@@ -37,15 +36,6 @@ def open_pane(tmp_path):
     yield open_it
     for pane in opened:
         pane.close()
-
-
-def find(pane, domain):
-    """Filter the fleet to one vhost and put the cursor on it."""
-    pane.keys("/", "C-u")
-    pane.until("~fuzzy")
-    pane.type(domain)
-    pane.until(f"/{domain}", "1 of ")
-    pane.keys("Enter", "j", "j")
 
 
 def discover_and_validate(pane):
