@@ -100,6 +100,12 @@ ACTIONS = (
            why_not=nodes.no_node),
     Action("remove", "x", "Remove vnode", "out of the fleet; the server is not touched", nodes.remove,
            danger="destroy", why_not=nodes.no_node),
+    Action("wrap", "w", "Wrap", "long lines on several lines, or cut", on_screen("wrap_lines"), "log",
+           footer=True),
+    Action("next_error", "E", "Next error", "the next line that says of trouble", on_screen("next_error"),
+           "log",           footer=True),
+    Action("follow", "G", "Follow", "the end, and what comes after it", on_screen("follow_end"), "log",
+           footer=True),
     Action("refresh", "f5", "Refresh", "read the database again", on_screen("refresh_all"),
            "fleet dashboard"),
     Action("fleet", "1", "Fleet", "the tree of vsites, vnodes, vhosts", look.fleet, EVERY),
@@ -111,6 +117,8 @@ ACTIONS = (
            settings.edit_file, "settings", "change", settings.no_file, True),
     Action("try_theme", "t", "Try a theme", "the next theme, until the program is left",
            settings.try_theme, "settings", footer=True),
+    Action("back", "escape", "Back", "where you came from", on_screen("action_back"),
+           "runs dashboard rollback log settings", footer=True),
     Action("help", "question_mark", "Help", "all keys; Enter runs one", look.show_help, EVERY, footer=True),
     Action("quit", "q", "Quit", "asks when runs go on", look.leave, EVERY),
 )  # fmt: skip
@@ -122,7 +130,7 @@ FIRST = frozenset({"filter", "fleet", "runs", "dashboard", "settings"})
 
 KEY_NAMES = {
     "slash": "/", "space": "space", "asterisk": "*", "question_mark": "?", "plus": "+",
-    "comma": ",",
+    "comma": ",", "escape": "esc",
     "right_square_bracket": "]", "left_square_bracket": "[", "f5": "F5",
 }  # fmt: skip
 

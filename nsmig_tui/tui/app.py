@@ -10,7 +10,7 @@ from textual.binding import Binding
 
 from ..domain.options import MigrateOptions
 from ..domain.ports import EngineApi
-from ..domain.run_state import RunState
+from ..domain.run_state import RunState, totals
 from ..engine.controller import RunController
 from . import actions
 from .actions import Action
@@ -26,6 +26,9 @@ from .safety import CalmApp
 from .selection import Targets
 from .theme import THEMES, theme_name
 from .words import Line, Signs, plural
+
+FEW = 2
+"""Of so many runs each is worth a toast when it ends; of more, those that failed and the sum."""
 
 
 class NsmigApp(Navigation, CalmApp):
@@ -143,10 +146,18 @@ class NsmigApp(Navigation, CalmApp):
             return
         self.reload_vhost(state.vnode, state.vhost)
         sign, _style = self.signs.phase(state.phase)
-        if getattr(self.screen, "WHERE", "") != "runs" or state.verb == "discover":
-            words = f"{sign}  {state.verb} {state.vhost or state.vnode}  {state.error}"
-            bad = state.phase in ("failed", "refused")
+        if getattr(self.screen, "WHERE", "") == "runs" and state.verb != "discover":
+            return
+        bad = state.phase in ("failed", "refused")
+        alike = tuple(one for one in self.controller.snapshot() if one.verb == state.verb)
+        if bad or len(alike) <= FEW:
+            found = f"  {plural(state.met, 'vhost')}" if state.verb == "discover" and not bad else ""
+            words = f"{sign}  {state.verb} {state.vhost or state.vnode}{found}  {state.error}"
             self.notify(words.strip(), severity="error" if bad else "information", markup=False)
+        elif not self.controller.active:
+            sums = totals(alike, self.clock())
+            words = f"{state.verb}: {sums.ok} of {sums.runs} went well: 2 shows them."
+            self.notify(words, severity="warning" if sums.failed else "information", markup=False)
 
     def _batch_run_ended(self, state: RunState) -> None:
         """A batch's run ended: the fleet shows it; of hundreds only those that failed are worth a toast."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..engine.controller import RunController
     from .all_runs import AllRuns
     from .batch_watch import BatchWatch
-    from .fleet_model import FleetModel
+    from .fleet_model import FleetModel, HostLine
     from .memory import Memory
     from .options import UiOptions
 
@@ -162,6 +162,11 @@ class Navigation(Asking):
         else:
             self._fleet.refresh_lines()
 
+    def unmark(self, hosts: Iterable[HostLine]) -> None:
+        """Forget the marks of these: what they were marked for has begun."""
+        self.marks.difference_update([host.key for host in hosts])
+        self._fleet.refresh_lines()
+
     def reveal(self, key: str) -> None:
         """Open the branches above this line and put the cursor there."""
         node = self.model.nodes.get(key.partition("/")[0])
@@ -181,6 +186,9 @@ class Navigation(Asking):
         if own is not None:
             return list(own(vnode))
         config = ["-F", str(self.options.ssh_config)] if self.options.ssh_config else []
+        if self.options.demo:
+            # Its servers give no terminal: without -T their shell would wait for an Enter that never comes.
+            return ["ssh", "-T", *config, "--", vnode.target, "exec sh -i"]
         return ["ssh", *config, "--", vnode.target]
 
     # -- leaving ---------------------------------------------------------------------------------

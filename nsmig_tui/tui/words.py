@@ -179,6 +179,16 @@ def pad(text: str, width: int) -> str:
     return set_cell_size(text, width - 1) + "…" if width > 1 else set_cell_size(text, width)
 
 
+def shortened(text: str, width: int) -> str:
+    """``text`` in at most ``width`` cells; what is cut off ends between words, with an ellipsis."""
+    if cell_len(text) <= width:
+        return text
+    cut = set_cell_size(text, max(0, width - 1)).rstrip()
+    if len(cut) < len(text) and not text[len(cut)].isspace() and " " in cut[len(cut) // 2 :]:
+        cut = cut[: cut.rindex(" ")].rstrip()
+    return f"{cut}…" if width > 0 else ""
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """``1 vhost``, ``3 vhosts``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -77,6 +77,7 @@ async def start(ui: NsmigApp, hosts: Sequence[HostLine], left_out: int, choices:
         await ui.show_error("The batch could not be started", error)
         return
     ui.all_runs.forget_ended()
+    ui.unmark(hosts)
     ui.batch_watch.follow(spec.batch, spec)
     ui.open_runs(work[0].key)
 

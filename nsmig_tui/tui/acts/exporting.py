@@ -49,7 +49,7 @@ async def export(ui: NsmigApp, targets: Targets) -> None:
         words = targets.host.domain if targets.host else f"the {len(targets.hosts)} vhosts chosen"
         entries.append(("v", "vhosts", f"{words}: status, findings, runs, log"))
     if batch:
-        entries.append(("b", "batch", f"batch {batch}: every vhost, how it ended, what to do"))
+        entries.append(("b", "batch", f"batch {batch}: how each vhost ended"))
     chosen = entries[0][1] if len(entries) == 1 else await ui.ask(MenuDialog("Export a report", entries))
     if chosen is None:
         return

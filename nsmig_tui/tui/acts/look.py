@@ -45,8 +45,7 @@ async def show_help(ui: NsmigApp, targets: Targets) -> None:
         HelpLine(action.id, ui.keys_of(action), action.name, action.help, bool(action.danger), why)
         for action, why in ui.available(targets)
     ]
-    words = "".join(text for text, _style in legend(ui.signs))
-    chosen = await ui.ask(HelpDialog(lines, words))
+    chosen = await ui.ask(HelpDialog(lines, legend(ui.signs)))
     if chosen:
         await ui.screen.run_action(f"do('{chosen}')")
 

@@ -134,6 +134,7 @@ async def migrate(ui: NsmigApp, targets: Targets) -> None:
     if chosen is None:
         return
     options = options_of(ui, chosen)
+    ui.unmark(hosts)
     begin(ui, [Wish("migrate", host.node.name, host.domain, options, host.size) for host in hosts])
 
 

@@ -79,12 +79,12 @@ def lines(
             rows += wrap.fact(label, str(getattr(settings, name)), width)
     rows += [wrap.blank(), Row([(pad("setting", 15) + pad("value", 18) + "from", "head")])]
     for one in SETTINGS:
-        rows.append(_line(one.name, shown(getattr(settings, one.name, None)), origins, one.help, width))
+        rows += _line(one.name, shown(getattr(settings, one.name, None)), origins, one.help, width)
     services = getattr(settings, "services", {})
-    rows.append(_line("vnode services", ", ".join(services) or "detected", origins, "", width, "services"))
+    rows += _line("vnode services", ", ".join(services) or "detected", origins, "", width, "services")
     # Addresses of webhooks may hold tokens: their kinds are enough.
     notify = ", ".join(getattr(settings, "notify", {}))
-    rows.append(_line("notify", notify or "nobody", origins, "when a batch ends", width))
+    rows += _line("notify", notify or "nobody", origins, "when a batch ends", width)
     rows += [wrap.blank(), wrap.heading("Keys, by the names for [keys]")]
     for name, keys, words, mapped in actions:
         tail = f"{words}{'  (re-mapped)' if mapped else ''}"
@@ -92,13 +92,12 @@ def lines(
     return wrap.number(rows)
 
 
-def _line(name: str, value: str, origins: Any, words: str, width: int, key: str = "") -> Row:
+def _line(name: str, value: str, origins: Any, words: str, width: int, key: str = "") -> list[Row]:
     origin = ORIGIN.get(origins.get(key or name, ""), "")
-    style = "" if origin == "default" else "bold"
-    rest = pad(words, width - 48).rstrip() if len(words) <= width - 48 else ""
-    return Row(
-        [(pad(name, 15), "dim"), (pad(value, 18), style), (pad(origin, 14), "dim"), (rest, "dim")], name
-    )
+    head = [(pad(name, 15), "dim"), (pad(value, 18), "" if origin == "default" else "bold")]
+    if len(words) + 47 <= width:
+        return [Row([*head, (pad(origin, 14), "dim"), (words, "dim")], name)]
+    return [Row([*head, (origin, "dim")], name), *wrap.text(words, width, "dim", indent=15)]
 
 
 def shown(value: Any) -> str:

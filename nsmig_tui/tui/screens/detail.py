@@ -13,6 +13,7 @@ from ...domain.errors import NsmigError
 from ...domain.events import Planned
 from ...domain.fleet import RunRecord
 from ...domain.options import MigrateOptions, RollbackPoint
+from .. import actions
 from ..fleet_model import FleetLine, HostLine, NodeLine
 from ..panes import findings, overview, plan, points, run_lines, wrap
 from ..panes.wrap import Row
@@ -128,6 +129,9 @@ class Detail(Vertical):
         words = []
         for name in self.tabs:
             words.append((name, [(f" {name.capitalize()} ", "on" if name == tab else "dim")]))
+        if len(words) > 1:
+            keys = [self.app.keys_of(actions.BY_ID[name]) for name in ("prev_tab", "next_tab")]
+            words.append(("", [(f"  {' '.join(keys)} turn", "dim")]))
         self.query_one("#tabs", ClickBar).show_words(words)
         width = max(20, self.list.scrollable_content_region.width or 60)
         self.list.with_cursor = tab in ("archives", "history")

@@ -18,7 +18,7 @@ class SettingsScreen(WorkScreen):
 
     WHERE = "settings"
     CSS_PATH = "settings.tcss"
-    BINDINGS: ClassVar = [*actions.bindings("settings"), Binding("escape,left", "back", "Back", show=False)]
+    BINDINGS: ClassVar = [*actions.bindings("settings"), Binding("left", "back", "Back", show=False)]
 
     def body(self):
         """One list."""
