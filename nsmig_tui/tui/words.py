@@ -171,22 +171,23 @@ def percent(fraction: float | None) -> str:
 
 
 def pad(text: str, width: int) -> str:
-    """``text`` in exactly ``width`` cells; what is cut off ends in an ellipsis."""
+    """``text`` in exactly ``width`` cells; what is cut off ends in an ellipsis, between words if it can."""
     if width <= 0:
         return ""
-    if cell_len(text) <= width:
-        return text + " " * (width - cell_len(text))
-    return set_cell_size(text, width - 1) + "…" if width > 1 else set_cell_size(text, width)
+    shown = shortened(text, width)
+    return shown + " " * (width - cell_len(shown))
 
 
 def shortened(text: str, width: int) -> str:
     """``text`` in at most ``width`` cells; what is cut off ends between words, with an ellipsis."""
     if cell_len(text) <= width:
         return text
-    cut = set_cell_size(text, max(0, width - 1)).rstrip()
-    if len(cut) < len(text) and not text[len(cut)].isspace() and " " in cut[len(cut) // 2 :]:
-        cut = cut[: cut.rindex(" ")].rstrip()
-    return f"{cut}…" if width > 0 else ""
+    if width <= 1:
+        return set_cell_size(text, max(0, width))
+    cut = set_cell_size(text, width - 1)
+    if not text[len(cut) : len(cut) + 1].isspace() and " " in cut[len(cut) // 2 :]:
+        cut = cut[: cut.rindex(" ")]
+    return f"{cut.rstrip()}…"
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -131,7 +131,10 @@ class Detail(Vertical):
             words.append((name, [(f" {name.capitalize()} ", "on" if name == tab else "dim")]))
         if len(words) > 1:
             keys = [self.app.keys_of(actions.BY_ID[name]) for name in ("prev_tab", "next_tab")]
-            words.append(("", [(f"  {' '.join(keys)} turn", "dim")]))
+            hint = f"  {' '.join(keys)} turn"
+            taken = sum(len(name) + 4 for name in self.tabs)
+            if taken + len(hint) <= self.query_one("#tabs", ClickBar).size.width:
+                words.append(("", [(hint, "dim")]))
         self.query_one("#tabs", ClickBar).show_words(words)
         width = max(20, self.list.scrollable_content_region.width or 60)
         self.list.with_cursor = tab in ("archives", "history")
