@@ -90,7 +90,10 @@ def take_over(ui: NsmigApp) -> str:
     places = {"data_dir": old.data_dir, "config_dir": old.config_dir}
     fresh = settings_module.load(places)
     # What the command line said rules over the file, also over a file that was changed since.
-    names = [one.name for one in SETTINGS if old.origins.get(one.name) != "option"]
+    ruled = {name for name, origin in old.origins.items() if origin == "option"}
+    # The demo has its own ssh_config, whatever the file says.
+    ruled |= {"ssh_config"} if old.demo else set()
+    names = [one.name for one in SETTINGS if one.name not in ruled]
     changed = [
         name for name in (*names, "keys", "services", "notify") if getattr(old, name) != getattr(fresh, name)
     ]

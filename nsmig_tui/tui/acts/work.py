@@ -241,7 +241,7 @@ def migrate_facts(hosts: list[HostLine], left_out: int, plan: Planned | None) ->
     if left_out:
         facts.append(("warn", f"{plural(left_out, 'other')} in the selection not validated: left out."))
     facts.append(("", f"Size: {size(total or None)}.  Time: about {span(seconds)}."))
-    facts.append(("", "The site keeps answering; nginx and php-fpm are reloaded once, never stopped."))
+    facts.append(("", "The site keeps answering; nginx and php-fpm are reloaded, never stopped."))
     facts.append(("ok", "Way back: an archive is written and verified first; b undoes at any time."))
     if plan is not None:
         facts += [("warn", f"Warning: {warning}") for warning in plan.warnings]

@@ -28,6 +28,16 @@ def draw(row: Row, width: int) -> Line:
     return row.pieces
 
 
+def draw_found(words: str, row: Row, width: int) -> Line:
+    """Like ``draw``, with every place underlined where ``words`` stand, in whatever case."""
+    line: Line = []
+    for text, style in row.pieces:
+        for part in re.split(f"({re.escape(words)})", text, flags=re.IGNORECASE) if words else [text]:
+            if part:
+                line.append((part, "match" if part.lower() == words.lower() else style))
+    return line
+
+
 def key_of(row: Row) -> str:
     """What names a pane's line."""
     return row.key
