@@ -170,6 +170,21 @@ async def test_facts_of_a_question_are_read_by_keys(world, open_app):
         assert "Way back" in "\n".join(picture(app))
 
 
+async def test_an_empty_log_says_so_on_one_line(world, open_app):
+    async with open_app(world, size=(80, 24)) as (app, pilot):
+        app.show_log("a run that waits", lambda: [])
+        await pilot.pause(0.1)
+        assert "There is nothing in the log." in "\n".join(picture(app))
+
+
+async def test_a_shell_on_the_demo_needs_no_terminal_of_its_servers(world, open_app):
+    async with open_app(world, demo=True) as (app, _pilot):
+        assert "-T" in app.ssh_command(world.store.vnode("vn1.example.net"))
+    async with open_app(world) as (app, _pilot):
+        command = app.ssh_command(world.store.vnode("vn1.example.net"))
+        assert command == ["ssh", "--", "vn1.example.net"]
+
+
 async def test_the_help_says_in_full_what_its_line_is_about(world, open_app):
     async with open_app(world, size=(80, 24)) as (app, pilot):
         await pilot.press("question_mark")
