@@ -34,6 +34,8 @@ class Settings:
     leaves of archives. ``keys``: action id -> keys, comma-separated. ``services``: vnode -> ``{"manager",
     "nginx", "php-fpm"}``, commands that replace the detected service manager there. ``notify``: who is told
     when a batch ends, by "command", "webhook" (an address) or "apprise" (an address); may hold tokens.
+    ``demo``: the servers are a demo's and stop with this program. ``origins``: where each value that is no
+    default came from: "file", "environment" or "option".
     """
 
     data_dir: Path
@@ -59,6 +61,8 @@ class Settings:
     operator: str = ""
     color: bool = True
     dumb_terminal: bool = False
+    demo: bool = False
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def database(self) -> Path:
@@ -97,6 +101,7 @@ _SERVICE = {
     "php-fpm": _Rule(str),
 }
 _NOTIFY = {"command": _Rule(str), "webhook": _Rule(str), "apprise": _Rule(str)}
+_DIRECTORIES = (("data_dir", "NSMIG_DATA_DIR"), ("config_dir", "NSMIG_CONFIG_DIR"))
 _TABLES = ("keys", "retention", "vnode", "notify")
 _KIND_NAMES = {str: "a string", bool: "true or false", int: "a whole number", dict: "a table"}
 
@@ -108,13 +113,18 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
     """
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     env = os.environ if environ is None else environ
-    config_dir = _directory(given, env, "config_dir", "NSMIG_CONFIG_DIR")
-    data_dir = _directory(given, env, "data_dir", "NSMIG_DATA_DIR")
+    data_dir, config_dir = (_directory(given, env, name, variable) for name, variable in _DIRECTORIES)
     values = _from_file(config_dir / CONFIG_NAME)
+    origins = {name: "file" for name, value in values.items() if value or not isinstance(value, Mapping)}
+    for name, variable in (*_DIRECTORIES, ("ssh_config", "NSMIG_SSH_CONFIG")):
+        if env.get(variable):
+            origins[name] = "environment"
     if env.get("NSMIG_SSH_CONFIG"):
         values["ssh_config"] = env["NSMIG_SSH_CONFIG"]
     known = {item.name for item in fields(Settings)}
     values.update({name: value for name, value in given.items() if name in known})
+    origins.update({name: "option" for name in given if name in known})
+    values["origins"] = MappingProxyType(origins)
     if values.get("ssh_config") is not None:
         values["ssh_config"] = Path(values["ssh_config"]).expanduser().absolute()
     values.setdefault("operator", _operator(env))

@@ -30,6 +30,15 @@ def test_flag_wins_over_environment_over_file(tmp_path):
     assert (settings.jobs, settings.quiet, settings.data_dir) == (7, True, Path("/d"))
 
 
+def test_each_value_knows_where_it_came_from(tmp_path):
+    text = 'jobs = 7\nquiet = false\ntheme = "dark"\n[retention]\nkeep_days = 9\n'
+    origins = read(tmp_path, text, {"theme": "light"}, NSMIG_SSH_CONFIG="/env", NSMIG_DATA_DIR="/d").origins
+    assert origins == {
+        "jobs": "file", "quiet": "file", "keep_days": "file", "theme": "option", "config_dir": "option",
+        "ssh_config": "environment", "data_dir": "environment",
+    }  # fmt: skip
+
+
 def test_directories_come_from_the_environment():
     settings = load({}, {"NSMIG_DATA_DIR": "/x/data", "NSMIG_CONFIG_DIR": "/x/conf"})
     assert (settings.data_dir, settings.config_dir) == (Path("/x/data"), Path("/x/conf"))

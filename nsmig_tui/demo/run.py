@@ -36,6 +36,7 @@ def demo_settings(world: DemoWorld, base: Settings) -> Settings:
         ssh_config=world.ssh_config,
         read_only=False,
         services={},
+        demo=True,
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from .batch_view import BatchView
+from .markup import html_page, html_table, html_text, md_table, md_text
 from .text import clean
 
 FORMATS = ("json", "md", "html")
+_HEAD = ("vnode", "vhost", "outcome", "state", "seconds", "archive", "reason", "next step")
 _WORDS = {"done": "all done", "partial": "some done, some not", "failed": "failed"}
 
 
@@ -105,55 +107,41 @@ def summary_lines(view: BatchView, most: int = 18) -> Iterator[str]:
 
 def markdown(told: dict[str, Any]) -> str:
     """The report as Markdown; what servers said is escaped."""
-    counts = told["counts"]
-    lines = [
-        f"# Batch {told['batch']}: {told['outcome']}",
-        "",
-        f"By {_md(told['operator'])}, {told['started'] or '-'} to {told['finished'] or '-'}: "
-        f"{counts['ok']} ok, {counts['failed']} failed, {counts['skipped']} skipped, "
-        f"{counts['unfinished']} unfinished.",
-        "",
-    ]
-    lines += [f"- {_md(vnode)} was set aside: {_md(reason)}" for vnode, reason in told["set_aside"].items()]
-    lines += ["", "| vnode | vhost | outcome | state | seconds | archive | reason | next step |"]
-    lines += ["|---|---|---|---|---|---|---|---|"]
-    for row in told["vhosts"]:
-        cells = [row["vnode"], row["vhost"], row["outcome"], row["state"], f"{row['duration_s']:.1f}"]
-        cells += [row["backup_archive"] or "", "; ".join(row["errors"]), row["hint"]]
-        lines.append("| " + " | ".join(_md(cell) for cell in cells) + " |")
+    lines = [f"# Batch {told['batch']}: {told['outcome']}", "", _sums(told, md_text), ""]
+    lines += [f"- {md_text(name)} was set aside: {md_text(why)}" for name, why in told["set_aside"].items()]
+    lines += ["", *md_table(_HEAD, [_cells(row) for row in told["vhosts"]])]
     for row in told["vhosts"]:
         if row["warnings"]:
-            lines += ["", f"## Warnings for {_md(row['vhost'])} on {_md(row['vnode'])}", ""]
-            lines += [f"- {_md(words)}" for words in row["warnings"]]
+            lines += ["", f"## Warnings for {md_text(row['vhost'])} on {md_text(row['vnode'])}", ""]
+            lines += [f"- {md_text(words)}" for words in row["warnings"]]
     return "\n".join(lines) + "\n"
 
 
 def html(told: dict[str, Any]) -> str:
     """The report as one HTML page that needs nothing else."""
-    counts = told["counts"]
-    head = ("vnode", "vhost", "outcome", "state", "seconds", "archive", "reason", "next step", "warnings")
-    rows = []
-    for row in told["vhosts"]:
-        cells = [row["vnode"], row["vhost"], row["outcome"], row["state"], f"{row['duration_s']:.1f}"]
-        cells += [row["backup_archive"] or "", "; ".join(row["errors"]), row["hint"]]
-        cells += ["; ".join(row["warnings"])]
-        rows.append(f"<tr class={row['outcome']}>" + "".join(f"<td>{_html(c)}</td>" for c in cells) + "</tr>")
     aside = "".join(
-        f"<li>{_html(vnode)} was set aside: {_html(reason)}</li>"
+        f"<li>{html_text(vnode)} was set aside: {html_text(reason)}</li>"
         for vnode, reason in told["set_aside"].items()
     )
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8>"
-        f"<title>Batch {_html(told['batch'])}</title>"
-        "<style>body{font:15px sans-serif;margin:2em}table{border-collapse:collapse}"
-        "td,th{border:1px solid #888;padding:.3em .6em;text-align:left;vertical-align:top}"
-        "tr.ok{background:#eef7ee}tr.failed{background:#fbeaea}tr.skipped{background:#f6f3e4}</style>"
-        f"<h1>Batch {_html(told['batch'])}: {_html(told['outcome'])}</h1>"
-        f"<p>By {_html(told['operator'])}, {told['started'] or '-'} to {told['finished'] or '-'}: "
-        f"{counts['ok']} ok, {counts['failed']} failed, {counts['skipped']} skipped, "
-        f"{counts['unfinished']} unfinished.</p><ul>{aside}</ul>"
-        f"<table><tr>{''.join(f'<th>{h}</th>' for h in head)}</tr>{''.join(rows)}</table></html>\n"
+    rows = [(row["outcome"], [*_cells(row), "; ".join(row["warnings"])]) for row in told["vhosts"]]
+    return html_page(
+        f"Batch {told['batch']}: {told['outcome']}",
+        f"<p>{_sums(told, html_text)}</p><ul>{aside}</ul>{html_table((*_HEAD, 'warnings'), rows)}",
     )
+
+
+def _sums(told: dict[str, Any], safe: Callable[[Any], str]) -> str:
+    counts = told["counts"]
+    return (
+        f"By {safe(told['operator'])}, {told['started'] or '-'} to {told['finished'] or '-'}: "
+        f"{counts['ok']} ok, {counts['failed']} failed, {counts['skipped']} skipped, "
+        f"{counts['unfinished']} unfinished."
+    )
+
+
+def _cells(row: dict[str, Any]) -> list[Any]:
+    return [row["vnode"], row["vhost"], row["outcome"], row["state"], f"{row['duration_s']:.1f}",
+            row["backup_archive"] or "", "; ".join(row["errors"]), row["hint"]]  # fmt: skip
 
 
 def iso(at: float | None) -> str | None:
@@ -161,15 +149,3 @@ def iso(at: float | None) -> str | None:
     if at is None:
         return None
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _md(value: Any) -> str:
-    text = clean(str(value), 500)
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#|!~" else c for c in text)
-
-
-def _html(value: Any) -> str:
-    text = clean(str(value), 2000)
-    for sign, name in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("'", "&#39;")):
-        text = text.replace(sign, name)
-    return text

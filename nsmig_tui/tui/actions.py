@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual.binding import Binding
 
-from .acts import batches, importing, look, nodes, work
+from .acts import batches, exporting, importing, look, nodes, settings, work
 from .acts.look import on_screen
 from .selection import Targets
 
@@ -40,7 +40,7 @@ class Action:
     footer: bool = False
 
 
-EVERY = "fleet runs dashboard rollback log"
+EVERY = "fleet runs dashboard rollback log settings"
 
 ACTIONS = (
     Action("migrate", "m", "Migrate", "migrate the vhost, or all marked ones, after a question",
@@ -70,8 +70,8 @@ ACTIONS = (
     Action("log", "l", "Log", "the log of the run on this vhost", look.log, "fleet runs",
            why_not=look.nothing,
            footer=True),
-    Action("filter", "slash", "Filter", "show only what matches", on_screen("start_filter"), "fleet log",
-           footer=True),
+    Action("filter", "slash", "Filter", "show what matches; in the pane, find", on_screen("start_filter"),
+           "fleet log", footer=True),
     Action("sort", "o", "Sort", "by name, by status, by size", on_screen("next_sort")),
     Action("mark", "space", "Mark", "mark or unmark, and go down; a branch marks all below",
            on_screen("toggle_mark"), footer=True),
@@ -89,6 +89,8 @@ ACTIONS = (
            "change", nodes.no_node),
     Action("copy", "y", "Copy", "domain, path, command, error …", look.copy, "fleet runs",
            why_not=look.nothing),
+    Action("export", "E", "Export", "a report of the vhosts chosen or the last batch: .md, .html, .json",
+           exporting.export, "fleet runs", why_not=exporting.no_export),
     Action("check", "c", "Check vnode", "connect and see that all is well", work.check,
            why_not=nodes.no_node),
     Action("add", "n", "New vnode", "add a vnode by hand", nodes.add, danger="change"),
@@ -98,19 +100,37 @@ ACTIONS = (
            why_not=nodes.no_node),
     Action("remove", "x", "Remove vnode", "out of the fleet; the server is not touched", nodes.remove,
            danger="destroy", why_not=nodes.no_node),
+    Action("wrap", "w", "Wrap", "long lines on several lines, or cut", on_screen("wrap_lines"), "log",
+           footer=True),
+    Action("next_error", "E", "Next error", "the next line that says of trouble", on_screen("next_error"),
+           "log",           footer=True),
+    Action("follow", "G", "Follow", "the end, and what comes after it", on_screen("follow_end"), "log",
+           footer=True),
     Action("refresh", "f5", "Refresh", "read the database again", on_screen("refresh_all"),
            "fleet dashboard"),
     Action("fleet", "1", "Fleet", "the tree of vsites, vnodes, vhosts", look.fleet, EVERY),
     Action("runs", "2", "Runs", "what moves now, and what ended in this session", look.runs, EVERY),
     Action("dashboard", "3", "Dashboard", "the whole fleet at a glance", look.dashboard, EVERY),
+    Action("settings", "comma", "Settings", "every setting, its value, and where that came from",
+           settings.show, "fleet runs dashboard"),
+    Action("edit_file", "e", "Edit file", "config.toml in $EDITOR; what it says is judged afterwards",
+           settings.edit_file, "settings", "change", settings.no_file, True),
+    Action("try_theme", "t", "Try a theme", "the next theme, until the program is left",
+           settings.try_theme, "settings", footer=True),
+    Action("back", "escape", "Back", "where you came from", on_screen("action_back"),
+           "runs dashboard rollback log settings", footer=True),
     Action("help", "question_mark", "Help", "all keys; Enter runs one", look.show_help, EVERY, footer=True),
     Action("quit", "q", "Quit", "asks when runs go on", look.leave, EVERY),
 )  # fmt: skip
 
 BY_ID = {action.id: action for action in ACTIONS}
 
+FIRST = frozenset({"filter", "fleet", "runs", "dashboard", "settings"})
+"""Their keys come before all others: what is typed fast behind them is meant for where they lead."""
+
 KEY_NAMES = {
     "slash": "/", "space": "space", "asterisk": "*", "question_mark": "?", "plus": "+",
+    "comma": ",", "escape": "esc",
     "right_square_bracket": "]", "left_square_bracket": "[", "f5": "F5",
 }  # fmt: skip
 
@@ -121,10 +141,7 @@ def for_screen(where: str) -> list[Action]:
 
 
 def bindings(where: str) -> list[Binding]:
-    """The key bindings of one screen. All call ``do``, so that a refusal can say its reason.
-
-    The filter's comes before all others: letters typed fast behind it must not be taken for keys.
-    """
+    """The key bindings of one screen. All call ``do``, so that a refusal can say its reason."""
     return [
         Binding(
             action.key,
@@ -132,7 +149,7 @@ def bindings(where: str) -> list[Binding]:
             action.name,
             show=False,
             id=action.id,
-            priority=action.id == "filter",
+            priority=action.id in FIRST,
         )
         for action in for_screen(where)
     ]
@@ -147,7 +164,8 @@ def markdown_table() -> str:
             if action.danger == "destroy" or action.id in ("migrate", "resume", "undo", "cancel_all")
             else ""
         )
-        lines.append(f"| `{shown_key(action.key)}` | {action.name} | {action.help}{mark} | {action.where} |")
+        where = "everywhere" if action.where == EVERY else action.where
+        lines.append(f"| `{shown_key(action.key)}` | {action.name} | {action.help}{mark} | {where} |")
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ from textual.binding import Binding
 
 from ..domain.options import MigrateOptions
 from ..domain.ports import EngineApi
-from ..domain.run_state import RunState
+from ..domain.run_state import RunState, totals
 from ..engine.controller import RunController
 from . import actions
 from .actions import Action
@@ -26,6 +26,9 @@ from .safety import CalmApp
 from .selection import Targets
 from .theme import THEMES, theme_name
 from .words import Line, Signs, plural
+
+FEW = 2
+"""Of so many runs each is worth a toast when it ends; of more, those that failed and the sum."""
 
 
 class NsmigApp(Navigation, CalmApp):
@@ -66,13 +69,7 @@ class NsmigApp(Navigation, CalmApp):
             self.register_theme(theme)
         wanted = theme_name(self.options.theme, no_color=not self.options.color)
         self.theme = wanted if wanted in self.available_themes else theme_name("", no_color=False)
-        known = {name: keys for name, keys in self.options.keys.items() if name in actions.BY_ID}
-        self.set_keymap(known)
-        for name in self.options.keys:
-            if name not in actions.BY_ID:
-                self.notify(
-                    f"keys.{name}: there is no such action (see ?).", severity="warning", markup=False
-                )
+        self.map_keys()
         self.catch_signals()
         self.memory.recall(self)
         self.load_model()
@@ -81,6 +78,14 @@ class NsmigApp(Navigation, CalmApp):
         if not self.model.nodes and not self.options.read_only:
             self.run_worker(importing.first_start(self, Targets()), group="acts")
         self.run_worker(self._offer_what_is_left(), group="acts")
+
+    def map_keys(self) -> None:
+        """Put the keys of the settings in the place of the actions' own; unknown names are said."""
+        self.set_keymap({name: keys for name, keys in self.options.keys.items() if name in actions.BY_ID})
+        for name in self.options.keys:
+            if name not in actions.BY_ID:
+                words = f"keys.{name}: there is no such action (, shows their names)."
+                self.notify(words, severity="warning", markup=False)
 
     async def _offer_what_is_left(self) -> None:
         """Batches first; runs that are part of one are its business."""
@@ -121,6 +126,8 @@ class NsmigApp(Navigation, CalmApp):
     def title_pieces(self) -> Line:
         """What every screen's title says: who we are, dangers, runs."""
         line: Line = [(" nsmig  ", "head")]
+        if self.options.demo:
+            line.append(("DEMO  ", "mark"))
         if self.options.read_only:
             line.append(("READ-ONLY  ", "prod"))
         if self.all_runs.active:
@@ -139,10 +146,18 @@ class NsmigApp(Navigation, CalmApp):
             return
         self.reload_vhost(state.vnode, state.vhost)
         sign, _style = self.signs.phase(state.phase)
-        if getattr(self.screen, "WHERE", "") != "runs" or state.verb == "discover":
-            words = f"{sign}  {state.verb} {state.vhost or state.vnode}  {state.error}"
-            bad = state.phase in ("failed", "refused")
+        if getattr(self.screen, "WHERE", "") == "runs" and state.verb != "discover":
+            return
+        bad = state.phase in ("failed", "refused")
+        alike = tuple(one for one in self.controller.snapshot() if one.verb == state.verb)
+        if bad or len(alike) <= FEW:
+            found = f"  {plural(state.met, 'vhost')}" if state.verb == "discover" and not bad else ""
+            words = f"{sign}  {state.verb} {state.vhost or state.vnode}{found}  {state.error}"
             self.notify(words.strip(), severity="error" if bad else "information", markup=False)
+        elif not self.controller.active:
+            sums = totals(alike, self.clock())
+            words = f"{state.verb}: {sums.ok} of {sums.runs} went well: 2 shows them."
+            self.notify(words, severity="warning" if sums.failed else "information", markup=False)
 
     def _batch_run_ended(self, state: RunState) -> None:
         """A batch's run ended: the fleet shows it; of hundreds only those that failed are worth a toast."""

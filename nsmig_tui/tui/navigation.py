@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..engine.controller import RunController
     from .all_runs import AllRuns
     from .batch_watch import BatchWatch
-    from .fleet_model import FleetModel
+    from .fleet_model import FleetModel, HostLine
     from .memory import Memory
     from .options import UiOptions
 
@@ -76,6 +76,13 @@ class Navigation(Asking):
         from .screens.dashboard import DashboardScreen
 
         self._go("dashboard", lambda: DashboardScreen(id="dashboard"))
+
+    def open_settings(self) -> None:
+        """The settings, above whatever is there."""
+        from .screens.settings import SettingsScreen
+
+        if not isinstance(self.screen, SettingsScreen):
+            self.push_screen(SettingsScreen())
 
     def open_log(self, targets: Targets) -> None:
         """The log of the run that moves on the selection, or of its last kept one."""
@@ -155,6 +162,11 @@ class Navigation(Asking):
         else:
             self._fleet.refresh_lines()
 
+    def unmark(self, hosts: Iterable[HostLine]) -> None:
+        """Forget the marks of these: what they were marked for has begun."""
+        self.marks.difference_update([host.key for host in hosts])
+        self._fleet.refresh_lines()
+
     def reveal(self, key: str) -> None:
         """Open the branches above this line and put the cursor there."""
         node = self.model.nodes.get(key.partition("/")[0])
@@ -174,6 +186,9 @@ class Navigation(Asking):
         if own is not None:
             return list(own(vnode))
         config = ["-F", str(self.options.ssh_config)] if self.options.ssh_config else []
+        if self.options.demo:
+            # Its servers give no terminal: without -T their shell would wait for an Enter that never comes.
+            return ["ssh", "-T", *config, "--", vnode.target, "exec sh -i"]
         return ["ssh", *config, "--", vnode.target]
 
     # -- leaving ---------------------------------------------------------------------------------
@@ -186,8 +201,9 @@ class Navigation(Asking):
         """Quit; when runs go on, say how, and ask what to do."""
         facts = self.leaving_facts()
         if facts:
+            goes = "all of it ends with the demo" if self.options.demo else "what has begun goes on there"
             entries = [
-                ("l", "leave", "leave: what has begun goes on there"),
+                ("l", "leave", f"leave: {goes}"),
                 ("w", "wait", "wait until all have ended, then quit"),
                 ("s", "stay", "stay"),
             ]
@@ -203,6 +219,12 @@ class Navigation(Asking):
     def leaving_facts(self) -> list[str]:
         """What goes on when the program is left, and what does not; nothing when all is quiet."""
         facts = []
+        if self.options.demo:
+            # Its servers, its database and the processes of its batches are one throw-away world.
+            if self.all_runs.active:
+                facts.append(f"{plural(self.all_runs.active, 'run')} not ended yet.")
+                facts.append("The demo's servers stop with this program, and nothing of the demo is kept.")
+            return facts
         for view in self.batch_watch.live():
             left = sum(not run.ended for run in view.runs.values())
             facts.append(

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..settings import CONFIG_NAME
+
 
 @dataclass(frozen=True)
 class UiOptions:
@@ -16,6 +18,7 @@ class UiOptions:
     ``keys``: action id -> key(s), comma between.
     ``ssh_config``: a file for ``ssh -F``, or None for OpenSSH's own. ``jobs``: vnodes at once,
     ``per_vnode``: vhosts at once on each. ``owners``, ``compat``: what a migration starts from.
+    ``demo``: the servers stop with the program. ``source``: the Settings that all this was read off, if any.
     """
 
     read_only: bool = False
@@ -33,6 +36,13 @@ class UiOptions:
     confirm_wait: int = 120
     owners: str = "foreign"
     compat: str = "auto"
+    demo: bool = False
+    source: Any = None
+
+    @property
+    def config_file(self) -> Path | None:
+        """Where the settings are read from; None where nothing was read."""
+        return self.source.config_dir / CONFIG_NAME if self.source is not None else None
 
 
 def from_settings(settings: Any) -> UiOptions:
@@ -41,4 +51,4 @@ def from_settings(settings: Any) -> UiOptions:
     values = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
     if "utf" not in locale.getpreferredencoding(False).lower():
         values["ascii"] = True
-    return UiOptions(**values)
+    return UiOptions(**{**values, "source": settings})

@@ -63,7 +63,9 @@ THEMES = (
     ),
 )
 
-NAMES = {"dark": "nsmig-dark", "light": "nsmig-light", "contrast": "nsmig-contrast", "": "nsmig-dark"}
+NAMES = {"dark": "nsmig-dark", "light": "nsmig-light", "contrast": "nsmig-contrast",
+    "blue-orange": "nsmig-blue-orange", "": "nsmig-dark",
+}  # fmt: skip
 
 
 def theme_name(wanted: str, *, no_color: bool) -> str:

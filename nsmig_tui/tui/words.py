@@ -131,6 +131,11 @@ def span(seconds: float | None) -> str:
     return f"{whole // 3600}h{whole % 3600 // 60:02d}"
 
 
+def lap(seconds: float | None) -> str:
+    """How long something took, with a tenth where that says more: ``0.4 s``, ``12 s``, ``3m12``."""
+    return f"{seconds:.1f} s" if seconds is not None and seconds < 9.95 else span(seconds)
+
+
 def about(seconds: float | None) -> str:
     """A guessed duration, as coarse as the guess: it must not flicker with every tick."""
     if seconds is None:
@@ -166,12 +171,23 @@ def percent(fraction: float | None) -> str:
 
 
 def pad(text: str, width: int) -> str:
-    """``text`` in exactly ``width`` cells; what is cut off ends in an ellipsis."""
+    """``text`` in exactly ``width`` cells; what is cut off ends in an ellipsis, between words if it can."""
     if width <= 0:
         return ""
+    shown = shortened(text, width)
+    return shown + " " * (width - cell_len(shown))
+
+
+def shortened(text: str, width: int) -> str:
+    """``text`` in at most ``width`` cells; what is cut off ends between words, with an ellipsis."""
     if cell_len(text) <= width:
-        return text + " " * (width - cell_len(text))
-    return set_cell_size(text, width - 1) + "…" if width > 1 else set_cell_size(text, width)
+        return text
+    if width <= 1:
+        return set_cell_size(text, max(0, width))
+    cut = set_cell_size(text, width - 1)
+    if not text[len(cut) : len(cut) + 1].isspace() and " " in cut[len(cut) // 2 :]:
+        cut = cut[: cut.rindex(" ")]
+    return f"{cut.rstrip()}…"
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -70,6 +70,23 @@ async def test_marked_vhosts_migrate_in_a_batch_that_outlives_the_program(world,
         assert not world.batches.tasks[world.batches.names()[0]].done(), "the batch is not the program's"
 
 
+async def test_quitting_the_demo_says_that_all_ends_with_it(world, open_app):
+    world.engine.hold()
+    async with open_app(world, demo=True) as (app, pilot):
+        await ask_for_three(app, pilot)
+        assert any("demo's servers stop" in text for _style, text in app.screen.fact_lines)
+        await pilot.press("y")
+        await until(pilot, lambda: app.screen.id == "runs" and phase(app, CLOUD) == "running")
+        assert "DEMO" in "".join(part for part, _style in app.title_pieces())
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, MenuDialog))
+        facts = " ".join(text for _style, text in app.screen.fact_lines)
+        assert "3 runs not ended" in facts and "stop with this program" in facts
+        assert "goes on" not in facts and "attach" not in facts
+        assert "ends with the demo" in app.screen.entries[0][2]
+        await pilot.press("s")
+
+
 async def test_a_running_batch_is_found_at_the_start_and_its_rows_rebuilt(world, open_app):
     world.engine.hold()
     async with open_app(world) as (app, pilot):

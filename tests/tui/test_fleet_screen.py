@@ -1,5 +1,7 @@
 """The fleet screen: tree, filter, marks, pane, narrow and wide."""
 
+from waiting import until
+
 from nsmig_tui.tui.widgets.virtual_list import VirtualList
 
 
@@ -37,6 +39,15 @@ async def test_filter_narrows_as_typed_and_escape_clears(world, open_app):
         await pilot.pause()
         assert app.model.query == ""
         assert not app.screen.query_one("#filter-row").display
+
+
+async def test_what_the_filter_found_keeps_the_cursor_without_it(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await pilot.press("slash", *"wiki", "enter", "j", "j", "j")
+        assert app.screen.tree.row.domain == "wiki.example.org"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen.tree.row.domain == "wiki.example.org"
 
 
 async def test_marks_survive_filter_and_sort_and_count_nodes(world, open_app):
@@ -94,14 +105,11 @@ async def test_tabs_show_findings_plan_archives_history(world, open_app):
         assert text.index("Configuration files") < text.index("Service health")
         assert "Make fastcgi_pass" in text
         await pilot.press("p")
-        await pilot.pause()
-        assert any("/srv/shop.example.org/web/app/public;" in line for line in shown(app, "#lines"))
+        await until(pilot, lambda: any("/web/app/public;" in line for line in shown(app, "#lines")))
         await pilot.press("right_square_bracket")
-        await pilot.pause()
-        assert any("DAMAGED" in line for line in shown(app, "#lines"))
+        await until(pilot, lambda: any("DAMAGED" in line for line in shown(app, "#lines")))
         await pilot.press("right_square_bracket")
-        await pilot.pause()
-        assert any("No run is recorded" in line for line in shown(app, "#lines"))
+        await until(pilot, lambda: any("No run is recorded" in line for line in shown(app, "#lines")))
 
 
 async def test_state_is_remembered_between_starts(world, open_app):
@@ -119,3 +127,24 @@ async def test_broken_memory_is_as_good_as_none(world, open_app):
     async with open_app(world) as (app, _pilot):
         assert app.marks == set()
         assert app.model.sort == "name"
+
+
+async def test_words_are_found_in_the_pane_one_after_the_other(world, open_app):
+    async with open_app(world) as (app, pilot):
+        app.reveal("vn1.example.net/shop.example.org")
+        await pilot.press("p")
+        await pilot.pause(0.1)
+        app.screen.detail.take_focus()
+        said = []
+        for _turn in range(3):
+            await pilot.press("slash")
+            await pilot.pause(0.05)
+            if not said:
+                await pilot.press(*"ACCESS")
+            await pilot.press("enter")
+            await pilot.pause(0.05)
+            said.append(str(list(app._notifications)[-1].message).partition(".")[0])
+        view = app.screen.detail.list
+        marked = [part for row in view.rows for part, style in view.draw(row, 80) if style == "match"]
+    assert said == ["ACCESS: 1 of 4", "ACCESS: 2 of 4", "ACCESS: 3 of 4"]
+    assert set(marked) == {"access"}

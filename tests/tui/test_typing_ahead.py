@@ -35,3 +35,14 @@ async def test_a_burst_of_keys_breaks_nothing(world, open_app):
     async with open_app(world) as (app, pilot):
         await burst(app, pilot, "jekaryzoauVV*+O][")
         assert app.is_running
+
+
+async def test_keys_behind_the_key_of_another_screen_meet_that_screen(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await pilot.press("2")
+        await pilot.pause()
+        assert app.screen.id == "runs"
+        await burst(app, pilot, ["1", "/", *"shop.ex"])
+        assert app.screen.id == "fleet"
+        assert app.screen.query_one("#filter", Input).value == "shop.ex"
+        assert app.screen.focused is app.screen.query_one("#filter", Input)

@@ -61,7 +61,7 @@ async def start(ui: NsmigApp, hosts: Sequence[HostLine], left_out: int, choices:
             "No vhost can be begun", Refused(f"{first.domain}: {first.skip}.", hint=first.hint)
         )
         return
-    facts = plan_facts(plan, left_out, [host for host in hosts if host.vnode.production])
+    facts = plan_facts(plan, left_out, [host for host in hosts if host.vnode.production], ui.options.demo)
     dialog = ConfirmDialog(f"Migrate {plural(len(work), 'vhost')} in a batch?", facts, verb="migrate",
                            choices=(*choices, CANARY), word=f"migrate {len(work)}")  # fmt: skip
     chosen = await ui.ask(dialog)
@@ -77,6 +77,7 @@ async def start(ui: NsmigApp, hosts: Sequence[HostLine], left_out: int, choices:
         await ui.show_error("The batch could not be started", error)
         return
     ui.all_runs.forget_ended()
+    ui.unmark(hosts)
     ui.batch_watch.follow(spec.batch, spec)
     ui.open_runs(work[0].key)
 
@@ -86,7 +87,9 @@ def new_name(ui: NsmigApp) -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(ui.clock()))}-{secrets.token_hex(3)}"
 
 
-def plan_facts(plan: BatchPlan, left_out: int, production: Sequence[HostLine]) -> list[tuple[str, str]]:
+def plan_facts(
+    plan: BatchPlan, left_out: int, production: Sequence[HostLine], demo: bool = False
+) -> list[tuple[str, str]]:
     """What the batch changes, how many, how big, how long, who is left out and why, and the way back."""
     work = [item for item in plan.items if not item.skip]
     skipped = [item for item in plan.items if item.skip]
@@ -111,7 +114,8 @@ def plan_facts(plan: BatchPlan, left_out: int, production: Sequence[HostLine]) -
         facts.append(("warn", f"… and {len(skipped) - NAMED} more left out."))
     if left_out:
         facts.append(("warn", f"{plural(left_out, 'other')} in the selection not validated: left out."))
-    facts.append(("", "It runs in a process of its own and goes on without this terminal."))
+    lives = "only the demo's servers stop with this program" if demo else "goes on without this terminal"
+    facts.append(("", f"It runs in a process of its own{'; ' if demo else ' and '}{lives}."))
     facts.append(("", "The sites keep answering; nginx and php-fpm are reloaded, never stopped."))
     facts.append(("ok", "Way back: each has an archive, written and verified first; b undoes at any time."))
     return facts

@@ -33,14 +33,19 @@ def on_screen(method: str):
     return act
 
 
+def at_once(act):
+    """An act that asks nothing and waits for nothing: the next key must meet the screen that it opens."""
+    act.at_once = True
+    return act
+
+
 async def show_help(ui: NsmigApp, targets: Targets) -> None:
     """All keys; Enter runs one."""
     lines = [
         HelpLine(action.id, ui.keys_of(action), action.name, action.help, bool(action.danger), why)
         for action, why in ui.available(targets)
     ]
-    words = "".join(text for text, _style in legend(ui.signs))
-    chosen = await ui.ask(HelpDialog(lines, words))
+    chosen = await ui.ask(HelpDialog(lines, legend(ui.signs)))
     if chosen:
         await ui.screen.run_action(f"do('{chosen}')")
 
@@ -77,21 +82,25 @@ def copyable(ui: NsmigApp, targets: Targets) -> dict[str, tuple[str, str]]:
     return {key: (label, one_line(text)) for key, (label, text) in found.items()}
 
 
+@at_once
 async def log(ui: NsmigApp, targets: Targets) -> None:
     """The log of the run on the selection, or of its last one."""
     ui.open_log(targets)
 
 
+@at_once
 async def fleet(ui: NsmigApp, targets: Targets) -> None:
     """The fleet screen."""
     ui.open_fleet()
 
 
+@at_once
 async def runs(ui: NsmigApp, targets: Targets) -> None:
     """The runs screen."""
     ui.open_runs()
 
 
+@at_once
 async def dashboard(ui: NsmigApp, targets: Targets) -> None:
     """The dashboard."""
     ui.open_dashboard()

@@ -66,7 +66,7 @@ async def run_outside(ui: NsmigApp, command: list[str], title: str) -> None:
     """Give the terminal to ``command`` until it ends. The event loop goes on, so runs do too."""
     try:
         with ui.suspend():
-            print(f"\n-- {title}: exit returns to nsmig --", flush=True)
+            print(f"\n-- {title}; its end returns to nsmig --", flush=True)
             process = await asyncio.create_subprocess_exec(*command)
             with contextlib.suppress(asyncio.CancelledError):
                 await process.wait()

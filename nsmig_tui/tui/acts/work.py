@@ -15,6 +15,7 @@ from ..fleet_model import HostLine
 from ..selection import Targets
 from ..words import plural, size, span
 from . import batches
+from .look import at_once
 
 if TYPE_CHECKING:
     from ..app import NsmigApp
@@ -133,6 +134,7 @@ async def migrate(ui: NsmigApp, targets: Targets) -> None:
     if chosen is None:
         return
     options = options_of(ui, chosen)
+    ui.unmark(hosts)
     begin(ui, [Wish("migrate", host.node.name, host.domain, options, host.size) for host in hosts])
 
 
@@ -186,6 +188,7 @@ async def offer_unfinished(ui: NsmigApp, records: list[RunRecord]) -> None:
         )
 
 
+@at_once
 async def rollback(ui: NsmigApp, targets: Targets) -> None:
     """Open the list of points to go back to."""
     ui.open_rollback(targets.host)
@@ -238,7 +241,7 @@ def migrate_facts(hosts: list[HostLine], left_out: int, plan: Planned | None) ->
     if left_out:
         facts.append(("warn", f"{plural(left_out, 'other')} in the selection not validated: left out."))
     facts.append(("", f"Size: {size(total or None)}.  Time: about {span(seconds)}."))
-    facts.append(("", "The site keeps answering; nginx and php-fpm are reloaded once, never stopped."))
+    facts.append(("", "The site keeps answering; nginx and php-fpm are reloaded, never stopped."))
     facts.append(("ok", "Way back: an archive is written and verified first; b undoes at any time."))
     if plan is not None:
         facts += [("warn", f"Warning: {warning}") for warning in plan.warnings]

@@ -19,7 +19,13 @@ class Dialog(ModalScreen[T], Generic[T]):
     """A box in the middle. Escape answers ``self.nothing``, which always means: do not."""
 
     CSS_PATH = "dialogs.tcss"
-    BINDINGS: ClassVar = [Binding("escape", "leave", "Close")]
+    BINDINGS: ClassVar = [
+        Binding("escape", "leave", "Close"),
+        Binding("up,k", "scroll_facts(-1)", "Up", show=False),
+        Binding("down,j", "scroll_facts(1)", "Down", show=False),
+        Binding("pageup", "scroll_facts(-8)", "Page up", show=False),
+        Binding("pagedown", "scroll_facts(8)", "Page down", show=False),
+    ]
     nothing: T | None = None
 
     def __init__(self, title: str, *, danger: bool = False) -> None:
@@ -44,10 +50,26 @@ class Dialog(ModalScreen[T], Generic[T]):
                     yield Static(content(text), classes=f"fact {style}".strip(), markup=False)
 
     def on_resize(self) -> None:
-        """Facts scroll in what the rest of the box leaves of the screen."""
+        """Another size, another layout."""
+        self.fit()
+
+    def fit(self, turns: int = 3) -> None:
+        """Facts scroll in what the rest of the box leaves of the screen; again until sizes are known."""
         for facts in self.query("#facts"):
-            others = sum(part.outer_size.height for part in self.query("#box > *") if part is not facts)
-            facts.styles.max_height = max(3, self.size.height - others - 6)
+            others = 0
+            for part in self.query("#box > *"):
+                if part is not facts and part.display:
+                    # What has just come has no size yet, but needs a line.
+                    others += max(1, part.outer_size.height) + part.styles.margin.height
+            # The box is as tall as the style says (94 %), and has a border.
+            facts.styles.max_height = max(3, self.size.height * 94 // 100 - others - 2)
+            if turns:
+                self.call_after_refresh(self.fit, turns - 1)
+
+    def action_scroll_facts(self, by: int) -> None:
+        """Facts that do not fit are read with the keys that move everywhere."""
+        for facts in self.query("#facts"):
+            facts.scroll_relative(y=by, animate=False)
 
     def action_leave(self) -> None:
         """Close without doing anything."""

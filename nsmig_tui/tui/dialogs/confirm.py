@@ -128,7 +128,7 @@ class ConfirmDialog(Dialog[dict[str, str] | None]):
         go = self.query_one("#confirm", Button)
         go.can_focus = False
         go.disabled = self.needs_word
-        self.call_after_refresh(self.on_resize)
+        self.fit()
         if self.needs_word:
             self.query_one("#word").focus()
         elif isinstance(self.focused, Input):

@@ -11,7 +11,7 @@ from textual.widgets import Input, Static
 from .. import filtering
 from ..safe import content
 from ..widgets.virtual_list import VirtualList
-from ..words import Line, pad
+from ..words import Line, pad, shortened
 from .base import Dialog
 
 
@@ -38,7 +38,8 @@ class HelpDialog(Dialog[str | None]):
         """A filter, the list, and the notes."""
         yield Input(placeholder="type to filter, Enter runs, escape closes", id="filter")
         yield VirtualList(self._draw, lambda line: line.id, id="keys")
-        yield Static(content(f"filter: {filtering.HELP}\nsigns: {self.legend}"), id="notes", markup=False)
+        yield Static(content(""), id="about", markup=False)
+        yield Static(content(f"filter {filtering.HELP}\nsigns  {self.legend}"), id="notes", markup=False)
 
     def on_mount(self) -> None:
         """All actions, ready to filter."""
@@ -69,6 +70,13 @@ class HelpDialog(Dialog[str | None]):
         event.stop()
         self.query_one(VirtualList).action_open()
 
+    @on(VirtualList.Highlighted)
+    def _highlighted(self, event: VirtualList.Highlighted) -> None:
+        event.stop()
+        line = event.row
+        words = f"{line.name}: {line.help}{f'. Not now: {line.why}' if line.why else ''}" if line else ""
+        self.query_one("#about", Static).update(content(words))
+
     @on(VirtualList.Opened)
     def _opened(self, event: VirtualList.Opened) -> None:
         event.stop()
@@ -78,8 +86,8 @@ class HelpDialog(Dialog[str | None]):
         style = "dim" if line.why else "bold"
         tail = f"not now: {line.why}" if line.why else line.help
         return [
-            (pad(line.keys, 10), "key"),
-            (pad(line.name, 18), style),
-            (pad(tail, max(10, width - 30)), "dim" if line.why else ""),
+            (pad(line.keys, 7), "key"),
+            (pad(line.name, 19), style),
+            (pad(shortened(tail, max(10, width - 28)), max(10, width - 28)), "dim" if line.why else ""),
             ("!" if line.danger else " ", "fail"),
         ]

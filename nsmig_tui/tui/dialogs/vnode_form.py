@@ -28,10 +28,10 @@ class Tick(Checkbox):
 
     BUTTON_LEFT, BUTTON_RIGHT = "[", "]"
 
-    def watch_value(self) -> None:
+    @property
+    def BUTTON_INNER(self) -> str:
         """An x when on, nothing when off."""
-        self.BUTTON_INNER = "x" if self.value else " "
-        super().watch_value()
+        return "x" if self.value else " "
 
 
 class VnodeForm(Dialog[Vnode | None]):

@@ -46,7 +46,11 @@ def _group(name: str, found: list[dict], signs: Signs, width: int) -> list[Row]:
     trouble = [one for one in found if one.get("severity") != "passed"]
     passed = [one for one in found if one.get("severity") == "passed"]
     tail = f"  {len(passed)} passed" if passed else ""
-    rows = [Row([(name.replace("_", " ").capitalize() or "Other", "head"), (tail, "dim")])]
+    title = name.replace("_", " ").capitalize() or "Other"
+    if not trouble and len(passed) == 1:
+        word, style = signs.severity("passed")
+        return [Row([(f"{word.split()[0]} {title}", style), (f"  {passed[0].get('message', '')}", "dim")])]
+    rows = [Row([(title, "head"), (tail, "dim")])]
     for one in trouble:
         rows += _finding(one, signs, width)
     for one in passed:

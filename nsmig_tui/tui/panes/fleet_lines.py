@@ -35,9 +35,10 @@ def count_pieces(counts: Counter[str], signs: Signs) -> Line:
     return pieces
 
 
-def legend(signs: Signs) -> Line:
-    """What the signs mean, for the help."""
-    return [(f"{signs.mark(name)[0]} {name}   ", signs.mark(name)[1]) for name in STATUS]
+def legend(signs: Signs) -> str:
+    """What the signs mean, for the help: two lines, so that no sign stands away from its word."""
+    words = [f"{signs.mark(name)[0]} {name}" for name in STATUS]
+    return "   ".join(words[:3]) + "\n       " + "   ".join(words[3:])
 
 
 def _host(row: HostLine, width: int, signs: Signs) -> Line:

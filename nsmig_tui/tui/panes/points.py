@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...domain.fleet import RunRecord
 from ...domain.options import RollbackPoint
-from ..words import Line, Signs, ago, pad, size, span, when
+from ..words import Line, Signs, ago, lap, pad, size, when
 from . import wrap
 from .wrap import Row
 
@@ -60,7 +60,7 @@ def runs(records: list[RunRecord], signs: Signs, now: float, width: int, *, name
     for record in records:
         entry = OUTCOME.get(record.outcome, ("?", "?", "warn"))
         sign = entry[1] if signs.ascii else entry[0]
-        took = span(record.finished - record.started) if record.finished else "-"
+        took = lap(record.finished - record.started) if record.finished else "-"
         line: Line = [
             (f"{when(record.started)}  ", ""),
             (pad(record.verb, 9), "bold"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...domain.batch_view import BatchView
 from ...domain.fleet import STEPS
 from ...domain.run_state import RunState, StepState, Totals
-from ..words import Line, Signs, about, clock, pad, percent, size, span
+from ..words import Line, Signs, about, clock, lap, pad, percent, size, span
 from . import wrap
 from .wrap import Row
 
@@ -40,7 +40,7 @@ def row(state: RunState, width: int, signs: Signs, now: float) -> Line:
             (pad(state.error, bar_room + 6 + tail_room + 10), "fail" if style == "fail" else "warn"),
         ]
     line += [*signs.bar(state.fraction(), bar_room, style), (f" {percent(state.fraction())} ", "")]
-    line.append((f"{span(state.elapsed(now)):>6}", "dim"))
+    line.append((f"{span(state.elapsed(now)) if state.started is not None else '':>6}", "dim"))
     if tail_room:
         left = about(state.remaining(now))
         line.append((pad(f"  {left} left" if left else "", tail_room), "dim"))
@@ -75,8 +75,8 @@ def totals_line(sums: Totals, signs: Signs, *, paused: bool, width: int) -> Line
     return line
 
 
-def batch_pieces(views: list[BatchView]) -> Line:
-    """The last batch for a title: its name, how it stands and why, and which vnodes are set aside."""
+def batch_pieces(views: list[BatchView], width: int) -> Line:
+    """The last batch for a title: its name where there is room, how it stands and why, who is set aside."""
     if not views:
         return []
     view = views[-1]
@@ -88,7 +88,8 @@ def batch_pieces(views: list[BatchView]) -> Line:
             {"waiting": "waits for you (p)", "died": "its process is gone (R)"}.get(words, words),
             "warn",
         )
-    line: Line = [(f"batch {view.spec.batch}  ", "dim"), (f"{words}  ", style)]
+    name = f"batch {view.spec.batch}  " if width >= 100 else "batch  "
+    line: Line = [(name, "dim"), (f"{words}  ", style)]
     if view.aside:
         line.append((f"set aside: {', '.join(sorted(view.aside))}", "warn"))
     elif view.reason and not view.over:
@@ -103,7 +104,7 @@ def steps(state: RunState, signs: Signs, now: float, width: int) -> list[Row]:
     rows = [
         Row([(title, "head"), (f"  on {state.vnode}   " if state.vhost else "   ", "dim"), (word, style)])
     ]
-    times = f"elapsed {span(state.elapsed(now))}"
+    times = f"elapsed {span(state.elapsed(now))}" if state.started is not None else "not begun"
     left = state.remaining(now)
     if left is not None:
         times += f"   about {about(left)} left"
@@ -135,7 +136,7 @@ def _step(step: StepState, signs: Signs, now: float, width: int) -> Line:
         elif step.done:
             line.append((f"  {size(step.done)}", "dim"))
     elif step.seconds:
-        line.append((f"{span(step.seconds):>6}", "dim"))
+        line.append((f"{lap(step.seconds):>6}", "dim"))
     return line
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from ..safe import one_line
 from ..words import Line, pad
+
+WORDS = re.compile(r"\s*\S+")
+MARKS = "/-._:,"
+"""Behind these a long word may go on in the next line."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,16 @@ class Row:
 def draw(row: Row, width: int) -> Line:
     """A pane's line is drawn as it was made."""
     return row.pieces
+
+
+def draw_found(words: str, row: Row, width: int) -> Line:
+    """Like ``draw``, with every place underlined where ``words`` stand, in whatever case."""
+    line: Line = []
+    for text, style in row.pieces:
+        for part in re.split(f"({re.escape(words)})", text, flags=re.IGNORECASE) if words else [text]:
+            if part:
+                line.append((part, "match" if part.lower() == words.lower() else style))
+    return line
 
 
 def key_of(row: Row) -> str:
@@ -43,14 +57,37 @@ def text(words: str, width: int, style: str = "", indent: int = 0) -> list[Row]:
     """``words`` from anywhere, made safe, wrapped to ``width`` with ``indent`` blanks before."""
     rows = []
     for paragraph in words.split("\n"):
-        lines = textwrap.wrap(one_line(paragraph), max(10, width - indent), break_on_hyphens=False) or [""]
+        lines = cut(one_line(paragraph), max(10, width - indent)) or [""]
         rows += [Row([(" " * indent + line, style)]) for line in lines]
     return rows
 
 
+def cut(words: str, room: int) -> list[str]:
+    """``words`` in lines of ``room``; what is longer, such as a path, is cut behind a mark in it."""
+    lines, line = [], ""
+    for word in WORDS.findall(words.strip()):
+        while len(line) + len(word) > room:
+            free = room - len(line)
+            if len(word.lstrip()) <= room or free < room // 3:
+                at = 0
+            else:
+                at = word.rfind("/", 1, free) + 1
+                if at < len(word) - len(word.lstrip()) + 2:
+                    at = max(word.rfind(mark, 1, free) + 1 for mark in MARKS) or free
+                at = at if at > len(word) - len(word.lstrip()) else 0
+            if at or line:
+                lines.append((line + word[:at]).rstrip())
+                line, word = "", word[at:].lstrip()
+            else:
+                lines.append(word[:room])
+                word = word[room:]
+        line += word
+    return [*lines, line] if line else lines
+
+
 def fact(label: str, value: object, width: int, style: str = "", room: int = 15) -> list[Row]:
     """``label   value``, the value wrapped in its own column."""
-    lines = textwrap.wrap(one_line(value), max(10, width - room), break_on_hyphens=False) or ["-"]
+    lines = cut(one_line(value), max(10, width - room)) or ["-"]
     first = Row([(pad(label, room), "dim"), (lines[0], style)])
     return [first, *(Row([(" " * room, ""), (line, style)]) for line in lines[1:])]
 

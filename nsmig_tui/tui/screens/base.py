@@ -85,6 +85,9 @@ class WorkScreen(Screen[None]):
             self.app.notify(f"{action.name}: {why}", severity="warning", markup=False, timeout=4)
             return
         method = getattr(action.run, "method", "")
+        if getattr(action.run, "at_once", False):
+            await action.run(self.app, targets)
+            return
         if not method:
             self.app.run_act(action, targets)
             return
@@ -97,7 +100,8 @@ class WorkScreen(Screen[None]):
         """The keys that come before all others hold only where they are meant."""
         if action == "keep_filter":
             return isinstance(self.focused, Input)
-        return not (action == "do" and parameters == ("filter",) and isinstance(self.focused, Input))
+        first = action == "do" and parameters[0] in actions.FIRST
+        return not (first and isinstance(self.focused, Input))
 
     @on(ClickBar.Chosen, "#keybar")
     async def _key_clicked(self, event: ClickBar.Chosen) -> None:

@@ -20,7 +20,7 @@ class DashboardScreen(WorkScreen):
 
     WHERE = "dashboard"
     CSS_PATH = "dashboard.tcss"
-    BINDINGS: ClassVar = [*actions.bindings("dashboard"), Binding("escape,left", "back", "Back", show=False)]
+    BINDINGS: ClassVar = [*actions.bindings("dashboard"), Binding("left", "back", "Back", show=False)]
 
     def body(self):
         """The list."""

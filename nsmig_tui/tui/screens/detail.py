@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -13,6 +14,7 @@ from ...domain.errors import NsmigError
 from ...domain.events import Planned
 from ...domain.fleet import RunRecord
 from ...domain.options import MigrateOptions, RollbackPoint
+from .. import actions
 from ..fleet_model import FleetLine, HostLine, NodeLine
 from ..panes import findings, overview, plan, points, run_lines, wrap
 from ..panes.wrap import Row
@@ -38,6 +40,7 @@ class Detail(Vertical):
         super().__init__(id=id)
         self.line: FleetLine | None = None
         self.tab = "overview"
+        self._found = ("", -1)
         self.plans: dict[str, Planned | str] = {}
         self.archives: dict[str, list[RollbackPoint] | str] = {}
 
@@ -118,6 +121,25 @@ class Detail(Vertical):
             self.archives[host.key] = str(error)
         self.reload()
 
+    # -- finding ---------------------------------------------------------------------------------
+
+    def find(self, words: str) -> str:
+        """Go to the next line that holds ``words``, and mark all that do; answers what to say."""
+        self.list.draw = partial(wrap.draw_found, words)
+        self.list.redraw()
+        wanted = words.lower()
+        lines = ["".join(text for text, _style in row.pieces).lower() for row in self.list.rows]
+        found = [index for index, line in enumerate(lines) if wanted in line]
+        if not found or not words:
+            return f"{words}: nowhere in this pane." if words else ""
+        # Near the end it cannot be scrolled on to: then the place itself is remembered.
+        same = self._found[0] == words
+        after = [index for index in found if index > self._found[1]] if same else found
+        at = after[0] if after else found[0]
+        self._found = (words, at)
+        self.list.move_to(at)
+        return f"{words}: {found.index(at) + 1} of {len(found)}.  / and Enter: the next."
+
     # -- drawing ---------------------------------------------------------------------------------
 
     def reload(self, *, top: bool = False) -> None:
@@ -128,6 +150,12 @@ class Detail(Vertical):
         words = []
         for name in self.tabs:
             words.append((name, [(f" {name.capitalize()} ", "on" if name == tab else "dim")]))
+        if len(words) > 1:
+            keys = [self.app.keys_of(actions.BY_ID[name]) for name in ("prev_tab", "next_tab")]
+            hint = f"  {' '.join(keys)} turn"
+            taken = sum(len(name) + 4 for name in self.tabs)
+            if taken + len(hint) <= self.query_one("#tabs", ClickBar).size.width:
+                words.append(("", [(hint, "dim")]))
         self.query_one("#tabs", ClickBar).show_words(words)
         width = max(20, self.list.scrollable_content_region.width or 60)
         self.list.with_cursor = tab in ("archives", "history")

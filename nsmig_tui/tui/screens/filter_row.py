@@ -8,31 +8,52 @@ from textual import on
 from textual.screen import Screen
 from textual.widgets import Input
 
+from ..dialogs.pick import PromptDialog
+from ..fleet_model import HostLine
+
 if TYPE_CHECKING:
     from ..app import NsmigApp
     from ..widgets.virtual_list import VirtualList
+    from .detail import Detail
 
 
 class Filtering(Screen[None]):
-    """The filtering half of the fleet screen; needs ``tree`` and ``show_tree``."""
+    """The filtering half of the fleet screen; needs ``tree``, ``detail`` and ``show_tree``."""
 
     app: NsmigApp
     tree: VirtualList
+    detail: Detail
+    last_found = ""
 
     @property
     def _filtering(self) -> bool:
         return self.query_one("#filter", Input).has_focus
 
     def start_filter(self) -> None:
-        """Show the filter and type in it."""
+        """Show the filter and type in it; in the pane, ask what to find there."""
+        if self.detail.has_focus_within:
+            dialog = PromptDialog("Find in this pane", "Words, in whatever case:", self.last_found)
+            self.app.push_screen(dialog, self._find)
+            return
         self.query_one("#filter-row").display = True
         self.set_focus(self.query_one("#filter", Input))
+
+    def _find(self, words: str | None) -> None:
+        if words is not None:
+            self.last_found = words
+            self.app.notify(self.detail.find(words), markup=False, timeout=4)
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
         event.stop()
-        if event.value != self.app.model.query:
-            self.app.model.query = event.value
+        row = self.tree.row
+        if event.value == self.app.model.query:
+            return
+        self.app.model.query = event.value
+        if not event.value.strip() and isinstance(row, HostLine):
+            # Found by the filter, and still there without it.
+            self.app.reveal(row.key)
+        else:
             self.show_tree()
 
     @on(Input.Submitted, "#filter")

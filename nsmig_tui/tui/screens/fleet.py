@@ -242,7 +242,8 @@ class FleetScreen(Marking, Filtering, WorkScreen):
     @on(ClickBar.Chosen, "#tabs")
     def _tab_clicked(self, event: ClickBar.Chosen) -> None:
         event.stop()
-        self.detail.choose(event.name)
+        if event.name:
+            self.detail.choose(event.name)
 
     def on_resize(self, event: Resize) -> None:
         """Bars and pane fit the new width."""

@@ -25,9 +25,7 @@ class LogScreen(WorkScreen):
     CSS_PATH = "log.tcss"
     BINDINGS: ClassVar = [
         *actions.bindings("log"),
-        Binding("escape,left", "back", "Back", show=False),
-        Binding("w", "wrap", "Wrap", show=False),
-        Binding("E", "next_error", "Next error", show=False),
+        Binding("left", "back", "Back", show=False),
     ]
 
     def __init__(self, title: str, read: Callable[[], list[tuple[float, str]]]) -> None:
@@ -50,7 +48,7 @@ class LogScreen(WorkScreen):
 
     def title_pieces(self) -> Line:
         """Whose log it is."""
-        return [(f"Log: {self.log_title}", "bold"), ("   G follows the end, w wraps, E next error", "dim")]
+        return [(f"Log: {self.log_title}", "bold")]
 
     def on_mount(self) -> None:
         """Begin at the end."""
@@ -64,7 +62,8 @@ class LogScreen(WorkScreen):
         lines = self.read()
         if len(lines) != self._seen or force:
             self._seen = len(lines)
-            width = max(20, self.list.scrollable_content_region.width)
+            # Before the first layout the list has no width of its own.
+            width = max(20, self.list.scrollable_content_region.width or self.app.size.width - 3)
             rows = run_lines.log(lines, width, query=self.query_text, wrapped=self.is_wrapped)
             self.list.show(rows or wrap.text("There is nothing in the log.", width, "dim"))
 
@@ -82,12 +81,16 @@ class LogScreen(WorkScreen):
         else:
             self.dismiss(None)
 
-    def action_wrap(self) -> None:
+    def follow_end(self) -> None:
+        """To the last line, and to those that come after it."""
+        self.list.action_go(-1)
+
+    def wrap_lines(self) -> None:
         """Long lines on several lines, or cut."""
         self.is_wrapped = not self.is_wrapped
         self.look(force=True)
 
-    def action_next_error(self) -> None:
+    def next_error(self) -> None:
         """Scroll to the next line with trouble."""
         here = round(self.list.scroll_y)
         for index, row in enumerate(self.list.rows):

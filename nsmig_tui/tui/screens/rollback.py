@@ -40,7 +40,7 @@ class RollbackScreen(WorkScreen):
     CSS_PATH = "rollback.tcss"
     BINDINGS: ClassVar = [
         *actions.bindings("rollback"),
-        Binding("escape,left", "back", "Back", show=False),
+        Binding("left", "back", "Back", show=False),
         Binding("tab", "swap", "Other part", show=False),
     ]
 
@@ -87,7 +87,9 @@ class RollbackScreen(WorkScreen):
             self.query_one("#facts", LineBar).show([(f" {error}", "fail")])
             return
         words = f" {plural(len(self.points), 'archive')} on {self.host.node.name}, newest first."
-        words += " Databases are not part of them."
+        words += (
+            " Databases are not part of it." if len(self.points) == 1 else " Databases are not part of them."
+        )
         self.query_one("#facts", LineBar).show([(words, "dim")])
         now, width = self.app.clock(), self.size.width
         rows = [points.point_row(point, self.app.signs, now, width) for point in self.points]
@@ -183,7 +185,9 @@ class RollbackScreen(WorkScreen):
             facts.append(("", f"Archive of {when(point.created_at)} UTC ({age}), {size(point.size)}."))
             facts.append(("", "The tree that it replaces is kept in .archive/replaced-…"))
             facts.append(("", "Files that are new since are carried over; mail stays live."))
-            facts.append(("warn", "Databases are not part of it."))
+            facts += plan.against_today(made) if isinstance(made, Planned) else []
+            if not isinstance(made, Planned):
+                facts.append(("warn", "Databases are not part of it."))
             if point.ok is None:
                 facts.append(("warn", "Not verified yet: it is checked before anything is touched."))
             choices = CHOICES

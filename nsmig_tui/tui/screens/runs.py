@@ -33,7 +33,7 @@ class RunsScreen(WorkScreen):
 
     WHERE = "runs"
     CSS_PATH = "runs.tcss"
-    BINDINGS: ClassVar = [*actions.bindings("runs"), Binding("escape,left", "back", "Back", show=False)]
+    BINDINGS: ClassVar = [*actions.bindings("runs"), Binding("left", "back", "Back", show=False)]
 
     def __init__(self) -> None:
         super().__init__(id="runs")
@@ -76,7 +76,7 @@ class RunsScreen(WorkScreen):
 
     def title_pieces(self) -> Line:
         """Where we are, and how the batch stands."""
-        return [("Runs  ", "bold"), *run_lines.batch_pieces(self.app.batch_watch.views())]
+        return [("Runs  ", "bold"), *run_lines.batch_pieces(self.app.batch_watch.views(), self.size.width)]
 
     @property
     def state(self) -> RunState | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.events import Click
 from textual.message import Message
 from textual.widget import Widget
 
 from ..safe import one_line
-from ..words import Line
+from ..words import Line, shortened
 
 
 class LineBar(Widget):
@@ -36,9 +37,12 @@ class LineBar(Widget):
 
     def render(self) -> Content:
         """The pieces as text that cannot hold markup."""
-        parts = []
+        parts, room = [], self.size.width
         for text, style in self.pieces:
             safe = text if text.isprintable() else one_line(text)
+            if cell_len(safe.rstrip()) > room:
+                safe = shortened(safe, room)
+            room = max(0, room - cell_len(safe))
             look = self.COLOURS.get(style, "")
             parts.append(Content.styled(safe, look) if look else Content(safe))
         return Content("").join(parts)
