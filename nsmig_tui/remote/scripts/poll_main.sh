@@ -5,7 +5,7 @@
 D=$1 RUN=$2 OFFSET=$3 WAIT=$4
 J=$VAR/$D RD=$VAR/$D/runs/$RUN
 GATHERED=4
-opened='' news=''
+opened='' news='' looks=0
 
 # Sets ALIVE.
 alive() {
@@ -38,9 +38,11 @@ while :; do
   if [ -z "$opened" ]; then open_journal; fi
   if [ -n "$opened" ]; then look; fi
   if [ "$WAIT" -le 0 ] || [ "$ALIVE" = no ] || [ "$ALIVE" = locked ]; then break; fi
-  sleep 0.1
+  # the longer nothing happens, the less often it is looked for
+  looks=$((looks + 1))
+  if [ "$looks" -le 5 ] || [ "$WAIT" -le "$GATHERED" ]; then sleep 0.1; WAIT=$((WAIT - 1))
+  else sleep 0.3; WAIT=$((WAIT - 3)); fi
   alive
-  WAIT=$((WAIT - 1))
 done
 printf 'alive\t%s\n' "$ALIVE"
 if read -r step phase total 2>/dev/null <"$RD/progress"; then

@@ -59,7 +59,7 @@ nginx_reload() {
   before=$CHILDREN
   service reload "$NGINX_UNIT" "$NGINX_CMD" || return 1
   i=0
-  while [ "$i" -lt 500 ]; do
+  while [ "$i" -lt 250 ]; do
     children "$MASTER"
     for c in $CHILDREN; do
       case $before in
@@ -67,7 +67,7 @@ nginx_reload() {
         *) if ! workers_left "$before"; then j reloaded nginx; return 0; fi ;;
       esac
     done
-    sleep 0.02
+    sleep 0.04
     i=$((i + 1))
   done
   return 1
