@@ -2,7 +2,8 @@
 # Exit codes: 0 done, 4 refused, 5 undone, 6 a person must look, 75 locked.
 preflight() {
   step pre_flight_checks
-  read -r id <"$R/etc/machine-id" || :
+  id=
+  read -r id 2>/dev/null <"$R/etc/machine-id" || :
   if [ "$id" != "$MACHINE_ID" ]; then fail "this is not the machine that was discovered"; fi
   if ! is_dir "$UPATH" || [ "$(ino "$UPATH")" != "$UPATH_INO" ]; then fail "$UPATH is not the folder that was examined"; fi
   if ! is_dir "$UPATH/web" || [ "$(ino "$UPATH/web")" != "$WEB_INO" ]; then fail "web is not the folder that was examined"; fi
