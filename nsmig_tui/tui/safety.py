@@ -45,6 +45,8 @@ class CalmApp(App[int]):
 
 def crash_report(error: BaseException | None) -> Text:
     """Where and what kind, without any value: not even the message, for it may quote one."""
+    # A worker's failure stands around what really happened.
+    error = getattr(error, "error", None) or error
     lines = ["nsmig made a mistake and had to stop. Runs on vnodes go on; `nsmig resume` looks after them."]
     for frame in traceback.extract_tb(error.__traceback__ if error else None)[-12:]:
         lines.append(f"  {frame.filename}:{frame.lineno} in {frame.name}")

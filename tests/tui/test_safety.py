@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from textual.worker import WorkerFailed
 
 from nsmig_tui.domain import events as ev
 from nsmig_tui.tui.safe import content, one_line
@@ -100,3 +101,11 @@ def test_a_crash_report_holds_no_values():
     assert "hunter2" not in sink.getvalue()
     assert "test_safety.py" in sink.getvalue()
     assert "ValueError" in sink.getvalue()
+
+
+def test_a_crash_in_a_worker_tells_the_place_and_not_the_wrapping():
+    try:
+        {}["gone"]
+    except KeyError as error:
+        report = crash_report(WorkerFailed(error))
+    assert "KeyError" in report.plain and "test_safety.py" in report.plain and "gone" not in report.plain

@@ -73,7 +73,7 @@ async def dashboard(app, pilot, world):
 
 SCENES = (fleet, findings, plan, run, rollback, confirm, dashboard)
 MUST_SHOW = {
-    "fleet": ("shop.example.org", "unreachable", "PROD", "2 marked"),
+    "fleet": ("shop.example.org", "connection timed out", "PROD", "2 marked"),
     "findings": ("ERROR", "hint"),
     "plan": ("web/app/public",),
     "run": ("FAIL", "backup_creation", "57%"),

@@ -1,6 +1,7 @@
 """Every screen at 80x24 and at 140x40: nothing is cut, the keys are there, and so is what one came for."""
 
 import pytest
+import tui_world
 from rich.cells import cell_len
 from textual.widgets import Checkbox, Input
 from waiting import until
@@ -183,6 +184,23 @@ async def test_a_shell_on_the_demo_needs_no_terminal_of_its_servers(world, open_
     async with open_app(world) as (app, _pilot):
         command = app.ssh_command(world.store.vnode("vn1.example.net"))
         assert command == ["ssh", "--", "vn1.example.net"]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 101, 110, 120, 140])
+async def test_names_of_the_fleet_win_over_counts(world, open_app, columns):
+    async with open_app(world, size=(columns, 24)) as (app, pilot):
+        await pilot.pause()
+        text = "\n".join(picture(app))
+        for name in ("vn1.example.net", "edge1.example.net", "sydney", "connection timed out"):
+            assert name in text, text
+        assert cut_off(app) == []
+
+
+async def test_menus_cut_nothing(open_app):
+    async with open_app(tui_world.parts(tui_world.FakeStore()), size=(80, 24)) as (app, pilot):
+        await pilot.pause()
+        assert "gone afterwards" in "\n".join(picture(app))
+        assert cut_off(app) == []
 
 
 async def test_the_help_says_in_full_what_its_line_is_about(world, open_app):

@@ -37,7 +37,7 @@ async def first_start(ui: NsmigApp, targets: Targets) -> None:
     entries = [
         *(("s", "ssh", "import from ~/.ssh/config"), ("a", "ansible", "import from an Ansible inventory")),
         ("n", "add", "add a vnode by hand"),
-        ("d", "demo", "try the demo: a made-up fleet on this machine, gone afterwards"),
+        ("d", "demo", "try the demo: a made-up fleet, here, gone afterwards"),
     ]
     facts = ["No vnode is known yet. Nothing is asked of any server until you discover it."]
     chosen = await ui.ask(MenuDialog("Welcome to nsmig", entries, facts=facts))

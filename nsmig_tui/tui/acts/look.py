@@ -53,7 +53,7 @@ async def show_help(ui: NsmigApp, targets: Targets) -> None:
 async def copy(ui: NsmigApp, targets: Targets) -> None:
     """A menu of what can be copied."""
     texts = copyable(ui, targets)
-    entries = [(key, key, f"{label}: {text[:60]}") for key, (label, text) in texts.items()]
+    entries = [(key, key, f"{label}: {text}") for key, (label, text) in texts.items()]
     chosen = await ui.ask(MenuDialog("Copy", entries))
     if chosen:
         ui.copy_to_clipboard(texts[chosen][1])

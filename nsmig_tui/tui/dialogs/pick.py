@@ -12,7 +12,7 @@ from textual.widgets import Button, Input, Static
 
 from ..safe import content
 from ..widgets.virtual_list import VirtualList
-from ..words import Line, pad
+from ..words import Line, pad, shortened
 from .base import Dialog
 
 
@@ -123,4 +123,5 @@ class PickDialog(Dialog[list[str] | None]):
         self.action_take() if event.button.id == "confirm" else self.action_leave()
 
     def _draw(self, entry: tuple[str, str], width: int) -> Line:
-        return [(pad(entry[0], min(40, width // 2)), ""), (f"  {entry[1]}", "dim")]
+        room = min(40, width // 2)
+        return [(pad(entry[0], room), ""), (f"  {shortened(entry[1], width - room - 2)}", "dim")]

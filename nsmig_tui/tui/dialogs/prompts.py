@@ -13,7 +13,7 @@ from textual.widgets import Button, Input, Static
 
 from ..safe import content
 from ..widgets.virtual_list import VirtualList
-from ..words import Line, pad
+from ..words import Line, pad, shortened
 from .base import Dialog
 
 
@@ -42,7 +42,7 @@ class MenuDialog(Dialog[str | None]):
         menu.focus()
 
     def _draw(self, entry: tuple[str, str, str], width: int) -> Line:
-        return [(pad(f" {entry[0]}", 4), "key"), (entry[2], "")]
+        return [(pad(f" {entry[0]}", 4), "key"), (shortened(entry[2], width - 4), "")]
 
     @on(VirtualList.Opened)
     def _opened(self, event: VirtualList.Opened) -> None:

@@ -21,17 +21,21 @@ def draw(row: FleetLine, width: int, model: FleetModel, signs: Signs, now: float
     if width >= 64:
         tail = f"{plural(len(row.nodes), 'vnode')}  {tail}"
     counts = count_pieces(row.counts, signs)
+    if len(row.name) + len(tail) + _long(counts) + 5 > width:
+        counts = count_pieces(row.counts, signs, tight=True)
+    if len(row.name) + len(tail) + _long(counts) + 5 > width:
+        tail = ""
     name = pad(row.name, max(8, width - len(tail) - _long(counts) - 5))
     return [(f"{fold} ", "dim"), (name, "head"), (" ", ""), *counts, (tail, "dim")]
 
 
-def count_pieces(counts: Counter[str], signs: Signs) -> Line:
-    """Counts by status, what needs attention first: ``✗ 2  ○ 5  ✓ 30``."""
+def count_pieces(counts: Counter[str], signs: Signs, *, tight: bool = False) -> Line:
+    """Counts by status, what needs attention first: ``✗ 2  ○ 5  ✓ 30``, or ``✗2 ○5 ✓30``."""
     pieces: Line = []
     for status in ORDER:
         if counts.get(status):
             sign, style = signs.mark(status)
-            pieces.append((f"{sign} {counts[status]:,}  ", style))
+            pieces.append((f"{sign}{counts[status]:,} " if tight else f"{sign} {counts[status]:,}  ", style))
     return pieces
 
 
@@ -62,19 +66,16 @@ def _node(row: NodeLine, width: int, model: FleetModel, signs: Signs, now: float
         tail.append(("PROD ", "prod"))
     if row.vnode.unreachable:
         words = f"unreachable: {row.vnode.unreachable}"
-        tail.append(
-            (
-                pad(
-                    words,
-                    max(12, min(len(words), width - len(row.name) - 6 - (5 if row.vnode.production else 0))),
-                ),
-                "fail",
-            )
-        )
+        room = max(12, width - len(row.name) - 6 - _long(tail))
+        if len(words) > room:
+            words = f"! {row.vnode.unreachable}"
+        tail.append((pad(words, min(len(words), room)), "fail"))
     elif not row.vnode.last_contact:
         tail.append(("not asked yet", "wait"))
     else:
-        tail += count_pieces(row.counts, signs)
+        counts = count_pieces(row.counts, signs)
+        short = len(row.name) + 5 + _long(tail) + _long(counts) > width
+        tail += count_pieces(row.counts, signs, tight=True) if short else counts
         if width >= 60:
             tail.append((f"{ago(row.vnode.last_contact, now):>9}", "dim"))
     return [*line, (pad(row.name, max(8, width - 5 - _long(tail))), "bold"), (" ", ""), *tail]
