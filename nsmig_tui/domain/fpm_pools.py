@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .nginx_sites import Problem
 from .nginx_syntax import decode, matches_include
@@ -134,25 +135,23 @@ class _Reader:
             offset += len(line)
 
     def _line(self, path: str, number: int, line: str, offset: int, depth: int) -> None:
-        section = _SECTION.match(line)
-        if section:
-            self.section = section[1]
-            self.heads.setdefault(section[1], (path, number))
-            self.entries.setdefault(section[1], [])
+        read = _read_line(line)
+        if read is None:
             return
-        match = _ENTRY.match(line)
-        if match is None:
+        key, at, value = read
+        if at < 0:
+            self.section = key
+            self.heads.setdefault(key, (path, number))
+            self.entries.setdefault(key, [])
             return
-        length = _value_length(match[2])
-        start = offset + match.start(2)
-        value = match[2][:length]
+        start = offset + at
         included: tuple[str, ...] = ()
-        if match[1] == "include":
+        if key == "include":
             pattern = _bare(value)
             self.patterns.append(pattern)
             included = tuple(sorted(name for name in self.texts if matches_include(pattern, name)))
         end = offset + len(line)
-        entry = Entry(path, number, match[1], _bare(value), start, start + length, offset, end, included)
+        entry = Entry(path, number, key, _bare(value), start, start + len(value), offset, end, included)
         self.entries.setdefault(self.section, []).append(entry)
         inside = self.section
         for name in included:
@@ -162,7 +161,16 @@ class _Reader:
 
 
 def load_fpm(files: Mapping[str, bytes], resolve: Mapping[str, str] | None = None) -> FpmModel:
-    """The model of ``files`` (path -> content, the main file first, then all that its includes name)."""
+    """The model of ``files`` (path -> content, the main file first, then all that its includes name).
+
+    The same files give the same model.
+    """
+    return _load(tuple(files.items()), tuple((resolve or {}).items()))
+
+
+@lru_cache(8)
+def _load(given: tuple[tuple[str, bytes], ...], resolve: tuple[tuple[str, str], ...]) -> FpmModel:
+    files = dict(given)
     main = next(iter(files))
     texts = {path: decode(raw) for path, raw in files.items()}
     reader = _Reader(texts)
@@ -173,7 +181,7 @@ def load_fpm(files: Mapping[str, bytes], resolve: Mapping[str, str] | None = Non
         if name != "global"
     )
     users = {path: frozenset(names) for path, names in reader.users.items()}
-    return FpmModel(main, texts, pools, users, tuple(reader.patterns), dict(resolve or {}))
+    return FpmModel(main, texts, pools, users, tuple(reader.patterns), dict(resolve))
 
 
 def find_pools(
@@ -239,6 +247,18 @@ def _plain_address(address: str) -> str:
         return f"127.0.0.1:{address}"
     address = re.sub(r"^(localhost|0\.0\.0\.0|\[::\]|\*):", "127.0.0.1:", address)
     return posixpath.normpath(address) if address.startswith("/") else address
+
+
+@lru_cache(4096)
+def _read_line(line: str) -> tuple[str, int, str] | None:
+    """(key, offset of the value, value) of one line; for a section (name, -1, ""); None for anything else."""
+    section = _SECTION.match(line)
+    if section:
+        return section[1], -1, ""
+    match = _ENTRY.match(line)
+    if match is None:
+        return None
+    return match[1], match.start(2), match[2][: _value_length(match[2])]
 
 
 def _value_length(rest: str) -> int:

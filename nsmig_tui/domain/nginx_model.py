@@ -6,6 +6,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 
 from .nginx_syntax import Directive, decode, include_pattern, matches_include, parse
 from .path_map import below
@@ -107,6 +108,12 @@ class NginxModel:
         end = bisect_left(self.paths, top + "0", key=lambda used: used.path)
         return [used for used in self.paths[start:end] if below(used.path, top)]
 
+    @cached_property
+    def maps(self) -> tuple[Directive, ...]:
+        """Every ``map`` of two arguments."""
+        found = (placed.directive for placed in self.outside)
+        return tuple(d for d in found if d.name == "map" and len(d.args) == 2)
+
     def real(self, path: str) -> str:
         """The path under which the file ``path`` is edited."""
         return self.resolve.get(path, path)
@@ -143,16 +150,22 @@ class NginxModel:
 def load_nginx(files: Mapping[str, bytes], resolve: Mapping[str, str] | None = None) -> NginxModel:
     """The model of ``files`` (path -> content, the main file first, as `split_dump` gives them).
 
-    Raises NginxSyntaxError.
+    Raises NginxSyntaxError. The same files give the same model.
     """
+    return _load(tuple(files.items()), tuple((resolve or {}).items()))
+
+
+@lru_cache(8)
+def _load(given: tuple[tuple[str, bytes], ...], resolve: tuple[tuple[str, str], ...]) -> NginxModel:
+    files = dict(given)
     main = next(iter(files))
     texts = {path: decode(raw) for path, raw in files.items()}
     trees = {path: parse(text, path) for path, text in texts.items()}
-    bare = NginxModel(main, texts, trees, (), (), {}, dict(resolve or {}))
+    bare = NginxModel(main, texts, trees, (), (), {}, dict(resolve))
     users: dict[str, set[int]] = {}
     servers: list[Server] = []
     outside: list[Placed] = []
-    for placed in _flatten(bare, main, trees[main], (), {}, -1):
+    for placed in _flatten(bare, main, trees[main], (), {}, -1, []):
         if placed.directive.name == "server" and placed.blocks == ("http",):
             servers.append(_server(bare, placed, len(servers), users))
         else:
@@ -170,19 +183,24 @@ def plain_names(server: Server) -> list[str]:
 
 def resolve_value(model: NginxModel, server: Server, text: str, name: str) -> str:
     """``text`` with the variables that are known for a request to ``name`` replaced; others stay."""
-    if "$" not in text:
-        return text
+    return _resolved(text, _known(model, server, name)) if "$" in text else text
+
+
+def _known(model: NginxModel, server: Server, name: str) -> dict[str, str]:
+    """The variables whose value is known for a request to ``name``."""
     known = {"host": name, "http_host": name, "server_name": server.names[0] if server.names else ""}
     for placed in server.any("set"):
         if len(placed.directive.args) == 2:
             known.setdefault(placed.directive.values[0].lstrip("$"), placed.directive.values[1])
-    for placed in model.outside:
-        directive = placed.directive
-        if directive.name == "map" and len(directive.args) == 2:
-            source = known.get(directive.values[0].strip("${}"))
-            answer = _map_answer(directive, source) if source is not None else None
-            if answer is not None:
-                known.setdefault(directive.values[1].lstrip("$"), answer)
+    for directive in model.maps:
+        source = known.get(directive.values[0].strip("${}"))
+        answer = _map_answer(directive, source) if source is not None else None
+        if answer is not None:
+            known.setdefault(directive.values[1].lstrip("$"), answer)
+    return known
+
+
+def _resolved(text: str, known: Mapping[str, str]) -> str:
     for _ in range(5):
         following = _VARIABLE.sub(lambda m: known.get(m[1] or m[2], m[0]), text)
         if following == text:
@@ -209,12 +227,16 @@ def name_matches(pattern: str, name: str) -> bool:
 
 
 def _used_paths(model: NginxModel, server: Server) -> Iterator[UsedPath]:
-    names = plain_names(server) or [""]
+    known = [_known(model, server, name) for name in plain_names(server) or [""]]
     for placed in server.inner:
         for value in placed.directive.values:
-            if "/" not in value and "$" not in value:
+            if "$" in value:
+                found = list(dict.fromkeys(_resolved(value, variables) for variables in known))
+            elif "/" in value:
+                found = [value]
+            else:
                 continue
-            for path in dict.fromkeys(resolve_value(model, server, value, name) for name in names):
+            for path in found:
                 path = path.removeprefix("unix:")
                 if path.startswith("/"):
                     yield UsedPath(path.rstrip("/"), server, placed)
@@ -233,27 +255,27 @@ def _flatten(
     blocks: tuple[str, ...],
     users: dict[str, set[int]],
     number: int,
+    found: list[Placed],
     depth: int = 0,
-) -> Iterator[Placed]:
+) -> list[Placed]:
     """Directives in nginx's order with includes followed; does not look into server blocks of http."""
     if depth > _DEPTH:
-        return
+        return found
     for directive in directives:
+        found.append(Placed(file, directive, blocks))
         if directive.name == "include":
-            yield Placed(file, directive, blocks)
             for path in model.included(directive):
                 users.setdefault(path, set()).add(number)
-                yield from _flatten(model, path, model.trees[path], blocks, users, number, depth + 1)
-            continue
-        yield Placed(file, directive, blocks)
-        if directive.block and not (directive.name == "server" and blocks == ("http",)):
+                _flatten(model, path, model.trees[path], blocks, users, number, found, depth + 1)
+        elif directive.block and not (directive.name == "server" and blocks == ("http",)):
             within = (*blocks, directive.name)
-            yield from _flatten(model, file, directive.block, within, users, number, depth + 1)
+            _flatten(model, file, directive.block, within, users, number, found, depth + 1)
+    return found
 
 
 def _server(model: NginxModel, placed: Placed, number: int, users: dict[str, set[int]]) -> Server:
     block = placed.directive.block or ()
-    inner = tuple(_flatten(model, placed.file, block, ("server",), users, number))
+    inner = tuple(_flatten(model, placed.file, block, ("server",), users, number, []))
     own = [p.directive for p in inner if p.blocks == ("server",)]
     names = tuple(name.lower() for d in own if d.name == "server_name" for name in d.values if name)
     all_tls = any(d.name == "ssl" and d.values == ("on",) for d in own)

@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 _TOKEN = re.compile(
     r"""(?P<space>[ \t\r\n]+)
@@ -106,8 +107,12 @@ class _Frame:
         )
 
 
+@lru_cache(1024)
 def parse(text: str, path: str = "") -> tuple[Directive, ...]:
-    """All directives of one file. Raises NginxSyntaxError."""
+    """All directives of one file. Raises NginxSyntaxError.
+
+    Remembered by content: each look at one vhost of a server brings the files of all.
+    """
     top = _Frame([], 1, 0)
     stack = [top]
     words: list[Arg] = []
@@ -213,7 +218,12 @@ def _include_patterns(tree: tuple[Directive, ...], main: str) -> list[str]:
 def _part_matches(pattern: str, name: str) -> bool:
     if name.startswith(".") and not pattern.startswith("."):
         return False
-    return re.fullmatch(_glob_pattern(pattern), name, re.DOTALL) is not None
+    return _glob(pattern).fullmatch(name) is not None
+
+
+@lru_cache(256)
+def _glob(pattern: str) -> re.Pattern[str]:
+    return re.compile(_glob_pattern(pattern), re.DOTALL)
 
 
 def _glob_pattern(pattern: str) -> str:

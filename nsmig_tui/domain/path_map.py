@@ -8,8 +8,9 @@ A path counts only at component boundaries: ``/srv/a.test/web`` is not in ``/srv
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 _BEFORE = r"(?<![\w./$}~+%@\\-])"
 _SLASHED = "uri|document_uri|request_uri|fastcgi_script_name|fastcgi_path_info|path_info"
@@ -63,12 +64,13 @@ class PathMap:
 
     def find(self, text: str, values: Mapping[str, str] | None = None) -> list[Found]:
         """Every path in ``text`` that a rule changes; ``values`` are those of variables such as ``host``."""
-        pattern = self._pattern()
-        if pattern is None:
+        if not self.rules:
             return []
         plain, where = _substitute(text, values or {})
+        if not any(mark in plain for mark in self._marks):
+            return []
         found = []
-        for match in pattern.finditer(plain):
+        for match in self._pattern.finditer(plain):
             begin, start, end = where[match.start()], where[match.start("old")], where[match.end("old")]
             base = text[begin:start]
             old = re.sub("/+", "/", match["old"])
@@ -99,9 +101,13 @@ class PathMap:
                 return (new if new.startswith(("/", "$")) else f"{self.upath}/{new}") + path[len(top) :]
         return path
 
-    def _pattern(self) -> re.Pattern[str] | None:
-        if not self.rules:
-            return None
+    @cached_property
+    def _marks(self) -> tuple[str, ...]:
+        """What a text must hold to name one of our paths at all, however its slashes are doubled."""
+        return tuple(base.rstrip("/").rpartition("/")[2] for base in (self.upath, *self.aliases))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
         bases = "|".join(_spelled(base) for base in (self.upath, *self.aliases))
         olds = "|".join(_spelled(old) for old, _ in sorted(self.rules, key=lambda rule: -len(rule[0])))
         return re.compile(rf"{_BEFORE}(?:{bases})/+(?P<old>{olds}){_AFTER}")
@@ -138,8 +144,10 @@ def _spelled(path: str) -> str:
     return "/+".join(re.escape(part) for part in path.split("/"))
 
 
-def _substitute(text: str, values: Mapping[str, str]) -> tuple[str, list[int]]:
+def _substitute(text: str, values: Mapping[str, str]) -> tuple[str, Sequence[int]]:
     """``text`` with known variables replaced, and for each offset in it the offset in ``text``."""
+    if "$" not in text or not values:
+        return text, range(len(text) + 1)
     out: list[str] = []
     where: list[int] = []
     last = 0

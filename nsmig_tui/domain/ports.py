@@ -61,6 +61,10 @@ class Shell(Protocol):
         """Ask the vnode's web server through the connection. Never raises for a bad answer."""
         ...
 
+    async def http_all(self, requests: Sequence[HttpRequest], *, timeout: float = 10.0) -> list[HttpAnswer]:
+        """Like ``http`` for many requests, answered in their order; ``timeout`` is for each."""
+        ...
+
     async def close(self) -> None:
         """End the connection."""
         ...

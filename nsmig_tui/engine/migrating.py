@@ -106,12 +106,12 @@ async def migrate(desk: Desk, name: str, domain: str, options: MigrateOptions, e
         ready = await prepare(desk, vnode, vhost, shell, options)
         for warning in ready.plan.warnings:
             books.warnings.append(warning)
-        baseline = await take_baseline(shell, requests_for(ready.serving, ready.seen.entries.get("web", ())))
-        beside = await take_baseline(shell, neighbour_requests(ready.serving))
-        link = await launch(desk, vnode, books, ready.plan, "migrate", [*baseline, *beside])
-        if baseline and all(b.status == 0 for b in baseline):
+        own = requests_for(ready.serving, ready.seen.entries.get("web", ()))
+        baseline = await take_baseline(shell, [*own, *neighbour_requests(ready.serving)])
+        link = await launch(desk, vnode, books, ready.plan, "migrate", baseline)
+        if own and all(b.status == 0 for b in baseline[: len(own)]):
             books.warnings.append("the site could not be asked over HTTP: verified by files and sockets only")
-        ending = await link.follow(answers_as_before([*baseline, *beside]))
+        ending = await link.follow(answers_as_before(baseline))
     except NsmigError as error:
         return ended_by(error, books, vhost)
     return conclude(desk, books, vnode, vhost, ending)

@@ -24,7 +24,7 @@ from ..domain.ports import Connector, Shell
 from ..domain.sections import number, split_sections, unb64
 from .reading import Scripts
 
-POLL = 10
+POLL = 25
 """Tenths of a second that one poll waits on the vnode for news."""
 
 PATIENCE = 90.0

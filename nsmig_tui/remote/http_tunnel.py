@@ -7,9 +7,10 @@ compared with each other, nothing is trusted or sent.
 from __future__ import annotations
 
 import asyncio
-import http.client
-import io
 import ssl
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import asyncssh
@@ -17,10 +18,21 @@ import asyncssh
 from nsmig_tui.domain.ports import HttpAnswer, HttpRequest
 from nsmig_tui.domain.text import clean
 
-MAX_BODY = 1024 * 1024
-"""Bytes of a body that are kept; the rest is not even fetched."""
+from .http_parse import MAX_BODY, cut, early
 
-_MAX_RAW = MAX_BODY + 256 * 1024
+__all__ = ["MAX_BODY", "NoTunnel", "fetch", "fetch_all", "from_tool", "parse"]
+
+LANES = 4
+"""Connections to one door of the web server that are held at the same time, at most."""
+
+LANE_AFTER = 0.1
+"""Seconds that questions wait before one more connection is made for them."""
+
+TOGETHER = 4
+"""Questions that are sent one behind the other before the first answer is there."""
+
+_MORE = b"\r\n"
+_LAST = b"Connection: close\r\n\r\n"
 _PIECE = 64 * 1024
 _FORBIDDEN = (
     asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED,
@@ -34,20 +46,101 @@ class NoTunnel(Exception):
 
 async def fetch(connection: Any, request: HttpRequest, timeout: float) -> HttpAnswer:
     """Ask through ``connection``; a failure is an answer with status 0. Raises NoTunnel."""
+    return (await fetch_all(connection, [request], timeout))[0]
+
+
+async def fetch_all(connection: Any, requests: Sequence[HttpRequest], timeout: float) -> list[HttpAnswer]:
+    """The answers in the order of ``requests``; each may take ``timeout`` seconds. Raises NoTunnel.
+
+    Questions for the same door share a connection through the tunnel, and a few more when they wait.
+    """
+    found = _Found(connection, timeout, {})
+    doors: dict[tuple[str, int, str | None], deque[_Asked]] = {}
+    for index, request in enumerate(requests):
+        try:
+            question = _question(request)
+        except ValueError as error:
+            found.answers[index] = _failure(error, timeout)
+            continue
+        door = (request.address, request.port, request.host if request.tls else None)
+        doors.setdefault(door, deque()).append((index, request, question))
+    async with asyncio.TaskGroup() as group:
+        for todo in doors.values():
+            group.create_task(_visit(found, todo))
+    if found.refused is not None:
+        raise NoTunnel from found.refused
+    return [found.answers[index] for index in range(len(requests))]
+
+
+_Asked = tuple[int, HttpRequest, bytes]
+
+
+@dataclass
+class _Found:
+    """What is known so far. ``refused``: the server does not forward, so asking is of no use."""
+
+    connection: Any
+    timeout: float
+    answers: dict[int, HttpAnswer]
+    refused: asyncssh.ChannelOpenError | None = None
+
+
+async def _visit(found: _Found, todo: deque[_Asked]) -> None:
+    """All questions for one door, over as few connections as are quick enough."""
+
+    async def lane() -> None:
+        while todo and found.refused is None:
+            await _converse(found, todo)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(LANES):
+            await asyncio.wait([group.create_task(lane())], timeout=LANE_AFTER)
+            if not todo or found.refused is not None:
+                break
+
+
+async def _converse(found: _Found, todo: deque[_Asked]) -> None:
+    """Ask over one connection until it ends.
+
+    The first question on it gets its answer, good or bad. Later ones may suffer from their company: those
+    that come to nothing go back, to be the first on another connection.
+    """
+    asked: deque[_Asked] = deque()
+    stream: _Plain | _Tls | None = None
+    first = True
+    loop = asyncio.get_running_loop()
     try:
-        question = _question(request)
-        async with asyncio.timeout(timeout):
-            return await _ask(connection, request, question)
-    except TimeoutError:
-        return HttpAnswer(0, error=f"no answer within {timeout:g} s")
-    except asyncssh.ChannelOpenError as error:
-        if error.code in _FORBIDDEN:
-            raise NoTunnel from error
-        return HttpAnswer(0, error=f"cannot connect: {clean(str(error), 200)}")
-    except ssl.SSLError as error:
-        return HttpAnswer(0, error=f"TLS failed: {clean(str(error), 200)}")
-    except (OSError, asyncssh.Error, ValueError) as error:
-        return HttpAnswer(0, error=clean(str(error) or type(error).__name__, 200))
+        async with asyncio.timeout(found.timeout) as clock:
+            _take_next(asked, todo)
+            stream = await _open(found.connection, asked[0][1])
+            raw = b""
+            while asked:
+                ends = _MORE if todo else _LAST
+                await stream.send(_MORE.join(question for _, _, question in asked) + ends)
+                while asked:
+                    answer = cut(raw, ended=False) if raw else None
+                    while answer is None:
+                        piece = await stream.receive()
+                        raw += piece
+                        answer = cut(raw, ended=not piece)
+                    if not first and answer.answer.status == 0:
+                        return
+                    found.answers[asked.popleft()[0]] = answer.answer
+                    first = False
+                    if not answer.goes_on:
+                        return
+                    raw = raw[answer.taken :]
+                    clock.reschedule(loop.time() + found.timeout)
+                _take_next(asked, todo)
+    except (TimeoutError, OSError, asyncssh.Error, ValueError) as error:
+        if isinstance(error, asyncssh.ChannelOpenError) and error.code in _FORBIDDEN:
+            found.refused = error
+        elif first:
+            found.answers[asked.popleft()[0]] = _failure(error, found.timeout)
+    finally:
+        todo.extendleft(reversed(asked))
+        if stream is not None:
+            stream.abort()
 
 
 def parse(raw: bytes, *, ended: bool) -> HttpAnswer | None:
@@ -55,29 +148,8 @@ def parse(raw: bytes, *, ended: bool) -> HttpAnswer | None:
 
     An answer that ended early is none: status 0.
     """
-    full = len(raw) >= _MAX_RAW
-    if b"\r\n\r\n" not in raw and b"\n\n" not in raw:
-        return _early() if ended or full else None
-    response = http.client.HTTPResponse(_Fake(raw))  # type: ignore[arg-type]
-    try:
-        response.begin()
-        body = _body(response, ended=ended)
-    except http.client.IncompleteRead as error:
-        if not full and len(error.partial) < MAX_BODY:
-            return _early() if ended else None
-        body = error.partial[:MAX_BODY]
-    except (http.client.HTTPException, ValueError) as error:
-        if isinstance(error, http.client.RemoteDisconnected):
-            # Only an interim answer (100 Continue) so far.
-            return _early() if ended or full else None
-        return HttpAnswer(0, error=f"no HTTP: {clean(repr(error), 200)}")
-    if body is None:
-        return None
-    headers: dict[str, str] = {}
-    for name, value in response.getheaders():
-        name = name.lower()
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return HttpAnswer(response.status, headers, body)
+    found = cut(raw, ended=ended)
+    return found.answer if found else None
 
 
 def from_tool(rc: int, output: bytes) -> HttpAnswer:
@@ -87,68 +159,40 @@ def from_tool(rc: int, output: bytes) -> HttpAnswer:
         return HttpAnswer(0, error="cannot look: no forwarding over SSH, and no tool for HTTP on the server")
     if rc != 0 or not tool.startswith(b"tool="):
         return HttpAnswer(0, error=f"no answer to {clean(tool[5:], 20) or 'any tool'} on the server")
-    return parse(raw, ended=True) or _early()
-
-
-class _Fake:
-    """What http.client takes for a socket."""
-
-    def __init__(self, raw: bytes) -> None:
-        self._raw = raw
-
-    def makefile(self, *_args: object, **_kwargs: object) -> io.BytesIO:
-        """The bytes to read."""
-        return io.BytesIO(self._raw)
-
-
-def _early() -> HttpAnswer:
-    return HttpAnswer(0, error="the answer ended early")
-
-
-def _body(response: http.client.HTTPResponse, *, ended: bool) -> bytes | None:
-    """The body, at most MAX_BODY; None while its end, which only the end of the stream tells, is not there.
-
-    Raises IncompleteRead when the body is announced longer than what is there.
-    """
-    expected = response.length
-    if expected is None and not response.chunked:
-        body = response.read(MAX_BODY)
-        return body if ended or len(body) == MAX_BODY else None
-    if response.chunked:
-        return response.read()[:MAX_BODY]
-    body = response.read(MAX_BODY)
-    if len(body) < min(expected or 0, MAX_BODY):
-        raise http.client.IncompleteRead(body)
-    return body
+    return parse(raw, ended=True) or early()
 
 
 def _question(request: HttpRequest) -> bytes:
-    """The request's bytes. Raises ValueError for words that would break out of their line."""
+    """The request but for the end of its head. Raises ValueError for words that would break out of a line."""
     port = "" if request.port == (443 if request.tls else 80) else f":{request.port}"
     for word in (request.host, request.path):
         if not word.isprintable() or " " in word:
             raise ValueError("host or path of the request holds blanks or control characters")
     return (
         f"GET {request.path} HTTP/1.1\r\nHost: {request.host}{port}\r\n"
-        "User-Agent: nsmig\r\nAccept: */*\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n"
+        "User-Agent: nsmig\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
     ).encode()
 
 
-async def _ask(connection: Any, request: HttpRequest, question: bytes) -> HttpAnswer:
-    """Send the question down the tunnel and read until the answer is whole."""
+def _take_next(asked: deque[_Asked], todo: deque[_Asked]) -> None:
+    """Move the next questions from ``todo`` to what is asked together."""
+    asked.extend(todo.popleft() for _ in range(min(TOGETHER, len(todo))))
+
+
+def _failure(error: Exception, timeout: float) -> HttpAnswer:
+    """The answer that stands for a failure."""
+    if isinstance(error, TimeoutError):
+        return HttpAnswer(0, error=f"no answer within {timeout:g} s")
+    what = "cannot connect: " if isinstance(error, asyncssh.ChannelOpenError) else ""
+    if isinstance(error, ssl.SSLError):
+        what = "TLS failed: "
+    return HttpAnswer(0, error=what + clean(str(error) or type(error).__name__, 200))
+
+
+async def _open(connection: Any, request: HttpRequest) -> _Plain | _Tls:
+    """A fresh connection to the door of ``request``."""
     reader, writer = await connection.open_connection(request.address, request.port)
-    try:
-        stream = _Tls(reader, writer, request.host) if request.tls else _Plain(reader, writer)
-        await stream.send(question)
-        raw = b""
-        while True:
-            piece = await stream.receive()
-            raw += piece
-            answer = parse(raw, ended=not piece)
-            if answer is not None:
-                return answer
-    finally:
-        writer.channel.abort()
+    return _Tls(reader, writer, request.host) if request.tls else _Plain(reader, writer)
 
 
 class _Plain:
@@ -166,6 +210,10 @@ class _Plain:
     async def receive(self) -> bytes:
         """The next bytes; none at the end."""
         return bytes(await self._reader.read(_PIECE))
+
+    def abort(self) -> None:
+        """End the connection."""
+        self._writer.channel.abort()
 
 
 class _Tls:
@@ -191,6 +239,10 @@ class _Tls:
             return bytes(await self._step(self._tls.read, _PIECE))
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return b""
+
+    def abort(self) -> None:
+        """End the connection."""
+        self._tunnel.abort()
 
     async def _step(self, act: Any, *args: Any) -> Any:
         """Do one TLS operation, moving bytes through the tunnel as it asks for them."""

@@ -68,6 +68,7 @@ class HostSettings:
     identities_given: bool
     jumps: tuple[Hop, ...] = ()
     proxy_command: tuple[str, ...] = ()
+    ciphers_given: bool = False
 
     def known_as(self, host: str, port: int | None) -> tuple[str, int]:
         """Name and port to look up in known_hosts: a HostKeyAlias stands for both, as in OpenSSH."""
@@ -199,6 +200,7 @@ def _settings(found: Any, target: str, user: str, port: int, paths: tuple[str, .
         identities_given=identities is not None,
         jumps=_jumps(str(found.get("ProxyJump") or "")),
         proxy_command=("/bin/sh", "-c", _PROXY.format(command)) if command else (),
+        ciphers_given=bool(found.get("Ciphers")),
     )
 
 

@@ -73,14 +73,24 @@ class SshShell:
 
     async def http(self, request: HttpRequest, *, timeout: float = 10.0) -> HttpAnswer:
         """Ask the vnode's web server, through the connection or else with a tool of the vnode."""
+        return (await self.http_all([request], timeout=timeout))[0]
+
+    async def http_all(self, requests: Sequence[HttpRequest], *, timeout: float = 10.0) -> list[HttpAnswer]:
+        """The answers to many questions, in their order; they share connections to the web server."""
         try:
             link = await self._linked()
-            return await http_tunnel.fetch(link.line.connection, request, timeout)
+            return await http_tunnel.fetch_all(link.line.connection, requests, timeout)
         except http_tunnel.NoTunnel:
             pass
         except (ConnectError, OSError, asyncssh.Error) as error:
-            return HttpAnswer(0, error=clean(str(error) or type(error).__name__, 300))
-        return await self._http_there(request, timeout)
+            return [HttpAnswer(0, error=clean(str(error) or type(error).__name__, 300))] * len(requests)
+        gate = asyncio.Semaphore(http_tunnel.LANES)
+
+        async def one(request: HttpRequest) -> HttpAnswer:
+            async with gate:
+                return await self._http_there(request, timeout)
+
+        return list(await asyncio.gather(*map(one, requests)))
 
     async def unix_accepts(self, path: str) -> bool | None:
         """Whether a Unix socket on the vnode accepts connections; None when nobody can look."""

@@ -21,6 +21,9 @@ SETTLED = ("ok", "undone")
 CHANGING = ("migrate", "rollback", "undo", "restore", "resume")
 """Verbs that can leave something half-done on a vnode."""
 
+LOG_EVERY = 1.0
+"""Seconds that a line of a log may wait for company: a transaction costs more than many lines."""
+
 
 class Store:
     """The SQLite implementation of ``FleetStore``. Methods are short, synchronous, and one transaction each.
@@ -33,6 +36,8 @@ class Store:
         self._path = path
         self._clock = clock
         self._database = open_database(path)
+        self._waiting: list[tuple[str, float, str]] = []
+        self._logged = -LOG_EVERY
         self._vnode = Table("vnode", rows.VNODE)
         self._vhost = Table("vhost", rows.VHOST)
         self._run = Table("run", rows.RUN)
@@ -214,12 +219,23 @@ class Store:
         return [rows.to_run(row) for row in self._fetch(query)]
 
     def log(self, run: str, at: float, line: str) -> None:
-        """Add one line to a run's log."""
-        with self._writing() as many:
-            many("INSERT INTO log_line (run, at, line) VALUES (?, ?, ?)", [(run, at, rows.plain(line))])
+        """Add one line to a run's log.
+
+        Lines that come in quick succession are written together, at the latest with whatever is written
+        next. Who is killed before that loses them here; the vnode's journal has what they tell.
+        """
+        self._waiting.append((run, at, rows.plain(line)))
+        if time.monotonic() - self._logged >= LOG_EVERY:
+            self._write_log()
+
+    def _write_log(self) -> None:
+        if self._waiting:
+            with self._writing():
+                pass  # every transaction takes the waiting lines along
 
     def log_lines(self, run: str) -> list[tuple[float, str]]:
         """A run's log, oldest line first."""
+        self._write_log()
         table = self._log_line
         return self._fetch(table.select(table.at, table.line).where(table.run == run).order_by(table.id))
 
@@ -263,8 +279,11 @@ class Store:
 
     def close(self) -> None:
         """Close the file. The store cannot be used afterwards."""
-        with told(self._path):
-            self._database.close()
+        try:
+            self._write_log()
+        finally:
+            with told(self._path):
+                self._database.close()
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -286,7 +305,11 @@ class Store:
                 if values:
                     cursor.executemany(statement, values)
 
+            waiting = list(self._waiting)
+            many("INSERT INTO log_line (run, at, line) VALUES (?, ?, ?)", waiting)
             yield many
+        del self._waiting[: len(waiting)]
+        self._logged = time.monotonic()
 
 
 def _without_collecting(build: Callable[[], Built]) -> Built:

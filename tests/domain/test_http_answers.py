@@ -14,6 +14,7 @@ from nsmig_tui.domain.http_answers import (
     baseline_from,
     baseline_of,
     difference,
+    enough,
     neighbour_requests,
     requests_for,
 )
@@ -60,6 +61,23 @@ def answer(body=b"hello", status=200, **headers):
 def test_difference(samples, now, word):
     found = difference(baseline_of(REQUEST, samples), now)
     assert (word in found and found.startswith("http://a.test/ ")) if word else found == ""
+
+
+@pytest.mark.parametrize(
+    "samples, said",
+    [
+        ([answer(content_length="5")], False),
+        ([answer(content_length="5")] * 2, True),
+        ([answer()] * 2, False),
+        ([answer(content_length="5", x_powered_by="PHP")] * 2, False),
+        ([answer(content_length="5", transfer_encoding="chunked")] * 2, False),
+        ([answer(b"1"), answer(b"2")], True),
+        ([HttpAnswer(0), HttpAnswer(0)], False),
+    ],
+)
+def test_enough_samples(samples, said):
+    samples = [replace(a, headers={k: v for k, v in a.headers.items() if k != "set-cookie"}) for a in samples]
+    assert enough(samples) is said
 
 
 @given(st.binary(max_size=200), st.integers(0, 599), st.booleans())
