@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .domain.errors import Refused, UsageError
+from .domain.options import IONICE
 
 CONFIG_NAME = "config.toml"
 DATABASE_NAME = "nsmig.db"
@@ -30,7 +31,7 @@ class Settings:
 
     ``ssh_config`` None means the user's own files. ``jobs``: vnodes worked on at once; ``per_vnode``:
     vhosts at once on each. ``max_failures`` None means no limit. ``confirm_wait``: seconds a vnode waits
-    for the operator's verdict before it undoes by itself. ``keep_days``/``keep_count``: what pruning
+    for the operator's verdict before it undoes by itself. ``nice`` and ``ionice``: see MigrateOptions. ``keep_days``/``keep_count``: what pruning
     leaves of archives. ``keys``: action id -> keys, comma-separated. ``services``: vnode -> ``{"manager",
     "nginx", "php-fpm"}``, commands that replace the detected service manager there. ``notify``: who is told
     when a batch ends, by "command", "webhook" (an address) or "apprise" (an address); may hold tokens.
@@ -48,6 +49,8 @@ class Settings:
     per_vnode: int = 2
     max_failures: int | None = None
     confirm_wait: int = 120
+    nice: int = 10
+    ionice: str = "best-effort"
     owners: str = "foreign"
     compat: str = "auto"
     theme: str = ""
@@ -72,11 +75,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class _Rule:
-    """What one key of the file may be: its type, and a set of words or a least number."""
+    """What one key of the file may be: its type, and a set of words or a least and a highest number."""
 
     kind: type
     words: tuple[str, ...] = ()
     least: int = 0
+    most: int | None = None
 
 
 _RULES = {
@@ -88,6 +92,8 @@ _RULES = {
     "per_vnode": _Rule(int, least=1),
     "max_failures": _Rule(int, least=1),
     "confirm_wait": _Rule(int, least=10),
+    "nice": _Rule(int, most=19),
+    "ionice": _Rule(str, words=tuple(IONICE)),
     "owners": _Rule(str, words=("foreign", "keep", "all")),
     "compat": _Rule(str, words=("auto", "never", "always")),
     "theme": _Rule(str),
@@ -265,4 +271,6 @@ def _judged(value: Any, rule: _Rule, path: Path, name: str) -> Any:
         raise UsageError(f"{path}: {name} must be one of {', '.join(rule.words)}.")
     if rule.kind is int and value < rule.least:
         raise UsageError(f"{path}: {name} must be at least {rule.least}.")
+    if rule.kind is int and rule.most is not None and value > rule.most:
+        raise UsageError(f"{path}: {name} must be at most {rule.most}.")
     return value

@@ -74,6 +74,8 @@ def test_tables(tmp_path):
         ("zzz = 1", ["'zzz'", "Known:"]),
         ("jobs = true", ["jobs", "whole number"]),
         ("jobs = 0", ["jobs", "at least 1"]),
+        ("nice = 20", ["nice", "at most 19"]),
+        ('ionice = "realtime"', ["ionice", "none, best-effort, idle"]),
         ('owners = "mine"', ["owners", "foreign, keep, all"]),
         ("keys = 3", ["keys", "a table"]),
         ("jobs = ", ["not valid TOML"]),

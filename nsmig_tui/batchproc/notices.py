@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import shlex
-import urllib.request
 from collections.abc import Mapping
 
 from ..domain.batch_report import report, summary_lines
@@ -64,6 +63,8 @@ async def _by_command(command: str, view: BatchView) -> str:
 
 async def _by_webhook(address: str, view: BatchView) -> str:
     """POST a small JSON document, in the shape that most chat systems take (``text``)."""
+    import urllib.request  # costs more than all else here, and few want it
+
     told = report(view)
     body = {"text": "\n".join(summary_lines(view)), **{k: told[k] for k in ("batch", "outcome", "counts")}}
     request = urllib.request.Request(

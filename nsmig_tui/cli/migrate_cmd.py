@@ -65,6 +65,8 @@ def _options(session: Session, arguments: Namespace) -> MigrateOptions:
         owners=arguments.owners or settings.owners,
         compat=arguments.compat or settings.compat,
         confirm_wait=settings.confirm_wait,
+        nice=settings.nice if arguments.nice is None else arguments.nice,
+        ionice=arguments.ionice or settings.ionice,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..domain.errors import UsageError
+from ..domain.options import IONICE
 
 EPILOG = """\
 exit codes: 0 done; 2 wrong usage; 3 could not connect or log in; 4 refused, nothing touched;
@@ -134,6 +135,16 @@ def _add_changing_commands(add: Any) -> None:
     )
     made.add_argument(
         "--compat", choices=("auto", "never", "always"), help="links at old paths (default: where used)"
+    )
+    made.add_argument(
+        "--nice",
+        type=int,
+        choices=range(20),
+        metavar="N",
+        help="how far heavy work stands back behind the sites, 0 to 19 (settings: 10)",
+    )
+    made.add_argument(
+        "--ionice", choices=tuple(IONICE), help="and on the disks, where the server has ionice (best-effort)"
     )
     _add_limits(made)
     _add_consent(made)

@@ -92,9 +92,12 @@ def _doors(serving: Serving) -> list[tuple[str, int, bool]]:
 
 
 def baseline_of(request: HttpRequest, samples: Sequence[HttpAnswer]) -> Baseline:
-    """Fold the samples of one request: which parts of the answer are stable."""
+    """Fold the samples of one request: which parts of the answer are stable.
+
+    The answer is the first sound one: what fails now and then, as while php-fpm is reloaded, does not fail.
+    """
     bodies = {body_hash(a) for a in samples}
-    first = samples[0]
+    first = next((a for a in samples if sound(a)), samples[0])
     kept = {k: v for k, v in first.headers.items() if k in KEPT_HEADERS}
     return Baseline(request, first.status, kept, body_hash(first), title(first.body), len(bodies) == 1)
 
@@ -105,13 +108,18 @@ MADE_UP = frozenset(
 """Headers that come with what an application makes for each request."""
 
 
+def sound(answer: HttpAnswer) -> bool:
+    """Whether the server gave an answer and not word of a fault of its own."""
+    return 0 < answer.status < 500
+
+
 def enough(samples: Sequence[HttpAnswer]) -> bool:
     """Whether another sample would tell nothing new.
 
     So it is when two differ already, and when two are equal that the web server gave from what lies there.
     """
     first = samples[0]
-    if len(samples) < 2 or first.status == 0:
+    if len(samples) < 2 or not all(map(sound, samples)):
         return False
     if any(a.body != first.body for a in samples[1:]):
         return True

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
-from .nginx_syntax import Directive, decode, include_pattern, matches_include, parse
+from .nginx_syntax import Directive, decode, include_pattern, matches_include, parse, walk
 from .path_map import below
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -125,14 +125,18 @@ class NginxModel:
         pattern = include_pattern(directive.values[0], self.main)
         return sorted(path for path in self.texts if matches_include(pattern, path))
 
-    def include_patterns(self) -> list[str]:
-        """Every pattern that some include asks for, absolute."""
-        return [
+    @cached_property
+    def _patterns(self) -> tuple[str, ...]:
+        return tuple(
             include_pattern(d.values[0], self.main)
             for tree in self.trees.values()
-            for d in _all(tree)
+            for d in walk(tree)
             if d.name == "include" and d.args
-        ]
+        )
+
+    def include_patterns(self) -> list[str]:
+        """Every pattern that some include asks for, absolute."""
+        return list(self._patterns)
 
     def upstream(self, name: str) -> list[Placed]:
         """The ``server`` lines of the upstream ``name``."""
@@ -240,12 +244,6 @@ def _used_paths(model: NginxModel, server: Server) -> Iterator[UsedPath]:
                 path = path.removeprefix("unix:")
                 if path.startswith("/"):
                     yield UsedPath(path.rstrip("/"), server, placed)
-
-
-def _all(tree: tuple[Directive, ...]) -> Iterator[Directive]:
-    for directive in tree:
-        yield directive
-        yield from _all(directive.block or ())
 
 
 def _flatten(

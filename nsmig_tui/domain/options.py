@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+IONICE = {"none": "", "best-effort": "ionice -c 2 -n 7", "idle": "ionice -c 3"}
+"""Class of disk use -> what is put before a command for it; where two wait, the lowest best-effort is last."""
+
 
 @dataclass(frozen=True)
 class MigrateOptions:
     """``owners``: foreign | keep | all; ``compat``: auto | never | always (links for old paths).
 
     ``confirm_wait``: seconds the vnode waits for the operator's verdict before it undoes by itself.
+    ``nice`` (0 to 19) and ``ionice`` (none | best-effort | idle): how far heavy work on the vnode stands
+    back behind the live sites, in computing and on its disks.
     ``gather``: seconds that a reload waits so that other runs on the vnode can share it (batches).
     ``crash_at``/``fail_at``: journal point at which the runner kills itself or fails; tests only.
     """
@@ -20,6 +25,7 @@ class MigrateOptions:
     compat: str = "auto"
     confirm_wait: int = 120
     nice: int = 10
+    ionice: str = "best-effort"
     gather: float = 0
     crash_at: int = 0
     fail_at: str = ""

@@ -15,7 +15,7 @@ from .fpm_rewrite import fpm_changes
 from .layout import layout_of
 from .nginx_rewrite import Transition, nginx_changes
 from .old_paths import bridges, names, used_paths
-from .options import MigrateOptions
+from .options import IONICE, MigrateOptions
 from .path_map import PathMap, final_map
 from .readings import Inspection
 from .rewrite import FileChange, Outcome
@@ -332,6 +332,7 @@ def runner_values(
         "TOTAL_BYTES": str(seen.tree.get("bytes", 0)),
         "CONFIRM_WAIT": str(options.confirm_wait),
         "NICE": str(options.nice),
+        "IONICE": IONICE[options.ionice] if "ionice" in can.tools else "",
         "GATHER": str(options.gather),
         "CRASH_AT": str(options.crash_at),
         "FAIL_AT": options.fail_at,

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from ..domain.http_answers import Baseline, baseline_of, difference, enough
+from ..domain.http_answers import Baseline, baseline_of, difference, enough, sound
 from ..domain.ports import HttpAnswer, HttpRequest, Shell
 
 SAMPLES = 3
 """Answers to one request before, at most. Two equal ones are enough where nothing made them up just now."""
+
+PAUSE = 0.3
+"""Seconds before another look at something that is not as it should be."""
 
 
 async def take_baseline(shell: Shell, requests: Sequence[HttpRequest]) -> list[Baseline]:
     """Every request a few times, so that what changes by itself is known."""
     samples: list[list[HttpAnswer]] = [[] for _ in requests]
     todo = list(range(len(requests)))
-    for _ in range(SAMPLES):
+    for number in range(SAMPLES):
+        if number and not all(sound(samples[index][-1]) for index in todo):
+            await asyncio.sleep(PAUSE)  # somebody may be reloading a service just now
         answers = await shell.http_all([requests[index] for index in todo])
         for index, answer in zip(todo, answers, strict=True):
             samples[index].append(answer)
@@ -36,5 +41,5 @@ async def differences(shell: Shell, before: Sequence[Baseline]) -> list[str]:
         if not wrong:
             break
         if attempt < 2:
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(PAUSE)
     return found

@@ -8,7 +8,6 @@ asks for it with a private marker.
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Any
 
 import asyncssh
@@ -50,7 +49,7 @@ class Conversation(asyncssh.SSHClientSession[bytes]):
         self._password = password
         self._prompt = prompt_marker(nonce).encode()
         self._nonce = nonce
-        self._word = re.compile(wire.ready_word(nonce).encode() + rb"\r?\n")
+        self._word = wire.ready_word(nonce).encode()
         self._reader = wire.AnswerReader(nonce, limit)
         self._noise = bytearray(b"\n")
         self._stderr = bytearray()
@@ -103,7 +102,7 @@ class Conversation(asyncssh.SSHClientSession[bytes]):
 
     def _await_ready(self, data: bytes) -> None:
         self._noise += data
-        if self._word.search(self._noise):
+        if self._word + b"\n" in self._noise or self._word + b"\r\n" in self._noise:
             self._noise.clear()
             if not self.ready.done():
                 self.ready.set_result(None)

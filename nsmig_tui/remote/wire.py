@@ -30,6 +30,11 @@ MAX_ANSWER = 256 * 1024 * 1024
 
 _NONCE = re.compile(r"[0-9a-f]{16,64}")
 
+# Patterns for any nonce: one compiled for each exchange would cost more than the exchange's encryption.
+# The newline after a line may be the one before the next, so it is only looked at.
+_REFUSED = re.compile(rb"\nNSMIG-REFUSED ([0-9a-f]{16,64}) ([a-z0-9-]{1,40})(?=\n)")
+_END = re.compile(rb"\nNSMIG-END ([0-9a-f]{16,64}) (\d{1,3})(?=\n)")
+
 _PRELUDE = """\
 nsmig_main_{n}() {{
 LC_ALL=C; export LC_ALL; umask 077
@@ -158,10 +163,8 @@ class AnswerReader:
     """
 
     def __init__(self, nonce: str, limit: int = MAX_ANSWER) -> None:
-        word = re.escape(_checked(nonce).encode())
+        self._nonce = _checked(nonce).encode()
         self._begin = f"\nNSMIG-BEGIN {nonce}\n".encode()
-        self._refused = re.compile(rb"\nNSMIG-REFUSED " + word + rb" ([a-z0-9-]{1,40})\n")
-        self._end = re.compile(rb"\nNSMIG-END " + word + rb" (\d{1,3})\n")
         self._tail = len(self._begin) + 80
         self._limit = limit
         self._buffer = bytearray()
@@ -197,9 +200,13 @@ class AnswerReader:
             raise WireError(f"the answer is incomplete: it stopped {where}")
         return self._result
 
+    def _said(self, pattern: re.Pattern[bytes], start: int) -> re.Match[bytes] | None:
+        """The first line of this kind from ``start`` on that carries our nonce."""
+        return next((m for m in pattern.finditer(self._buffer, start) if m[1] == self._nonce), None)
+
     def _find_begin(self) -> None:
-        if refused := self._refused.search(self._buffer):
-            reason = refused.group(1).decode()
+        if refused := self._said(_REFUSED, 0):
+            reason = refused.group(2).decode()
             raise WireError(_REASONS.get(reason, clean(reason)))
         at = self._buffer.find(self._begin)
         if at >= 0:
@@ -210,10 +217,10 @@ class AnswerReader:
             del self._buffer[: -self._tail]
 
     def _find_end(self) -> None:
-        match = self._end.search(self._buffer, max(self._scanned - self._tail, 0))
+        match = self._said(_END, max(self._scanned - self._tail, 0))
         self._scanned = len(self._buffer)
         if match:
-            self._result = (int(match.group(1)), bytes(self._buffer[1 : match.start()]))
+            self._result = (int(match.group(2)), bytes(self._buffer[1 : match.start()]))
             self._buffer.clear()
         elif len(self._buffer) > self._limit + self._tail:
             raise WireError(f"the answer is longer than {self._limit} bytes")

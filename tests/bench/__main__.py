@@ -1,6 +1,7 @@
 """``python tests/bench W1 --rounds 5``: the floor, the yardstick, ours and a serial run, in one go.
 
 Rounds are interleaved; medians and their ratios are printed. Needs root on Debian, as the lab does.
+``SIM`` is another matter: many simulated vnodes, for the cost of the operator's program alone; no root.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from lab.fleet import Lab
 from lab.product import Product
 
+from bench import simulation
 from bench.contenders import SERIAL, Arena, Outcome
 from bench.workloads import WORKLOADS, Workload, seed
 
@@ -25,7 +27,11 @@ def main() -> int:
     """Run what is asked for; answers 1 when something went wrong in a run of ours."""
     parser = argparse.ArgumentParser(prog="python tests/bench", description=__doc__)
     parser.add_argument(
-        "workloads", nargs="*", default=["W1", "W2", "W3"], metavar="NAME", help=", ".join(WORKLOADS)
+        "workloads",
+        nargs="*",
+        default=["W1", "W2", "W3"],
+        metavar="NAME",
+        help=", ".join([*WORKLOADS, "SIM"]),
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-serial", action="store_true", help="leave out the serial run")
@@ -35,9 +41,13 @@ def main() -> int:
     parser.add_argument(
         "--setup", default="", metavar="SCRIPT", help="sh run on each node first, e.g. a faster gzip"
     )
+    parser.add_argument("--vnodes", type=int, default=200, metavar="N", help="simulated vnodes, for SIM")
     arguments = parser.parse_args()
     bad = 0
     for name in arguments.workloads:
+        if name == "SIM":
+            bad += simulation.run(arguments.vnodes)
+            continue
         bad += run(WORKLOADS[name], arguments)
     return 1 if bad else 0
 

@@ -101,14 +101,15 @@ class Arena:
     def ours(self, limits: Limits | None = None, *, probe: bool = False) -> Outcome:
         """The batch: plan, process, journal, all checks."""
         before = {name: self._accepted(node) for name, node in self.lab.nodes.items()}
+        limits = limits or Limits(vnodes=self.work.nodes)
         targets = self._targets()
         node = next(iter(self.lab.nodes.values()))
         if probe:
             with Prober(node, targets, interval_ms=2) as prober:
-                found = asyncio.run(self._batch(limits or Limits(vnodes=self.work.nodes)))
+                found = asyncio.run(run_batch(self.product.settings(), limits, self.work.count))
             found.wrong = {f"{f.host}{f.path}": (f.wrong_count, f.count) for f in prober.findings}
         else:
-            found = asyncio.run(self._batch(limits or Limits(vnodes=self.work.nodes)))
+            found = asyncio.run(run_batch(self.product.settings(), limits, self.work.count))
         found.connections = sum(self._accepted(n) - before[name] for name, n in self.lab.nodes.items())
         for name, node in self.lab.nodes.items():
             found.reloads[name] = int(
@@ -117,34 +118,6 @@ class Arena:
             for vhost in self.vhosts[name][:3]:
                 found.problems += wrong_answers(node, vhost)
         return found
-
-    async def _batch(self, limits: Limits) -> Outcome:
-        app = wiring.build(self.product.settings())
-        try:
-            begun = time.monotonic()
-            vhosts = app.store.vhosts(status="validated")
-            options = MigrateOptions()
-            plan = await plan_batch(app.store, app.engine, vhosts, limits, options)
-            spec = spec_of(plan, app.engine.desk.run_name(), "bench", time.time(), limits, options)
-            app.batches.start(spec, {})
-            try:
-                async for _ in app.batches.attach(spec.batch):
-                    pass
-            finally:
-                # It outlives whoever started it; a benchmark that is stopped must not leave it behind.
-                if app.batches.is_alive(spec.batch):
-                    os.kill(int(BatchDir(app.batches.top, spec.batch).process()["pid"]), signal.SIGTERM)
-            seconds = time.monotonic() - begun
-            view = app.batches.view(spec.batch)
-            used = BatchDir(app.batches.top, spec.batch).process()
-            bad = [f"{key}: {result.errors}" for key, result in view.results.items() if not result.ok]
-            if len(view.results) != self.work.count:
-                bad.append(f"{len(view.results)} results; {app.batches.log_tail(spec.batch)}")
-            return Outcome(
-                seconds, used.get("max_rss_kb", 0) / 1024, float(used.get("cpu_s", 0)), problems=bad
-            )
-        finally:
-            await app.close()
 
     def _targets(self) -> list[Target]:
         first, *_, last = self.vhosts[next(iter(self.lab.nodes))] * 2
@@ -162,3 +135,31 @@ class Arena:
 
 def _ignore(_event: Any) -> None:
     return
+
+
+async def run_batch(settings: Any, limits: Limits, count: int) -> Outcome:
+    """Plan and run a batch of all validated vhosts, of which there must be ``count``."""
+    app = wiring.build(settings)
+    try:
+        begun = time.monotonic()
+        vhosts = app.store.vhosts(status="validated")
+        options = MigrateOptions()
+        plan = await plan_batch(app.store, app.engine, vhosts, limits, options)
+        spec = spec_of(plan, app.engine.desk.run_name(), "bench", time.time(), limits, options)
+        app.batches.start(spec, {})
+        try:
+            async for _ in app.batches.attach(spec.batch):
+                pass
+        finally:
+            # It outlives whoever started it; a benchmark that is stopped must not leave it behind.
+            if app.batches.is_alive(spec.batch):
+                os.kill(int(BatchDir(app.batches.top, spec.batch).process()["pid"]), signal.SIGTERM)
+        seconds = time.monotonic() - begun
+        view = app.batches.view(spec.batch)
+        used = BatchDir(app.batches.top, spec.batch).process()
+        bad = [f"{key}: {result.errors}" for key, result in view.results.items() if not result.ok]
+        if len(view.results) != count:
+            bad.append(f"{len(view.results)} results; {app.batches.log_tail(spec.batch)}")
+        return Outcome(seconds, used.get("max_rss_kb", 0) / 1024, float(used.get("cpu_s", 0)), problems=bad)
+    finally:
+        await app.close()

@@ -190,7 +190,7 @@ def test_read_only_lets_look(bench, words):
 def test_options_reach_the_engine(bench):
     (bench.directory / "config").mkdir()
     config = bench.directory / "config" / "config.toml"
-    config.write_text('owners = "keep"\ncompat = "never"\nconfirm_wait = 30\n')
+    config.write_text('owners = "keep"\ncompat = "never"\nconfirm_wait = 30\nnice = 0\nionice = "idle"\n')
     config.chmod(0o600)
     bench.run("migrate", *GOOD, "--no-backup", "--force", "--yes")
     bench.run("rollback", *GOOD, "--archive", "a.tar.gz", "--exact", "--with-mail", "--yes")
@@ -199,11 +199,19 @@ def test_options_reach_the_engine(bench):
         (
             "migrate",
             *GOOD,
-            MigrateOptions(backup=False, force=True, owners="keep", compat="never", confirm_wait=30),
+            MigrateOptions(False, True, "keep", "never", 30, nice=0, ionice="idle"),
         ),
         ("rollback", *GOOD, RollbackOptions("a.tar.gz", exact=True, with_mail=True, confirm_wait=30)),
         ("resume", *GOOD, True),
     ]
+
+
+def test_words_win_over_the_file_for_how_far_to_stand_back(bench):
+    bench.run("migrate", *GOOD, "--nice", "19", "--ionice", "none", "--yes")
+    bench.run("migrate", *GOOD, "--nice", "0", "--yes")
+    options = [call[-1] for call in bench.engine.calls]
+    assert [(o.nice, o.ionice) for o in options] == [(19, "none"), (0, "best-effort")]
+    assert bench.run("migrate", *GOOD, "--nice", "20", "--yes").code == 2
 
 
 def test_a_fault_of_ours_is_one_line_and_a_private_log_without_secrets(bench):

@@ -56,6 +56,21 @@ def test_a_healthy_vhost_has_a_whole_plan():
     assert not (plan.compat_web or plan.compat_var or plan.keep_legacy or plan.climbing)
 
 
+@pytest.mark.parametrize(
+    "tools, ionice, words",
+    [
+        ({"ionice"}, "best-effort", "ionice -c 2 -n 7"),
+        ({"ionice"}, "idle", "ionice -c 3"),
+        ({"ionice"}, "none", ""),
+        ({"nice"}, "idle", ""),
+    ],
+)
+def test_the_disks_are_left_to_the_sites_where_the_vnode_can(tools, ionice, words):
+    facts = replace(HEALTHY, capabilities=replace(HEALTHY.capabilities, tools=frozenset(tools)))
+    values = plan_for(facts, ionice=ionice, nice=3).values
+    assert (values["IONICE"], values["NICE"]) == (words, "3")
+
+
 STAGES = {"nginx": {"bridge", "transition", "final"}, "fpm": {"both", "both_t", "final"}}
 
 

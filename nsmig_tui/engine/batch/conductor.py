@@ -30,8 +30,9 @@ from ...domain.batch_view import BatchView
 from ...domain.errors import ExitCode, NsmigError
 from ...domain.events import FindingMade, Result, StepFinished, StepStarted, Summary
 from ...domain.fleet import STEPS
+from ...domain.outcomes import summarize
 from ...domain.ports import EngineApi
-from .ending import code_of_all, left_over, settled, summary_of
+from .ending import code_of_all, left_over, settled
 from .journal import Journal
 from .mailbox import Command
 
@@ -258,7 +259,7 @@ class Conductor:
             outcome = "cancelled"
         left = left_over(self.spec, self.view.results)
         hint = f"{len(left)} left to do: nsmig resume {self.spec.batch}" if left else ""
-        self._close(summary_of(results), outcome, code, hint)
+        self._close(summarize(results), outcome, code, hint)
         return code
 
     def _aside_code(self, vnode: str) -> int:
@@ -274,7 +275,7 @@ class Conductor:
             await asyncio.wait(tasks)
         code = int(ExitCode.INTERRUPTED)
         hint = f"What runs on the vnodes goes on there. Go on with: nsmig resume {self.spec.batch}"
-        self._close(summary_of(list(self.view.results.values())), "interrupted", code, hint)
+        self._close(summarize(list(self.view.results.values())), "interrupted", code, hint)
         return code
 
     def _close(self, summary: Summary, outcome: str, code: int, hint: str) -> None:

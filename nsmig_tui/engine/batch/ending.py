@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ...domain.batch import BatchItem, BatchSpec, trouble_of
 from ...domain.errors import ExitCode
-from ...domain.events import Result, Summary
+from ...domain.events import Result
+from ...domain.outcomes import combine
 
 UNDO_FAILED = int(ExitCode.UNDO_FAILED)
-
-GRAVEST_FIRST = (
-    ExitCode.UNDO_FAILED,
-    ExitCode.INTERRUPTED,
-    ExitCode.UNDONE,
-    ExitCode.CONNECT,
-    ExitCode.LOCKED,
-    ExitCode.REFUSED,
-)
 
 
 def settled(result: Result) -> bool:
@@ -34,20 +26,6 @@ def left_over(spec: BatchSpec, results: Mapping[str, Result]) -> list[BatchItem]
 
 
 def code_of_all(results: Sequence[Result]) -> int:
-    """The batch's exit code: 0 all well, 7 some well and some not, else the gravest of what went wrong."""
-    bad = {result.exit_code or int(ExitCode.REFUSED) for result in results if not result.ok}
-    if not bad:
-        return int(ExitCode.DONE)
-    if any(result.ok for result in results):
-        return int(ExitCode.PARTIAL)
-    return int(next((code for code in GRAVEST_FIRST if code in bad), max(bad)))
-
-
-def summary_of(results: Iterable[Result]) -> Summary:
-    """The counts; what was skipped is neither ok nor failed."""
-    ok = failed = skipped = 0
-    for result in results:
-        skipped += result.skipped
-        ok += result.ok and not result.skipped
-        failed += not result.ok and not result.skipped
-    return Summary(ok=ok, failed=failed, skipped=skipped)
+    """The batch's exit code. Unlike elsewhere, what was not begun is work that was not done."""
+    refused = int(ExitCode.REFUSED)
+    return int(combine(int(ExitCode.DONE) if r.ok else r.exit_code or refused for r in results))
