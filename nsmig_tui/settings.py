@@ -31,10 +31,11 @@ class Settings:
 
     ``ssh_config`` None means the user's own files. ``jobs``: vnodes worked on at once; ``per_vnode``:
     vhosts at once on each. ``max_failures`` None means no limit. ``confirm_wait``: seconds a vnode waits
-    for the operator's verdict before it undoes by itself. ``nice`` and ``ionice``: see MigrateOptions. ``keep_days``/``keep_count``: what pruning
-    leaves of archives. ``keys``: action id -> keys, comma-separated. ``services``: vnode -> ``{"manager",
-    "nginx", "php-fpm"}``, commands that replace the detected service manager there. ``notify``: who is told
-    when a batch ends, by "command", "webhook" (an address) or "apprise" (an address); may hold tokens.
+    for the operator's verdict before it undoes by itself. ``nice`` and ``ionice``: see MigrateOptions.
+    ``keep_days``/``keep_count``: what pruning leaves of archives. ``keys``: action id -> keys,
+    comma-separated. ``services``: vnode -> ``{"manager", "nginx", "php-fpm"}``, commands that replace the
+    detected service manager there. ``notify``: who is told when a batch ends, by "command", "webhook"
+    (an address) or "apprise" (an address); may hold tokens.
     ``demo``: the servers are a demo's and stop with this program. ``origins``: where each value that is no
     default came from: "file", "environment" or "option".
     """

@@ -1,6 +1,8 @@
 # The archive, its manifest and its record: written root-only in staging, proven, then published.
 # Gives in $CUR/archive: NAME TAB SHA256 TAB BYTES TAB ENTRIES.
-low() { nice -n "$NICE" "$@"; }
+# Heavy work steps back for the live sites. IONICE is a command with its options, or nothing.
+# shellcheck disable=SC2086 # several words
+low() { ${IONICE:-} nice -n "$NICE" "$@"; }
 
 progress() { printf '%s %s %s\n' "$1" "$2" "$3" >"$RD/progress"; }
 
@@ -42,7 +44,8 @@ tar_stream() {
 write_tar() { # archive, then what to store
   out=$1
   shift
-  { tar_stream "$@" 2>"$S/tar.err"; echo $? >"$S/tar.rc"; } | sh -c 'echo $$ >"$1"; exec nice -n "$2" "$3" -c' sh "$RD/gzip.pid" "$NICE" "$GZ" >"$out" || return 2
+  # shellcheck disable=SC2016 # the inner shell expands
+  { tar_stream "$@" 2>"$S/tar.err"; echo $? >"$S/tar.rc"; } | low sh -c 'echo $$ >"$1"; exec "$2" -c' sh "$RD/gzip.pid" "$GZ" >"$out" || return 2
   read -r rc <"$S/tar.rc"
   return "$rc"
 }
