@@ -33,6 +33,8 @@ look() {
   done
 }
 
+# while an archive grows, its progress is news enough
+if [ "$WAIT" -gt 10 ] && read -r step phase total 2>/dev/null <"$RD/progress" && [ "$phase" = gzip ]; then WAIT=10; fi
 alive
 while :; do
   if [ -z "$opened" ]; then open_journal; fi
