@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 IONICE = {"none": "", "best-effort": "ionice -c 2 -n 7", "idle": "ionice -c 3"}
-"""Class of disk use -> what is put before a command for it; where two wait, the lowest best-effort is last."""
+"""Class of disk use -> what is put before a command for it."""
 
 
 @dataclass(frozen=True)

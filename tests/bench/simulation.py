@@ -43,14 +43,12 @@ SCRIPTS = ("inspect", "sizes")
 
 
 def run(vnodes: int) -> int:
-    """Print wall, ideal, CPU and memory for one vnode, then for ``vnodes``; answers the number of problems."""
+    """Print wall, ideal, CPU and memory for one vnode, then for ``vnodes``; answers how many problems."""
     print(f"\nSIM: {vnodes} simulated vnodes, {2 * DELAY * 1000:.0f} ms away", flush=True)
     with tempfile.TemporaryDirectory(prefix="nsmig-sim-") as name:
         folder = Path(name)
         vhost, vpath = asyncio.run(_record(folder))
-        print(
-            f"  {'vnodes':<8}{'at once':>8}{'wall s':>8}{'ideal s':>8}{'CPU s':>8}{'MB':>6}{'connections':>12}"
-        )
+        print("  vnodes   at once  wall s ideal s   CPU s    MB connections")
         alone = _simulate(folder / "one", folder, vhost, vpath, 1, 1)
         _tell(1, 1, alone, alone.seconds)
         problems = list(alone.problems)
@@ -72,7 +70,7 @@ def _tell(vnodes: int, at_once: int, found: Outcome, ideal: float) -> None:
 
 
 async def _record(folder: Path) -> tuple[Vhost, str]:
-    """Migrate one vhost of a demo vnode and keep what its scripts said; answers it as validated, and VPATH."""
+    """Migrate a demo vhost and keep what its scripts said; answers it as validated, and VPATH."""
     async with DemoWorld(1, 1) as world:
         flags = {name: world.directory / "operator" / name for name in ("data_dir", "config_dir")}
         app = wiring.build(demo_settings(world, load(flags)))

@@ -61,9 +61,8 @@ async def test_nothing_is_sent_unasked(view):
 
 async def test_a_command_gets_the_report_and_the_title(view, tmp_path):
     script = tmp_path / "tell me"
-    script.write_text(
-        f'#!/bin/sh\ncat >"{tmp_path}/in"\nprintf "%s|" "$@" "$NSMIG_BATCH" "$NSMIG_OUTCOME" >"{tmp_path}/words"\n'
-    )
+    words = '"$@" "$NSMIG_BATCH" "$NSMIG_OUTCOME"'
+    script.write_text(f'#!/bin/sh\ncat >"{tmp_path}/in"\nprintf "%s|" {words} >"{tmp_path}/words"\n')
     script.chmod(0o700)
     assert await send_notices({"command": f"'{script}' --to '$HOME'"}, view) == []
     assert json.loads((tmp_path / "in").read_text())["counts"]["failed"] == 1
@@ -92,7 +91,8 @@ async def test_a_command_that_hangs_is_ended(view, monkeypatch):
         return begun[-1]
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", keep)
-    assert await send_notices({"command": "sh -c 'exec sleep 600'"}, view) == ["command: no answer within 0 s"]
+    hanging = {"command": "sh -c 'exec sleep 600'"}
+    assert await send_notices(hanging, view) == ["command: no answer within 0 s"]
     assert await asyncio.wait_for(begun[0].wait(), 30) == -9
 
 
