@@ -31,8 +31,9 @@ class Settings:
 
     ``ssh_config`` None means the user's own files. ``jobs``: vnodes worked on at once; ``per_vnode``:
     vhosts at once on each. ``max_failures`` None means no limit. ``confirm_wait``: seconds a vnode waits
-    for the operator's verdict before it undoes by itself. ``nice``, ``ionice``: see
-    MigrateOptions. ``keep_days``/``keep_count``: what pruning leaves of archives. ``keys``: action id -> keys, comma-separated. ``services``: vnode -> ``{"manager",
+    for the operator's verdict before it undoes by itself. ``nice``, ``ionice``: see MigrateOptions.
+    ``keep_days``/``keep_count``: what pruning leaves of archives. ``keys``: action id -> keys,
+    comma-separated. ``services``: vnode -> ``{"manager",
     "nginx", "php-fpm"}``, commands that replace the detected service manager there. ``notify``: who is told
     when a batch ends, by "command", "webhook" (an address) or "apprise" (an address); may hold tokens.
     """
