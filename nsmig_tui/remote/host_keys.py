@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ class _Entry:
     file: str
     line: int
     hosts: asyncssh.SSHKnownHosts
+    names: frozenset[str] | None
+    """The names that it is for, where it is for these and no others; None where patterns or hashes decide."""
+
+    def may_match(self, name: str) -> bool:
+        """Whether it is worth asking: most lines of a large file are for other hosts."""
+        return self.names is None or name in self.names
 
     def match(self, name: str) -> Any:
         """What this line says about ``name``: asyncssh's seven lists, host, CA and revoked keys first."""
@@ -72,7 +79,7 @@ class KnownHosts:
     def judge(self, host: str, port: int, key: asyncssh.SSHKey) -> Verdict:
         """What is on record about this very key of this host."""
         for entry in self._entries:
-            if any(key in entry.match(name)[2] for name in _names(host, port)):
+            if any(key in entry.match(name)[2] for name in _names(host, port) if entry.may_match(name)):
                 return Verdict(Trust.REVOKED, entry.file, entry.line)
         matches = self._matches(host, port)
         for entry, match in matches:
@@ -111,7 +118,7 @@ class KnownHosts:
     def _matches(self, host: str, port: int) -> list[tuple[_Entry, Any]]:
         """The lines for exactly this host and port; only if there are none, those that name no port."""
         for name in _names(host, port):
-            found = [(entry, entry.match(name)) for entry in self._entries]
+            found = [(entry, entry.match(name)) for entry in self._entries if entry.may_match(name)]
             found = [(entry, match) for entry, match in found if match[0] or match[1]]
             if found:
                 return found
@@ -120,7 +127,8 @@ class KnownHosts:
     def _revoked(self, host: str, port: int) -> list[Any]:
         """The keys that must never be accepted for this host."""
         names = _names(host, port)
-        return [key for entry in self._entries for name in names for key in entry.match(name)[2]]
+        asked = [(entry, name) for entry in self._entries for name in names if entry.may_match(name)]
+        return [key for entry, name in asked for key in entry.match(name)[2]]
 
 
 def host_name(host: str, port: int) -> str:
@@ -148,6 +156,12 @@ def _read(path: Path) -> list[_Entry]:
             f"The known hosts file {path} cannot be read: {error.strerror}.",
             hint="Without it a changed host key could not be told from a new one.",
         ) from error
+    return list(_parse(str(path), text))
+
+
+@lru_cache(4)
+def _parse(path: str, text: str) -> tuple[_Entry, ...]:
+    """The readable lines of a file; the same for every host of a fleet."""
     entries = []
     for number, line in enumerate(text.splitlines(), 1):
         try:
@@ -155,5 +169,12 @@ def _read(path: Path) -> list[_Entry]:
         except (ValueError, asyncssh.KeyImportError):
             # OpenSSH, too, passes over lines that it cannot read.
             continue
-        entries.append(_Entry(str(path), number, hosts))
-    return entries
+        entries.append(_Entry(path, number, hosts, _plain_names(line)))
+    return tuple(entries)
+
+
+def _plain_names(line: str) -> frozenset[str] | None:
+    """The names that a line is for, as asyncssh takes them; None when one of them is more than a name."""
+    words = line.split()
+    names = next((word for word in words if not word.startswith("@")), "")
+    return None if any(mark in names for mark in "*?|/!") else frozenset(names.split(","))
