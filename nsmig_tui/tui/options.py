@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..domain.options import MigrateOptions
 from ..settings import CONFIG_NAME
 
 
@@ -17,7 +18,8 @@ class UiOptions:
 
     ``keys``: action id -> key(s), comma between.
     ``ssh_config``: a file for ``ssh -F``, or None for OpenSSH's own. ``jobs``: vnodes at once,
-    ``per_vnode``: vhosts at once on each. ``owners``, ``compat``: what a migration starts from.
+    ``per_vnode``: vhosts at once on each. ``owners``, ``compat``, ``nice``, ``ionice``: what a
+    migration starts from.
     ``demo``: the servers stop with the program. ``source``: the Settings that all this was read off, if any.
     """
 
@@ -36,8 +38,20 @@ class UiOptions:
     confirm_wait: int = 120
     owners: str = "foreign"
     compat: str = "auto"
+    nice: int = 10
+    ionice: str = "best-effort"
     demo: bool = False
     source: Any = None
+
+    def for_migration(self) -> MigrateOptions:
+        """What a migration starts from when nothing else is chosen."""
+        return MigrateOptions(
+            owners=self.owners,
+            compat=self.compat,
+            confirm_wait=self.confirm_wait,
+            nice=self.nice,
+            ionice=self.ionice,
+        )
 
     @property
     def config_file(self) -> Path | None:

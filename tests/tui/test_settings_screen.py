@@ -127,3 +127,10 @@ def test_the_template_is_a_valid_file_with_and_without_its_hashes(tmp_path):
     assert {one.name for one in SETTINGS} >= set(vars(UiOptions())) - {
         "color", "keys", "data_dir", "operator", "demo", "source",
     }  # fmt: skip
+
+
+def test_what_a_migration_starts_from_are_the_settings(tmp_path):
+    (tmp_path / "config.toml").write_text('owners = "keep"\nnice = 19\nionice = "idle"\nconfirm_wait = 60\n')
+    read = settings_module.load({"config_dir": tmp_path, "data_dir": tmp_path}, {})
+    options = from_settings(read).for_migration()
+    assert (options.owners, options.nice, options.ionice, options.confirm_wait) == ("keep", 19, "idle", 60)

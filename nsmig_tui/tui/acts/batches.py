@@ -12,7 +12,6 @@ from ...domain.batch import Limits
 from ...domain.batch_plan import BatchPlan
 from ...domain.batch_view import BatchView
 from ...domain.errors import NsmigError, Refused
-from ...domain.options import MigrateOptions
 from ...domain.run_state import CANCELLED, FAILED, REFUSED
 from ..dialogs.confirm import Choice, ConfirmDialog
 from ..dialogs.prompts import MenuDialog
@@ -51,7 +50,7 @@ async def start(ui: NsmigApp, hosts: Sequence[HostLine], left_out: int, choices:
     nodes = len({host.node.name for host in hosts})
     words = f"Asking {plural(nodes, 'vnode')} how big {len(hosts)} vhosts are, and what room there is …"
     plan = await ui.busy("Planning the batch", words, plan_batch(
-        ui.store, ui.engine, vhosts, limits, MigrateOptions()))  # fmt: skip
+        ui.store, ui.engine, vhosts, limits, ui.options.for_migration()))  # fmt: skip
     if plan is None:
         return
     work = [item for item in plan.items if not item.skip]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...domain.errors import NsmigError
@@ -252,10 +253,5 @@ def migrate_facts(hosts: list[HostLine], left_out: int, plan: Planned | None) ->
 def options_of(ui: NsmigApp, chosen: dict[str, str]) -> MigrateOptions:
     """What the settings and the choices of a question give."""
     no_backup = chosen.get("no_backup") == "yes"
-    return MigrateOptions(
-        backup=not no_backup,
-        force=no_backup,
-        owners=chosen.get("owners", "foreign"),
-        compat=chosen.get("compat", "auto"),
-        confirm_wait=ui.options.confirm_wait,
-    )
+    picked = {name: chosen[name] for name in ("owners", "compat") if name in chosen}
+    return replace(ui.options.for_migration(), backup=not no_backup, force=no_backup, **picked)

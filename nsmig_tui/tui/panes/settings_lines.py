@@ -36,6 +36,8 @@ SETTINGS = (
     Setting("confirm_wait", "120", "seconds until a vnode that hears nothing undoes by itself", now=True),
     Setting("owners", '"foreign"', "whose entries get the account: foreign, keep, all", now=True),
     Setting("compat", '"auto"', "links at old paths: auto, never, always", now=True),
+    Setting("nice", "10", "how far heavy work on a vnode stands back, 0 to 19", now=True),
+    Setting("ionice", '"best-effort"', "and on its disks: none, best-effort, idle", now=True),
     Setting("ssh_config", '"~/.ssh/config"', "not set: OpenSSH's own files"),
     Setting("keep_days", "90", "younger archives are never pruned", "retention"),
     Setting("keep_count", "3", "so many of a vhost are never pruned", "retention"),

@@ -13,7 +13,7 @@ from textual.containers import Vertical
 from ...domain.errors import NsmigError
 from ...domain.events import Planned
 from ...domain.fleet import RunRecord
-from ...domain.options import MigrateOptions, RollbackPoint
+from ...domain.options import RollbackPoint
 from .. import actions
 from ..fleet_model import FleetLine, HostLine, NodeLine
 from ..panes import findings, overview, plan, points, run_lines, wrap
@@ -101,7 +101,7 @@ class Detail(Vertical):
         if self.line is None or self.line.key != host.key:
             self.line = host
         self.reload(top=True)
-        options = MigrateOptions(owners=self.app.options.owners, compat=self.app.options.compat)
+        options = self.app.options.for_migration()
         try:
             self.plans[host.key] = await self.app.engine.plan_migrate(host.node.name, host.domain, options)
         except NsmigError as error:
