@@ -28,7 +28,7 @@ from nsmig_tui.engine.batch.places import BatchDir
 
 pytestmark = pytest.mark.lab
 
-EACH = 4
+EACH = 20
 POISON = "s1.vb1.test"
 
 
