@@ -1,4 +1,4 @@
-"""The application on servers that are real enough: real engine, real store, real files; one world for a module.
+"""The application on servers that are real enough: engine, store and files are real.
 
 The world's disks are shared, so each test works on vhosts of its own; its database is a copy of its own.
 """
@@ -122,9 +122,7 @@ def _more_hosts(world, tmp):
     text = world.ssh_config.read_text()
     stanza = next(part for part in text.split("\n\n") if part.startswith("Host vn1\n"))
     known = world.ssh_config.with_name("known_hosts")
-    lost = [
-        "  Port 1" if line.strip().startswith("Port") else line for line in stanza.splitlines()
-    ]
+    lost = ["  Port 1" if line.strip().startswith("Port") else line for line in stanza.splitlines()]
     own = world.ssh_config.with_name("config-of-tests")
     stranger = stanza.replace("Host vn1\n", f"Host {STRANGER}\n").replace(str(known), str(tmp / "known"))
     own.write_text("\n\n".join([text, "\n".join(lost).replace("Host vn1\n", f"Host {GONE}\n"), stranger, ""]))

@@ -4,7 +4,6 @@ import json
 
 import pytest
 from real_world import (
-    COVERED,
     agree,
     choose,
     dialog,
@@ -24,7 +23,6 @@ from textual.widgets import Input
 from nsmig_tui.demo.background import running_world
 from nsmig_tui.domain.fleet import STEPS
 from nsmig_tui.domain.options import MigrateOptions
-from nsmig_tui.tui import actions
 from nsmig_tui.tui.acts import work
 from nsmig_tui.tui.dialogs.prompts import MenuDialog
 
@@ -47,10 +45,6 @@ def spare(scene):
 def quiet(scene):
     """Vhosts on vn2 that are validated and that no test migrates."""
     return [f"vn2/{domain}" for domain in scene.domains("vn2")[-3:]]
-
-
-def test_every_action_has_a_test_that_presses_its_key():
-    assert {action.id for action in actions.ACTIONS} - set(COVERED) == set()
 
 
 @presses("discover", "validate", "check", "next_tab", "prev_tab", "plan")
@@ -173,7 +167,9 @@ async def leave_half_way(app, pilot, key, monkeypatch):
     real = work.options_of
     with monkeypatch.context() as patch:
         patch.setattr(
-            work, "options_of", lambda ui, chosen: MigrateOptions(**{**vars(real(ui, chosen)), "crash_at": 25})
+            work,
+            "options_of",
+            lambda ui, chosen: MigrateOptions(**{**vars(real(ui, chosen)), "crash_at": 25}),
         )
         await choose(app, pilot, key)
         await do(pilot, "migrate")
@@ -191,7 +187,9 @@ async def test_what_was_left_half_way_is_finished(scene, spare, monkeypatch):
         await do(pilot, "fleet", "migrate")
         await hears(app, pilot, "is failed: resume (r) or undo (U) first")
         await do(pilot, "resume")
-        await agree(app, pilot, "Steps done so far: pre_flight_checks, backup_creation", "journal on the vnode")
+        await agree(
+            app, pilot, "Steps done so far: pre_flight_checks, backup_creation", "journal on the vnode"
+        )
         state = await ended(app, pilot, key, "resume")
         assert (state.phase, state.error) == ("ok", "")
         assert (status(app, key), scene.layout(key)) == ("migrated", "ns3")
