@@ -1,9 +1,11 @@
 """Pictures of each screen at 80x24 and 140x40, each with a key fact beside it; ``--snapshot-update`` anew."""
 
+import asyncio
+
 import pytest
-from pytest_textual_snapshot import SVGImageExtension
+from pytest_textual_snapshot import SVGImageExtension, normalize_svg
 from real_world import dialog
-from test_screenshots import confirm, dashboard, fleet, plan, rollback, run
+from test_screenshots import confirm, dashboard, fleet, rollback, run
 from waiting import until
 
 from nsmig_tui.tui.dialogs.help import HelpDialog
@@ -25,6 +27,17 @@ async def overview(app, pilot, world):
 async def findings(app, pilot, world):
     """The findings of a vhost that has an error."""
     await into(app, pilot, 1, "findings")
+
+
+async def plan(app, pilot, world):
+    """A dry run, scrolled to its diff."""
+    await pilot.press("j", "enter", "j", "j", "j")
+    await app.screen.make_plan()
+    if not app.screen.has_class("-wide"):
+        title = "".join(part for part, _style in app.screen.query_one("#titlebar").pieces)
+        assert "sydney > vn1.example.net > shop.example.org" in title
+    await at_rest_picture(app, pilot)
+    app.screen.detail.list.scroll_to(y=14, animate=False)
 
 
 async def archives(app, pilot, world):
@@ -52,6 +65,17 @@ async def keys(app, pilot, world):
     await dialog(app, pilot, HelpDialog)
 
 
+async def at_rest_picture(app, pilot):
+    """The picture once nothing on it moves any more."""
+    shots = [""]
+    async with asyncio.timeout(60):
+        while len(shots) < 4 or len(set(shots[-3:])) > 1:
+            app.clear_notifications()
+            await pilot.pause(0.05)
+            shots.append(normalize_svg(app.export_screenshot(title="nsmig")))
+    return shots[-1]
+
+
 FACTS = {
     "fleet": (fleet, ("2 marked on 1 vnode", "vn8.example.net")),
     "overview": (overview, ("18,204", "validated")),
@@ -74,10 +98,7 @@ async def test_screen(name, size, world, open_app, snapshot):
     go, facts = FACTS[name]
     async with open_app(world, size=size, theme="dark") as (app, pilot):
         await go(app, pilot, world)
-        await pilot.pause(0.1)
-        app.clear_notifications()
-        await pilot.pause()
-        picture = app.export_screenshot(title="nsmig")
+        picture = await at_rest_picture(app, pilot)
     words = picture.replace("&#160;", " ")
     assert [fact for fact in facts if fact not in words] == []
     assert picture == snapshot.use_extension(SVGImageExtension)
