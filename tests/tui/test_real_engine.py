@@ -180,11 +180,16 @@ async def leave_half_way(app, pilot, key, monkeypatch):
 
 
 @presses("migrate", "resume")
-async def test_what_was_left_half_way_is_finished(scene, spare, monkeypatch):
-    key = spare()
-    async with opened(scene.own()) as (app, pilot):
+async def test_what_was_left_half_way_is_offered_and_finished(scene, spare, monkeypatch):
+    key, chosen = spare(), scene.own()
+    async with opened(chosen) as (app, pilot):
         await leave_half_way(app, pilot, key, monkeypatch)
-        await do(pilot, "fleet", "migrate")
+    async with opened(chosen) as (app, pilot):
+        menu = await dialog(app, pilot, MenuDialog)
+        assert key.split("/")[1] in " ".join(fact for _style, fact in menu.fact_lines)
+        await pilot.press("l")
+        await choose(app, pilot, key)
+        await do(pilot, "migrate")
         await hears(app, pilot, "is failed: resume (r) or undo (U) first")
         await do(pilot, "resume")
         await agree(
@@ -207,18 +212,6 @@ async def test_what_was_left_half_way_is_undone(scene, spare, monkeypatch):
         assert (state.phase, state.error) == ("ok", "")
         assert (status(app, key), scene.layout(key)) == ("validated", "ns1")
         assert (scene.path(key) / "web/style.css").read_bytes() == before
-
-
-async def test_the_next_start_offers_what_was_left(scene, spare, monkeypatch):
-    key, chosen = spare(), scene.own()
-    async with opened(chosen) as (app, pilot):
-        await leave_half_way(app, pilot, key, monkeypatch)
-    async with opened(chosen) as (app, pilot):
-        menu = await dialog(app, pilot, MenuDialog)
-        assert key.split("/")[1] in " ".join(fact for _style, fact in menu.fact_lines)
-        await pilot.press("r")
-        state = await ended(app, pilot, key, "resume")
-        assert (state.phase, scene.layout(key)) == ("ok", "ns3")
 
 
 @presses("mark", "migrate", "cancel", "pause", "retry", "export", "forget")
