@@ -43,8 +43,10 @@ class HelpDialog(Dialog[str | None]):
 
     def on_mount(self) -> None:
         """All actions, ready to filter."""
-        self.query_one(VirtualList).show(self.lines)
-        self.query_one(VirtualList).focus()
+        # Closed at once, it has no parts any more.
+        for keys in self.query(VirtualList):
+            keys.show(self.lines)
+            keys.focus()
 
     def on_key(self, event) -> None:
         """Typing ``/`` goes to the filter; arrows in the filter move the list."""
@@ -75,7 +77,8 @@ class HelpDialog(Dialog[str | None]):
         event.stop()
         line = event.row
         words = f"{line.name}: {line.help}{f'. Not now: {line.why}' if line.why else ''}" if line else ""
-        self.query_one("#about", Static).update(content(words))
+        for about in self.query("#about").results(Static):
+            about.update(content(words))
 
     @on(VirtualList.Opened)
     def _opened(self, event: VirtualList.Opened) -> None:

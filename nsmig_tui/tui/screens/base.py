@@ -45,6 +45,11 @@ class WorkScreen(Screen[None]):
         """What the title says of this screen."""
         return []
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it has not been left: what was asked of it before may still come, and find no parts."""
+        return self in self.app.screen_stack
+
     def on_screen_resume(self) -> None:
         """Back on this screen: what it shows may be old."""
         self.refresh_bars()
@@ -55,7 +60,7 @@ class WorkScreen(Screen[None]):
 
     def refresh_bars(self) -> None:
         """Draw title and keys anew."""
-        if not self.is_mounted:
+        if not self.is_mounted or not self.is_here:
             return
         self.query_one("#titlebar", LineBar).show([*self.app.title_pieces(), *self.title_pieces()])
         words = []

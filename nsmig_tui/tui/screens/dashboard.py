@@ -37,6 +37,8 @@ class DashboardScreen(WorkScreen):
 
     def on_mount(self) -> None:
         """Draw from the database."""
+        if not self.is_here:
+            return
         self.list.focus()
         self.refresh_all()
 
@@ -52,6 +54,8 @@ class DashboardScreen(WorkScreen):
 
     def refresh_all(self) -> None:
         """Make the lines anew."""
+        if not self.is_here:
+            return
         app = self.app
         width = max(40, self.list.scrollable_content_region.width)
         records = app.store.runs(limit=200)

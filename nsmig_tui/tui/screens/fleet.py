@@ -233,6 +233,7 @@ class FleetScreen(Marking, Filtering, WorkScreen):
         """Ask the engine for a dry run and show it in its tab."""
         if not self.has_class("-wide"):
             self.add_class("-detail")
+            self.refresh_bars()
         await self.detail.make_plan(self.targets().host)
 
     def refresh_all(self) -> None:

@@ -52,6 +52,8 @@ class LogScreen(WorkScreen):
 
     def on_mount(self) -> None:
         """Begin at the end."""
+        if not self.is_here:
+            return
         self.query_one("#filter-row").display = False
         self.list.focus()
         self.look()
@@ -59,6 +61,8 @@ class LogScreen(WorkScreen):
 
     def look(self, force: bool = False) -> None:
         """Read again; draw when there is more."""
+        if not self.is_here:
+            return
         lines = self.read()
         if len(lines) != self._seen or force:
             self._seen = len(lines)

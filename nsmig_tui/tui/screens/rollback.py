@@ -73,6 +73,8 @@ class RollbackScreen(WorkScreen):
 
     def on_mount(self) -> None:
         """Ask the vnode for its archives."""
+        if not self.is_here:
+            return
         self.query_one("#facts", LineBar).show([(f" Asking {self.host.node.name} for archives …", "dim")])
         hint = " enter goes back to it, after a question   tab scrolls the changes   esc leaves"
         self.query_one("#hint", LineBar).show([(hint, "dim")])
@@ -108,6 +110,8 @@ class RollbackScreen(WorkScreen):
     @on(VirtualList.Highlighted, "#points")
     def _highlighted(self, event: VirtualList.Highlighted) -> None:
         event.stop()
+        if not self.is_here:
+            return
         row = self.list.row
         if row is not None and row.key not in self.plans and row.about is not False:
             self.plans[row.key] = "Asking what would change …"
@@ -125,6 +129,8 @@ class RollbackScreen(WorkScreen):
         self._show_plan()
 
     def _show_plan(self) -> None:
+        if not self.is_here:
+            return
         shown = self.query_one("#plan", VirtualList)
         width = max(20, shown.scrollable_content_region.width)
         made = self.plans.get(self.list.row.key, "") if self.list.row else ""

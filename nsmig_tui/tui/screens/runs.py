@@ -57,6 +57,8 @@ class RunsScreen(WorkScreen):
 
     def on_mount(self) -> None:
         """Draw at once, then look again and again."""
+        if not self.is_here:
+            return
         self.list.focus()
         self.look(force=True)
         self.set_interval(TICK, self.look)
@@ -69,6 +71,8 @@ class RunsScreen(WorkScreen):
 
     def focus_run(self, key: str) -> None:
         """Put the cursor on this run."""
+        if not self.is_here:
+            return
         self.look(force=True)
         index = self.list.index_of(key)
         if index is not None:
@@ -121,6 +125,8 @@ class RunsScreen(WorkScreen):
     @on(VirtualList.Highlighted, "#list")
     def _highlighted(self, event: VirtualList.Highlighted) -> None:
         event.stop()
+        if not self.is_here:
+            return
         self._show_one(self.app.clock())
         self.refresh_bars()
 

@@ -35,6 +35,8 @@ class SettingsScreen(WorkScreen):
 
     def on_mount(self) -> None:
         """Draw."""
+        if not self.is_here:
+            return
         self.list.focus()
         self.refresh_all()
 
@@ -45,6 +47,8 @@ class SettingsScreen(WorkScreen):
 
     def refresh_all(self) -> None:
         """Make the lines anew."""
+        if not self.is_here:
+            return
         app = self.app
         width = max(40, self.list.scrollable_content_region.width)
         keys = app.options.keys
