@@ -24,21 +24,28 @@ make_app() {
 content_to_app() {
   if [ "$HOLD" = app ]; then return 0; fi
   if content_is "$UPATH/web/$HOLD/public"; then
-    rm -f "$S/deep"
-    ln -s ../app/public "$S/deep" || fail "cannot stage a link"
     if [ "$XCHG" = none ]; then
       in_web rm ./app/public && in_web mv -T "./$HOLD/public" ./app/public
     else
-      in_web xchg ./app/public "./$HOLD/public" "./$HOLD/public" "$S/deep"
+      in_web put_hops && in_web put_link "$HOP" ./app/public && in_web xchg ./app/public "./$HOLD/public"
     fi || fail "cannot move the content to web/app/public"
-    sync_all "$UPATH/web/app" "$UPATH/web/$HOLD" "$S"
-    rm -f "$S/deep"
+    sync_all "$UPATH/web/app" "$UPATH/web/$HOLD"
   fi
   if is_dir "$UPATH/web/$HOLD"; then in_web put_link ../app/public "./$HOLD/public" || fail "cannot keep the side name"; fi
   pt content-in-app
 }
 
+# Beside web/app/public and beside the side name: each leads to the other.
+put_hops() { # inside the pinned web
+  put_link "../$HOLD/public" "./app/$HOP" && put_link ../app/public "./$HOLD/$HOP"
+}
+
+drop_hop() { # inside the pinned web
+  if [ ! -L ./app ] && [ -L "./app/$HOP" ]; then rm "./app/$HOP"; fi
+}
+
 drop_hold() {
+  in_web drop_hop || fail "cannot take a link away"
   if [ "$HOLD" = app ]; then return 0; fi
   in_web compat_links . app/public "$UPATH/web/app/public" && in_web drop_folder_of_links "$HOLD" || fail "cannot take the side name away"
   pt hold-gone
@@ -55,16 +62,14 @@ content_to_hold() {
 hold_takes_content() { # web/app/public stays as a link until php-fpm has been reloaded
   if [ "$HOLD" = app ]; then return 0; fi
   if content_is "$UPATH/web/app/public"; then
-    rm -f "$S/deep"
-    ln -s "../$HOLD/public" "$S/deep" || fail "cannot stage a link"
     if [ "$XCHG" = none ]; then
-      in_web rm "./$HOLD/public" && in_web mv -T ./app/public "./$HOLD/public" && in_web mv -T "$S/deep" ./app/public
+      in_web rm "./$HOLD/public" && in_web mv -T ./app/public "./$HOLD/public" && in_web put_link "../$HOLD/public" ./app/public
     else
-      in_web xchg ./app/public "./$HOLD/public" ./app/public "$S/deep"
+      in_web put_hops && in_web put_link "$HOP" "./$HOLD/public" && in_web xchg "./$HOLD/public" ./app/public
     fi || fail "cannot exchange the content"
-    sync_all "$UPATH/web/app" "$UPATH/web/$HOLD" "$S"
-    rm -f "$S/deep"
-  elif content_is "$UPATH/web/$HOLD/public" && [ -L "$UPATH/web/app/public" ]; then
+    sync_all "$UPATH/web/app" "$UPATH/web/$HOLD"
+  fi
+  if content_is "$UPATH/web/$HOLD/public" && [ -L "$UPATH/web/app/public" ]; then
     in_web put_link "../$HOLD/public" ./app/public || fail "cannot keep web/app/public"
   fi
   pt undo-hold

@@ -64,8 +64,9 @@ legacy_away() {
 
 # Links at old places: kept where something still uses them.
 settle_compat() {
-  if [ "$HOLD" != app ] || [ "$COMPAT_WEB" = none ]; then in_web drop_web_links || fail "cannot drop links for old paths"; fi
-  if [ "$COMPAT_WEB" != none ]; then
+  if [ "$COMPAT_WEB" = none ]; then
+    in_web drop_web_links || fail "cannot drop links for old paths"
+  else # they have been there all the time, and are not taken away for a moment
     in_web compat_links . app/public "$UPATH/web/app/public"
     in_web list_links >"$CUR/compat.web"
     warn "$(wc -l <"$CUR/compat.web") link(s) stay in web for old paths: $(head -n 5 "$CUR/compat.web" | tr '\n' ' ')"

@@ -1,7 +1,11 @@
 # The tree: staging, the two exchanges, the relays of var/log and var/tmp, owners and modes.
+# A path is walked name by name: who has read a link just before an exchange looks for its target just after
+# it. So links that take part in an exchange lead to the content from both of their places, by a hop: a link
+# beside them that is another one at the other place. They stay until nobody can be on the way any more.
 # A relay keeps an old and a new path valid together: the folder waits in staging while links stand
 # at both places, and is then exchanged into the one that is to keep it.
 OWNER=$ROOT_ID
+HOP=.nsmig-hop
 
 content_is() { # path: does the content stand there?
   if [ -z "$HELD4" ]; then [ -n "$(where "$WEB_INO" "$1")" ]; else is_dir "$1" && same_dir "$1" 4; fi
@@ -54,7 +58,7 @@ stage_tree() {
   if [ "$XCHG" = none ]; then
     mkdir "$S/new/.nsmig-switched" && compat_links "$S/new" "$HOLD/public" "$UPATH/web" || fail "cannot stage the links for old paths"
   else
-    ln -s "../../../.nsmig/$DOMAIN/new" "$S/new/$HOLD/public" && compat_links "$S/new" "$HOLD/public" "$UPATH/web" || fail "cannot stage the links for old paths"
+    ln -s "$HOP" "$S/new/$HOLD/public" && ln -s "../../../.nsmig/$DOMAIN/new" "$S/new/$HOLD/$HOP" && put_link "../../${UPATH##*/}/web/$HOLD/public" "$S/$HOP" && compat_links "$S/new" "$HOLD/public" "$UPATH/web" || fail "cannot stage the links for old paths"
   fi
   # relative links that leave web lead to the same places through these
   while IFS="$TAB" read -r at to; do
@@ -87,7 +91,6 @@ switch_tree() {
     elif content_is "$S/new"; then
       xchg "$UPATH/web/$HOLD/public" "$S/new" || fail "cannot exchange the content into place"
     fi
-    if [ -L "$S/new" ]; then rm "$S/new"; fi
   fi
   sync_all "$UPATH" "$UPATH/web" "$UPATH/web/$HOLD" "$S"
   if ! content_is "$UPATH/web/$HOLD/public" && ! content_is "$UPATH/web/app/public"; then

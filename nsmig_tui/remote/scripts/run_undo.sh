@@ -48,6 +48,7 @@ drop_staging() {
     warn "what found no place in the old layout is in .archive/$PLACED"
   fi
   rm -rf "$S"
+  drop_mirror
   rmdir "$VPATH/.nsmig" 2>/dev/null
   return 0
 }
@@ -94,6 +95,23 @@ unmake() { # name
   pt "undo-unmake-$1"
 }
 
+# A link of the new tree that is read before the exchange and followed after it leads from staging, by the same
+# words, to a place one level deeper: from there it goes on to the content.
+put_mirror() {
+  mirror=$VPATH/.nsmig/.nsmig
+  tries=0
+  until mkdir -p "$mirror/$DOMAIN" 2>/dev/null; do
+    tries=$((tries + 1))
+    if [ "$tries" -gt 100 ]; then return 1; fi
+  done
+  chmod 711 "$mirror" "$mirror/$DOMAIN" && put_link "../../../${UPATH##*/}/web" "$mirror/$DOMAIN/new"
+}
+
+drop_mirror() {
+  rm -rf "$VPATH/.nsmig/.nsmig/$DOMAIN"
+  rmdir "$VPATH/.nsmig/.nsmig" 2>/dev/null
+}
+
 tree_back() {
   seek_content
   case $CONTENT in
@@ -105,6 +123,7 @@ tree_back() {
         pt undo-half
         mv -T "$S/new/$HOLD/public" "$UPATH/web" || fail "cannot bring web back"
       else
+        put_mirror || fail "cannot stage the link that leads back"
         rm -rf "$S/new.link"
         ln -s "../../../.nsmig/$DOMAIN/new" "$S/new.link" && mv -T "$S/new.link" "$S/new" || fail "cannot stage the link"
         if [ "$CRASH_AT" != 0 ]; then
