@@ -168,7 +168,7 @@ put() { # source destination ["exact": owner, mode and time of the source]
   elif [ -e "$2" ]; then cp -p "$2" "$tmp" && cat "$1" >"$tmp"
   else cp "$1" "$tmp" && chmod 644 "$tmp"; fi || { rm -f "$tmp"; return 1; }
   sync_file "$tmp"
-  mv -T "$tmp" "$2" || return 1
+  mv -T "$tmp" "$2" || { rm -f "$tmp"; return 1; }
   sync_dir "$dir"
 }
 
