@@ -22,7 +22,7 @@ class Limits:
 
     vnodes: int = 4
     per_vnode: int = 2
-    ahead: int = 4
+    ahead: int = 24
     max_failures: int | None = None
     canary: int = 0
     clean_s: float = 0.0

@@ -96,6 +96,16 @@ class Schedule:
             return False
         return lane.busy > 0 or active < self.limits.vnodes
 
+    def to_follow(self, vnode: str) -> int:
+        """How many more may begin on a vnode, in time, before anything there has to end."""
+        lane = self._lane(vnode)
+        if self.paused or self.stopped or lane.trouble:
+            return 0
+        room = min(len(lane.waiting), self.limits.per_vnode + self.limits.ahead - lane.busy)
+        if not self.gate_open:
+            room = min(room, self.limits.canary - self._begun)
+        return max(room, 0)
+
     @property
     def active_vnodes(self) -> int:
         """Vnodes on which something is under way."""

@@ -16,6 +16,7 @@ class MigrateOptions:
     ``nice`` (0 to 19) and ``ionice`` (none | best-effort | idle): how far heavy work on the vnode stands
     back behind the live sites, in computing and on its disks.
     ``gather``: seconds that a reload waits so that other runs on the vnode can share it (batches).
+    ``follow``: how many runs there begin after this one without waiting for any to end (batches).
     ``crash_at``/``fail_at``: journal point at which the runner kills itself or fails; tests only.
     """
 
@@ -27,6 +28,7 @@ class MigrateOptions:
     nice: int = 10
     ionice: str = "best-effort"
     gather: float = 0
+    follow: int = 0
     crash_at: int = 0
     fail_at: str = ""
 

@@ -334,6 +334,7 @@ def runner_values(
         "NICE": str(options.nice),
         "IONICE": IONICE[options.ionice] if "ionice" in can.tools else "",
         "GATHER": str(options.gather),
+        "FOLLOW": str(options.follow),
         "CRASH_AT": str(options.crash_at),
         "FAIL_AT": options.fail_at,
     }

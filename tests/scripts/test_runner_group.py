@@ -1,6 +1,7 @@
 """Runs of one vnode that share tests and reloads: one bad vhost stops only itself."""
 
 import subprocess
+import time
 
 import pytest
 
@@ -14,8 +15,11 @@ PARTS = (
     "run_config",
     "run_group",
 )
+GIVES_UP_S = 5.0
+"""Seconds after which a group goes without those on their way."""
+
 MEMBER = """
-DOMAIN=$1 RUN=$1 OPERATOR=me CRASH_AT=0 FAIL_AT= PHASE=forward GATHER=0.3 NGINX_AT=orig FPM_CONF=
+DOMAIN=$1 RUN=$1 OPERATOR=me CRASH_AT=0 FAIL_AT= PHASE=forward GATHER=0.3 FOLLOW=0 NGINX_AT=orig FPM_CONF=
 VAR=$R/var/lib/nsmig J=$R/var/lib/nsmig/$1 CUR=$R/var/lib/nsmig/$1/cur RD=$R/rd-$1
 mkdir -p "$RD"
 sync() { :; } # the machine's disks are not what is tested
@@ -27,7 +31,13 @@ nginx_reload() { echo reload >>"$R/reloads"; cat "$R"/etc/nginx/*.conf >"$R/live
 fail() { printf 'failed: %s\\n' "$*"; exit 5; }
 : >"$R/ready-$1"
 while [ ! -e "$R/go" ]; do sleep 0.01; done
-nginx_to final
+case $DOMAIN in
+  *first*) STAGE=bridge FOLLOW=1; come_to 1 ;;
+  *last*) sleep 1.5; STAGE=bridge FOLLOW=0; come_to 1 ;;
+  *) STAGE=final; come_to 3 ;;
+esac
+case $DOMAIN in late*) sleep 1.5 ;; esac
+nginx_to "$STAGE"
 echo "$1 is live"
 """
 
@@ -41,7 +51,8 @@ def settle(sh, domain, final):
     site.parent.mkdir(parents=True, exist_ok=True)
     site.write_text(f"old {domain}\n")
     (run / "cur/conf/1.orig").write_text(f"old {domain}\n")
-    (run / "cur/conf/1.final").write_text(final)
+    for stage in ("bridge", "final"):
+        (run / f"cur/conf/1.{stage}").write_text(final)
     (run / "cur/conf/list").write_text(f"1\tnginx\tsum\t{site}\n")
     return site
 
@@ -82,6 +93,34 @@ def test_all_share_one_test_and_one_reload(sh):
     assert [site.read_text() for site in sites] == [f"new {domain}\n" for domain in domains]
     assert count(sh, "tests") == count(sh, "reloads") < len(domains)
     assert (sh.root / "live").read_text() == "".join(f"new {domain}\n" for domain in domains)
+
+
+def test_those_on_their_way_are_waited_for(sh):
+    """Their tests and reload are then the group's, one of each."""
+    domains = ["a.test", "b.test", "late.test"]
+    for domain in domains:
+        settle(sh, domain, f"new {domain}\n")
+    assert together(sh, domains) == {domain: f"{domain} is live" for domain in domains}
+    assert count(sh, "tests") == count(sh, "reloads") == 1
+    marks = {(sh.var / domain / "coming").read_text().split()[0] for domain in domains}
+    assert marks == {"4"}, "all have gone on to the next change"
+
+
+def test_those_that_are_not_begun_yet_are_waited_for(sh):
+    domains = ["first.test", "last.test"]
+    for domain in domains:
+        settle(sh, domain, f"new {domain}\n")
+    assert together(sh, domains) == {domain: f"{domain} is live" for domain in domains}
+    assert count(sh, "tests") == count(sh, "reloads") == 1
+
+
+def test_who_died_on_its_way_is_not_waited_for(sh):
+    settle(sh, "b.test", "new b\n")
+    (sh.var / "dead.test").mkdir()
+    (sh.var / "dead.test/coming").write_text("3 999999999 1 0\n")
+    begun = time.monotonic()
+    assert together(sh, ["b.test"]) == {"b.test": "b.test is live"}
+    assert time.monotonic() - begun < GIVES_UP_S
 
 
 @pytest.mark.parametrize("poisoned", [0, 2])

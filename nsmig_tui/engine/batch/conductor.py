@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ...domain.batch import BatchItem, BatchSpec, trouble_of
@@ -70,6 +71,7 @@ class Conductor:
         self._speeds, self._measured = dict(speeds or {}), measured
         self._backup_s: dict[str, float] = {}
         self._again: set[str] = set()
+        self._follow: dict[str, int] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._news = asyncio.Event()
         self._agreed_at: float | None = None
@@ -115,15 +117,21 @@ class Conductor:
             if self.schedule.over and not self._tasks:
                 return
             self._watch_gate(loop.time())
+            # Not wait_for: Python 3.11's swallows a cancellation that comes together with the news.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), HEARTBEAT)
+                async with asyncio.timeout(HEARTBEAT):
+                    await self._news.wait()
             self._news.clear()
             if loop.time() - self._quiet >= HEARTBEAT:
                 self._quiet = loop.time()
                 self.journal.flush_ticks()
 
     def _begin(self) -> None:
-        for item in self.schedule.begin():
+        begun = self.schedule.begin()
+        for number, item in enumerate(begun, 1):
+            self._follow[item.key] = self.schedule.to_follow(item.vnode) + sum(
+                later.vnode == item.vnode for later in begun[number:]
+            )
             task = asyncio.get_running_loop().create_task(self._drive(item), name=item.key)
             self._tasks[item.key] = task
 
@@ -174,7 +182,8 @@ class Conductor:
         again = self._resumed or item.key in self._again
         verb = self.engine.take_up if again else self.engine.migrate
         try:
-            return await verb(item.vnode, item.domain, self.spec.options, emit)
+            options = replace(self.spec.options, follow=self._follow.pop(item.key, 0))
+            return await verb(item.vnode, item.domain, options, emit)
         except NsmigError as error:
             return failed(item, error.message, error.hint, int(error.exit_code))
         except Exception as error:  # a bug in one run must not end the others; the vnode goes on by itself

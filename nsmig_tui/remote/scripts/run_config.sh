@@ -80,7 +80,7 @@ config_was_good() { # nginx|fpm
 stage_at() { if [ "$1" = nginx ]; then AT=$NGINX_AT; else AT=$FPM_AT; fi; }
 
 nginx_to() { # stage
-  if ! has_stage nginx "$1"; then return 0; fi
+  if ! has_stage nginx "$1"; then passes nginx "$1"; return 0; fi
   if shares_reloads; then shared_change nginx "$1" "" ""
   else own_change nginx "$1" "" ""; fi
   NGINX_AT=$1
@@ -88,7 +88,7 @@ nginx_to() { # stage
 }
 
 fpm_to() { # stage sockets-that-must-accept sockets-that-must-go
-  if ! has_stage fpm "$1"; then return 0; fi
+  if ! has_stage fpm "$1"; then passes fpm "$1"; return 0; fi
   if [ "$FPM_AT" = orig ]; then
     for s in $NEW_SOCKETS; do # php-fpm would refuse to start, for every site
       if accepts "$s"; then fail "something else listens on $s already"; fi

@@ -3,7 +3,59 @@
 # for a moment, then writes for all, tests once and reloads once. The answer is $J/got.KIND: "ok" or a reason.
 shares_reloads() { [ "$GATHER" != 0 ] && have flock && [ "$PHASE" = forward ]; }
 
+# Runs that switch together keep in step: $J/coming says which change a run asks for next, "PLACE PID START
+# FOLLOW", so that whoever leads one waits for those on their way, and for nobody else. Places: 1 nginx's first
+# change, 2 php-fpm's, 3 nginx's last, 4 php-fpm's; nothing for a run that asks no more. FOLLOW: how many runs
+# the operator would begin after this one without waiting for any to end.
+place_of() { # kind stage, in PLACE
+  case $1.$2 in nginx.final) PLACE=3 ;; nginx.*) PLACE=1 ;; fpm.final) PLACE=4 ;; *) PLACE=2 ;; esac
+}
+
+come_to() { # place
+  if ! shares_reloads; then return 0; fi
+  start_of $$
+  printf '%s %s %s %s\n' "$1" $$ "$START" "$FOLLOW" >"$J/coming"
+}
+
+passes() { # kind stage: a change that this run has no part in
+  place_of "$1" "$2"
+  come_to $((PLACE + 1))
+}
+
+comes_no_more() { if [ -s "$J/coming" ]; then : >"$J/coming"; fi; }
+
+# Is a run on its way to this change that has not asked yet? ASKED: how many have; FEWEST: of those at this
+# place, the fewest that are still to be begun after one.
+others_come() { # kind place
+  ASKED=0 FEWEST=
+  way=1
+  for mark in "$VAR"/*/coming; do
+    read -r at pid start follow 2>/dev/null <"$mark" || continue
+    if [ "$at" != "$2" ]; then continue; fi
+    start_of "$pid"
+    if [ -z "$START" ] || [ "$START" != "$start" ]; then continue; fi
+    if [ -z "$FEWEST" ] || [ "$follow" -lt "$FEWEST" ]; then FEWEST=$follow; fi
+    if [ -e "${mark%/*}/wants.$1" ] || [ -e "${mark%/*}/got.$1" ]; then ASKED=$((ASKED + 1)); else way=0; fi
+  done
+  return "$way"
+}
+
+# A group waits for those on their way, and before its first change for those not begun yet: 15 s at most
+# after the last arrival there, 5 s at a later change.
+gather() { # kind place
+  most=50
+  if [ "$2" = 1 ]; then most=150; sleep "$GATHER"; fi
+  left=$most before=0
+  while [ "$left" -gt 0 ]; do
+    if ! others_come "$1" "$2" && { [ "$2" != 1 ] || [ "${FEWEST:-0}" = 0 ]; }; then return 0; fi
+    if [ "$ASKED" != "$before" ]; then before=$ASKED left=$most; fi
+    sleep 0.1
+    left=$((left - 1))
+  done
+}
+
 shared_change() { # kind stage accept go
+  place_of "$1" "$2"
   stage_at "$1"
   rm -f "$J/got.$1"
   start_of $$
@@ -11,7 +63,7 @@ shared_change() { # kind stage accept go
   mv "$J/wants.$1.part" "$J/wants.$1"
   exec 7>>"$VAR/group.$1.lock"
   if ! flock -w 300 7; then rm -f "$J/wants.$1"; fail "the configuration of others took longer than 300 s"; fi
-  if [ -e "$J/got.$1" ]; then j shared "$1"; else lead "$1"; fi
+  if [ -e "$J/got.$1" ]; then j shared "$1"; else lead "$1" "$PLACE"; fi
   exec 7>&-
   WHY=
   read -r WHY 2>/dev/null <"$J/got.$1" || :
@@ -19,8 +71,8 @@ shared_change() { # kind stage accept go
   if [ "$WHY" != ok ]; then fail "${WHY:-the group of this run gave no answer}"; fi
 }
 
-lead() { # kind
-  sleep "$GATHER"
+lead() { # kind place
+  gather "$1" "$2"
   vnode_lock
   GROUP='' COME='' GO=''
   for want in "$VAR"/*/wants."$1"; do
@@ -86,7 +138,10 @@ one_by_one() { # kind
   GROUP=$good
 }
 
+# Read by the one who asked as soon as the place in line is free. Whoever has gone on comes to the next change.
 answer() { # run's folder, kind, words
-  printf '%s\n' "$3" >"$1/got.$2.part" && mv "$1/got.$2.part" "$1/got.$2"
-  rm -f "$1/wants.$2"
+  if [ "$3" = ok ] && read -r at who 2>/dev/null <"$1/coming"; then
+    printf '%s %s\n' $((at + 1)) "$who" >"$1/coming"
+  fi
+  printf '%s\n' "$3" >"$1/got.$2"
 }

@@ -102,11 +102,13 @@ switch_over() {
   content_to_app
   step service_reload
   fpm_to final "$NEW_SOCKETS" "$OLD_SOCKETS"
+  comes_no_more
   flag finals
 }
 
 forward() {
   PHASE=forward
+  if ! flagged finals; then come_to 1; fi
   hold_places
   step backup_creation
   take_times
@@ -138,7 +140,7 @@ forward() {
   flag committed
   j committed "$(cut -f1 "$CUR/archive" 2>/dev/null)"
   step ""
-  rm -rf "$S"
+  rm -rf "$S" "$J/coming"
   rmdir "$VPATH/.nsmig" 2>/dev/null
   finish ok 0
 }
@@ -180,7 +182,7 @@ main() {
   S=$VPATH/.nsmig/$DOMAIN
   OWNER=$UIDN:$GIDN
   OTHER_SOCKETS=
-  GATHER=${GATHER:-0}
+  GATHER=${GATHER:-0} FOLLOW=${FOLLOW:-0}
   # a line that a power cut left unfinished must not swallow ours
   if [ -n "$(tail -c 1 "$J/journal" 2>/dev/null | tr '\000' x)" ]; then echo >>"$J/journal"; fi
   : >>"$J/journal"

@@ -174,6 +174,7 @@ times_back() {
 
 undo_everything() { # reason
   PHASE=undo
+  comes_no_more
   vnode_unlock
   exec 7>&- # the place in line for shared reloads
   j undo_started "$1"
