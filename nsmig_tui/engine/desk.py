@@ -14,7 +14,9 @@ from ..domain.fleet import Status, Vhost, Vnode, may_become
 from ..domain.ports import Connector, FleetStore, Shell
 from ..domain.readings import Capabilities
 from .bookkeeping import Bookkeeper
+from .journal_watch import JournalWatch
 from .reading import Scripts
+from .runner_link import RunnerLink
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Desk:
     clock: Callable[[], float] = time.time
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     read_only: bool = False
+    _watches: dict[str, JournalWatch] = field(default_factory=dict)
 
     def vnode(self, name: str) -> Vnode:
         """A vnode by name. Raises UsageError for one that is not known."""
@@ -77,6 +80,11 @@ class Desk:
                 self.store.save_vnode(replace(kept, unreachable=error.message))
             raise
         return shell
+
+    def link(self, vnode: Vnode, domain: str, run: str, emit: Emit) -> RunnerLink:
+        """A run on one vhost, to start or to follow; all that are followed on a vnode share its watch."""
+        watch = self._watches.setdefault(vnode.name, JournalWatch(self.connector, vnode, self.scripts))
+        return RunnerLink(self.connector, watch, vnode, domain, run, self.scripts, emit)
 
     def saw(self, vnode: Vnode, capabilities: Capabilities) -> Vnode:
         """Remember what a vnode said of itself, and that it answered."""

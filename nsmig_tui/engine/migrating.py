@@ -128,7 +128,7 @@ async def launch(
     """Start the runner with this plan."""
     files = plan.run_files(desk.scripts("runner").encode(), run_values(books, verb))
     files["baseline.json"] = json.dumps([b.as_json() for b in baseline]).encode()
-    link = RunnerLink(desk.connector, vnode, books.vhost, books.run, desk.scripts, books.tell)
+    link = desk.link(vnode, books.vhost, books.run, books.tell)
     link.step = STEPS[0] if verb == "migrate" else ""
     await link.start(files)
     return link

@@ -112,8 +112,8 @@ async def is_alive(shell: Shell, scripts: Scripts, domain: str, run: str) -> boo
     """Whether the runner of this run is at work on the vnode right now."""
     if not run:
         return False
-    _, output = await shell.run(scripts("poll"), [domain, run, "0", "0"], timeout=30.0)
-    return any(row[:1] == ("yes",) for row in split_sections(output).of("", "alive"))
+    _, output = await shell.run(scripts("poll"), ["0", domain, run, "0", ""], timeout=30.0)
+    return any(row == ("0", "yes") for row in split_sections(output).of("", "alive"))
 
 
 async def points(

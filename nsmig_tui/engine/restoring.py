@@ -16,7 +16,7 @@ from . import reading
 from .bookkeeping import Bookkeeper
 from .desk import Desk, same_machine
 from .migrating import badly_ended, run_values
-from .runner_link import Ending, RunnerLink
+from .runner_link import Ending
 
 LISTED = 20
 """How many paths of a kind a plan names."""
@@ -118,7 +118,7 @@ async def unrestore(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, s
 
 
 async def _run(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, values: dict[str, str]) -> Result:
-    link = RunnerLink(desk.connector, vnode, vhost.domain, books.run, desk.scripts, books.tell)
+    link = desk.link(vnode, vhost.domain, books.run, books.tell)
     await link.start({"runner.sh": desk.scripts("runner").encode(), "plan": plan_text(values)})
     ending = await link.follow()
     return after_restore(books, vnode, vhost, ending)

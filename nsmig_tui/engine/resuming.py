@@ -16,7 +16,6 @@ from .migrating import answers_as_before, conclude, run_values
 from .reading import Record
 from .restoring import unrestore
 from .returning import after_undo, undo
-from .runner_link import RunnerLink
 
 ENDED = ("none", "ok", "undone", "refused")
 GOING_BACK = ("undo", "restore", "unrestore")
@@ -78,7 +77,7 @@ def _reconcile(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kept: 
 
 async def _attach(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kept: Record) -> Result:
     books.warnings.append(f"attached to the run of {kept.journal.operator or 'somebody'}")
-    link = RunnerLink(desk.connector, vnode, vhost.domain, kept.journal.run, desk.scripts, books.tell)
+    link = desk.link(vnode, vhost.domain, kept.journal.run, books.tell)
     ending = await link.follow(answers_as_before(kept.baseline))
     if ending.view.verb == "undo":
         return after_undo(desk, books, vnode, vhost, ending)
@@ -95,7 +94,7 @@ async def _finish(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kep
         "CRASH_AT": "0",
         "FAIL_AT": "",
     }
-    link = RunnerLink(desk.connector, vnode, vhost.domain, books.run, desk.scripts, books.tell)
+    link = desk.link(vnode, vhost.domain, books.run, books.tell)
     await link.start({"runner.sh": desk.scripts("runner").encode(), "plan": plan_text(values)})
     ending = await link.follow(answers_as_before(kept.baseline))
     return conclude(desk, books, vnode, vhost, ending)

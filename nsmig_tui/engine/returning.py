@@ -18,7 +18,7 @@ from .bookkeeping import Bookkeeper
 from .desk import Desk, ended_by, same_machine
 from .http_checks import differences, take_baseline
 from .migrating import badly_ended, run_values
-from .runner_link import Ending, RunnerLink
+from .runner_link import Ending
 
 
 async def points(desk: Desk, name: str, domain: str) -> list[RollbackPoint]:
@@ -94,7 +94,7 @@ async def undo(
     same_machine(vnode, seen.capabilities)
     asked = [*requests_for(serving, _content_names(seen)), *neighbour_requests(serving)]
     before = await take_baseline(shell, asked)
-    link = RunnerLink(desk.connector, vnode, vhost.domain, books.run, desk.scripts, books.tell)
+    link = desk.link(vnode, vhost.domain, books.run, books.tell)
     await link.start(undo_files(desk, books, vnode, vhost, seen, serving, options))
     ending = await link.follow()
     if ending.view.state == "ok":

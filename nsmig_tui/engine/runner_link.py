@@ -21,11 +21,9 @@ from ..domain.events import (
 from ..domain.fleet import Vnode
 from ..domain.layout import JournalReader, JournalView
 from ..domain.ports import Connector, Shell
-from ..domain.sections import number, split_sections, unb64
+from ..domain.sections import number
+from .journal_watch import JournalWatch, News
 from .reading import Scripts
-
-POLL = 25
-"""Tenths of a second that one poll waits on the vnode for news."""
 
 PATIENCE = 90.0
 """Seconds of lost connection after which the operator's side gives up looking; the run goes on there."""
@@ -60,11 +58,19 @@ class RunnerLink:
     """One run on one vhost, as seen from here."""
 
     def __init__(
-        self, connector: Connector, vnode: Vnode, domain: str, run: str, scripts: Scripts, emit: Emit
+        self,
+        connector: Connector,
+        watch: JournalWatch,
+        vnode: Vnode,
+        domain: str,
+        run: str,
+        scripts: Scripts,
+        emit: Emit,
     ) -> None:
-        self.connector, self.vnode, self.domain, self.run = connector, vnode, domain, run
+        self.connector, self.watch = connector, watch
+        self.vnode, self.domain, self.run = vnode, domain, run
         self.scripts, self.emit = scripts, emit
-        self.offset = 0
+        self.seen = 0
         self.reader = JournalReader(only_run=run)
         self.step = ""
         self._since = 0.0
@@ -84,7 +90,7 @@ class RunnerLink:
                 continue
             words = output.decode("utf-8", "replace").split()
             if rc == 0 and words[:1] == ["started"]:
-                self.offset = int(words[2]) if words[1] != "again" else 0
+                self.seen = int(words[2]) if words[1] != "again" else 0
                 return
             raise ConnectError(
                 f"the runner could not be started on {self.vnode.name}: {' '.join(words)[:200]}",
@@ -97,16 +103,17 @@ class RunnerLink:
         """Watch until the run has ended. Raises LockHeld, or Interrupted when the link stays lost."""
         lost_since: float | None = None
         unborn = 0
+        word = ""
         loop = asyncio.get_running_loop()
         while True:
             try:
-                shell = await self.connector.shell(self.vnode)
-                alive, ended = await self._poll(shell)
+                news = await self.watch.news(self.domain, self.run, self.seen, word)
+                word, ended = "", self._take(news)
                 view = self.reader.view
                 awaits = view.state == "awaiting" and view.run == self.run
-                if awaits and alive == "yes" and verdict is not None:
-                    await self._judge(shell, verdict)
-                    verdict = None
+                if awaits and news.alive == "yes" and verdict is not None:
+                    why = await verdict(await self.connector.shell(self.vnode))
+                    word, verdict = f"undo {why[:500]}" if why else "commit", None
                 lost_since = None
             except ConnectError as error:
                 lost_since = lost_since or loop.time()
@@ -119,7 +126,7 @@ class RunnerLink:
                     ) from error
                 await asyncio.sleep(1.0)
                 continue
-            if alive == "locked":
+            if news.alive == "locked":
                 raise LockHeld(
                     f"another run works on {self.domain}",
                     hint=f"Attach to it with: nsmig resume {self.vnode.name} {self.domain}",
@@ -128,31 +135,22 @@ class RunnerLink:
                 )
             if ended:
                 return Ending(self.reader.view)
-            unborn = unborn + 1 if alive == "none" else 0
-            if alive == "no" or unborn >= UNBORN:
+            unborn = unborn + 1 if news.alive == "none" else 0
+            if news.alive == "no" or unborn >= UNBORN:
                 return Ending(self.reader.view, died=True)
 
-    async def _poll(self, shell: Shell) -> tuple[str, bool]:
-        args = [self.domain, self.run, str(self.offset), str(POLL)]
-        rc, output = await shell.run(self.scripts("poll"), args, timeout=30.0)
-        if rc != 0:
-            raise ConnectError("the journal could not be read", vnode=self.vnode.name, vhost=self.domain)
-        s = split_sections(output)
-        data = next((unb64(row[0]) for row in s.of("", "journal") if row), b"")
-        self.offset += len(data)
+    def _take(self, news: News) -> bool:
+        """Tell what is new; answers whether the run has ended."""
+        self.seen += len(news.lines)
         ended = False
-        for kind, detail, at in self.reader.feed(data):
+        for kind, detail, at in self.reader.feed(b"".join(line + b"\n" for line in news.lines)):
             self._tell(kind, detail, at)
             ended = ended or kind == "end"
-        for row in s.of("", "progress"):
-            if len(row) >= 4 and row[0] == self.step:
-                total = number(row[3])
-                self.emit(self._progress(row[0], min(number(row[2]), total), total))
-        alive = next((row[0] for row in s.of("", "alive") if row), "none")
-        return alive, ended
-
-    def _progress(self, step: str, done: int, total: int) -> StepProgressed:
-        return StepProgressed(self.vnode.name, self.domain, self.run, step, done, total)
+        if len(news.progress) >= 4 and news.progress[0] == self.step:
+            total = number(news.progress[3])
+            done = min(number(news.progress[2]), total)
+            self.emit(StepProgressed(self.vnode.name, self.domain, self.run, self.step, done, total))
+        return ended
 
     def _tell(self, kind: str, detail: str, now: float) -> None:
         where = (self.vnode.name, self.domain, self.run)
@@ -166,8 +164,3 @@ class RunnerLink:
             self.emit(StepFailed(*where, step, why))
         elif kind == "warning":
             self.emit(Warned(*where, detail))
-
-    async def _judge(self, shell: Shell, verdict: Verdict) -> None:
-        why = await verdict(shell)
-        word = "undo" if why else "commit"
-        await shell.run(self.scripts("verdict"), [self.domain, self.run, word, why[:500]], timeout=30.0)

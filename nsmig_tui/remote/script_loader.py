@@ -12,7 +12,6 @@ PARTS: dict[str, tuple[str, ...]] = {
     "points": ("prelude", "points_main"),
     "launch": ("prelude", "launch_main"),
     "poll": ("prelude", "poll_main"),
-    "verdict": ("prelude", "verdict_main"),
     "compare": ("prelude", "walk", "compare_main"),
     "record": ("prelude", "record_main"),
     "sizes": ("prelude", "sizes_main"),

@@ -6,7 +6,6 @@ Arguments: PLACE CANNED COUNT DELAY TAKES. Prints its ports as one JSON line; on
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 import re
 import shlex
@@ -31,7 +30,6 @@ class Vnodes:
         self.said = {path.name: path.read_bytes() for path in canned.iterdir() if path.is_file()}
         self.takes = takes
         self.connections = 0
-        self.verdicts: dict[str, asyncio.Event] = {}
         self.begun: dict[str, float] = {}
         self.going: dict[str, float] = {}
 
@@ -58,21 +56,21 @@ class Vnodes:
         if name == "launch":
             self.begun.setdefault(args[1], now)
             return b"started 1 0\n"
-        if name == "verdict":
-            self.going.setdefault(args[1], now)
-            return b""
         if name == "poll":
-            return await self.poll(args[1], int(args[2]), int(args[3]) / 10)
+            return await self.poll(args[2], int(args[3]), int(args[0]) / 10, args[4])
         # What is no script of the engine is the transport's first question: who are we?
         return self.said.get(name, b"") if name else b"uid=0\n"
 
-    async def poll(self, run: str, offset: int, patience: float) -> bytes:
-        """The journal as far as the run has come; waits for news."""
-        until = asyncio.get_running_loop().time() + patience
-        while len(self.journal(run)) <= offset and asyncio.get_running_loop().time() < until:
+    async def poll(self, run: str, seen: int, patience: float, word: str) -> bytes:
+        """The journal as far as the run has come; waits for news. Each vnode here has one run at a time."""
+        now = asyncio.get_running_loop().time()
+        if word:
+            self.going.setdefault(run, now)
+        until = now + patience
+        while len(self.journal(run).splitlines()) <= seen and asyncio.get_running_loop().time() < until:
             await asyncio.sleep(0.1)
-        news = base64.b64encode(self.journal(run)[offset:])
-        return b"alive\tyes\njournal\t" + news + b"\n"
+        lines = self.journal(run).splitlines()[seen:]
+        return b"".join([b"alive\t0\tyes\n", *(b"j\t0\t" + line + b"\n" for line in lines)])
 
     def journal(self, run: str) -> bytes:
         """As of now: nothing, all up to the question, or all."""

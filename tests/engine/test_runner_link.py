@@ -1,6 +1,5 @@
 """Following a run: the connection may go, the runner may die, an answer get lost; the word is given once."""
 
-import base64
 import hashlib
 import io
 import tarfile
@@ -10,6 +9,7 @@ import pytest
 from nsmig_tui.domain.errors import ConnectError, Interrupted, LockHeld
 from nsmig_tui.domain.fleet import Vnode
 from nsmig_tui.engine import runner_link
+from nsmig_tui.engine.journal_watch import JournalWatch
 from nsmig_tui.engine.runner_link import UNBORN, RunnerLink, pack
 
 LOST = ConnectError("gone")
@@ -50,12 +50,13 @@ class FakeVnode:
         return self
 
     async def run(self, script, args=(), *, timeout=60.0):
-        if script == "verdict":
-            self.verdicts.append(tuple(args))
+        assert script == "poll"
+        _, domain, run, seen, word = args
+        if word:
+            self.verdicts.append((domain, run, word))
             if self.loses_verdicts:
                 self.loses_verdicts -= 1
                 raise LOST
-            return 0, b"noted\n"
         step = self.polls.pop(0)
         if isinstance(step, Exception):
             raise step
@@ -63,13 +64,9 @@ class FakeVnode:
         if isinstance(alive, int):
             return alive, b""
         self.journal += more
-        data = base64.b64encode(self.journal[int(args[2]) :])
-        rows = [
-            f"alive\t{alive}",
-            *("\t".join(("progress", *p)) for p in progress),
-            f"journal\t{data.decode()}",
-        ]
-        return 0, "\n".join(rows).encode()
+        rows = [f"alive\t0\t{alive}", *("\t".join(("progress", "0", *p)) for p in progress)]
+        whole = self.journal.split(b"\n")[:-1]
+        return 0, b"\n".join([*(row.encode() for row in rows), *(b"j\t0\t" + w for w in whole[int(seen) :])])
 
     async def send(self, script, args, data, *, timeout=60.0):
         self.sent.append((script, tuple(args), data))
@@ -79,9 +76,14 @@ class FakeVnode:
         return answer
 
 
+def name_of(script):
+    return script
+
+
 def link(fake, run="r1"):
     heard = []
-    made = RunnerLink(fake, Vnode("vn1"), "a.test", run, lambda name: name, heard.append)
+    watch = JournalWatch(fake, Vnode("vn1"), name_of)
+    made = RunnerLink(fake, watch, Vnode("vn1"), "a.test", run, name_of, heard.append)
     return made, heard
 
 
@@ -149,7 +151,9 @@ async def test_a_runner_that_never_came_up_is_given_up():
 AWAITS = lines("begin migrate me", "step verification", "await 120")
 
 
-@pytest.mark.parametrize("why, word", [("", "commit"), ("http://a.test/ answered 500", "undo")])
+@pytest.mark.parametrize(
+    "why, word", [("", "commit"), ("http://a.test/ answered\n500", "undo http://a.test/ answered 500")]
+)
 async def test_the_word_is_given_once(why, word):
     polls = [
         ("yes", AWAITS),
@@ -166,7 +170,7 @@ async def test_the_word_is_given_once(why, word):
 
     one, _ = link(fake)
     await one.follow(verdict)
-    assert fake.verdicts == [("a.test", "r1", word, why)] and len(looked) == 1
+    assert fake.verdicts == [("a.test", "r1", word)] and len(looked) == 1
 
 
 async def test_a_word_that_was_lost_on_the_way_is_given_again():
@@ -233,17 +237,17 @@ def test_the_files_travel_whole_and_closed():
 async def test_a_lost_launch_answer_is_asked_again_with_the_same_run():
     fake = FakeVnode(launches=[LOST, (0, b"started again 0\n")])
     one, _ = link(fake)
-    one.offset = 99
+    one.seen = 99
     await one.start(FILES)
-    assert one.offset == 0, "the journal is read from its start: the run may have written meanwhile"
+    assert one.seen == 0, "the journal is read from its start: the run may have written meanwhile"
     assert fake.sent[0] == fake.sent[1]
     assert fake.sent[0][1] == ("a.test", "r1", hashlib.sha256(b"echo run\n").hexdigest(), "9")
 
 
-async def test_a_launch_tells_where_the_journal_ended():
+async def test_a_launch_tells_how_many_lines_there_were():
     one, _ = link(FakeVnode(launches=[(0, b"started 4711 123\n")]))
     await one.start(FILES)
-    assert one.offset == 123
+    assert one.seen == 123
 
 
 @pytest.mark.parametrize("answers", [[LOST, LOST], [(64, b"")], [(0, b"Welcome!\n")], [(1, b"started 1 2")]])

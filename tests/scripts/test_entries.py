@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from nsmig_tui.domain.old_paths import climbs
 from nsmig_tui.domain.planning import plan_text
 from nsmig_tui.domain.readings import read_capabilities, read_discovery, read_inspection
 from nsmig_tui.domain.sections import as_name, split_sections, unb64
+from nsmig_tui.engine.journal_watch import News, read_news
 from nsmig_tui.engine.runner_link import pack
 from nsmig_tui.remote.script_loader import PARTS, load_script
 
@@ -165,7 +167,7 @@ def test_a_launch_starts_the_runner_once(sh):
     (sh.var / "a.test/journal").write_text("before\n")
     done = launch(sh, files)
     words = done.stdout.split()
-    assert done.returncode == 0 and words[0] == b"started" and words[1].isdigit() and words[2] == b"7"
+    assert done.returncode == 0 and words[0] == b"started" and words[1].isdigit() and words[2] == b"1"
     there = sh.var / "a.test/runs/r1"
     assert wait_for(there / "ran").read_bytes() == b"A=1\n"
     assert (there / "conf/1.final").read_bytes() == b"x"
@@ -206,51 +208,93 @@ def test_a_cut_journal_line_does_not_swallow_the_next_run(sh):
     files = {"runner.sh": load_script("runner").encode(), "plan": plan_text(values)}
     assert launch(sh, files).stdout.startswith(b"started ")
     for _ in range(600):
-        rows = split_sections(answer(sh, "poll", "a.test", "r1", 0, 1))
-        view = read_journal(next(unb64(r[0]) for r in rows.of("", "journal")))
+        view = read_journal(b"".join(line + b"\n" for line in poll(sh, wait=1)[0].lines))
         if view.run == "r1" and view.state != "running":
             break
     assert (view.run, view.verb, view.state, view.unfinished) == ("r1", "resume", "refused", False)
     assert "half-done" in view.errors[0]
 
 
-def poll(sh, *, offset=0, wait=0):
-    rows = split_sections(answer(sh, "poll", "a.test", "r1", offset, wait))
-    alive = next(rows.of("", "alive"))[0]
-    return alive, next((unb64(r[0]) for r in rows.of("", "journal")), None), list(rows.of("", "progress"))
+def poll(sh, *runs, wait=0):
+    """News of runs, each given as domain, run, known lines and word."""
+    runs = runs or (("a.test", "r1", 0, ""),)
+    return read_news(answer(sh, "poll", wait, *(word for run in runs for word in run)), len(runs))
+
+
+def at_work(sh, domain, *, boot=None, start=None):
+    """A run that this very process stands for."""
+    there = sh.var / domain / "runs/r1"
+    there.mkdir(parents=True, exist_ok=True)
+    boot = boot or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    start = start or Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19]
+    (there / "pid").write_text(f"{os.getpid()} {start} {boot}\n")
+    return there
 
 
 def test_a_poll(sh):
-    assert poll(sh) == ("none", None, [])
-    there = sh.var / "a.test/runs/r1"
-    there.mkdir(parents=True)
-    (sh.var / "a.test/journal").write_bytes(b"one\ntwo\xff\n")
-    assert poll(sh, offset=4) == ("none", b"two\xff\n", [])
-    assert poll(sh, offset=9)[1] == b""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    start = Path("/proc/self/stat").read_text().rpartition(") ")[2].split()[19]
-    for owner, alive in (
-        (f"{os.getpid()} {start} {boot}", "yes"),
-        (f"{os.getpid()} {start} other-boot", "no"),
-        (f"{os.getpid()} 1 {boot}", "no"),
-    ):
-        (there / "pid").write_text(f"{owner}\n")
-        assert poll(sh)[0] == alive
-    assert poll(sh, offset=9, wait=6000)[0] == "no", "a dead runner is not waited for"
+    assert poll(sh) == [News()]
+    there = at_work(sh, "a.test")
+    (sh.var / "a.test/journal").write_bytes(b"one\ntwo\t\xff\n")
+    assert poll(sh) == [News("yes", (b"one", b"two\t\xff"))]
+    assert poll(sh, ("a.test", "r1", 1, ""))[0].lines == (b"two\t\xff",)
+    assert poll(sh, ("a.test", "r1", 2, ""))[0].lines == ()
+    at_work(sh, "a.test", boot="other-boot")
+    assert poll(sh)[0].alive == "no"
+    at_work(sh, "a.test", start="1")
+    assert poll(sh)[0].alive == "no"
+    assert poll(sh, ("a.test", "r1", 2, ""), wait=6000)[0].alive == "no", "a dead runner is not waited for"
     (there / "progress").write_text("backup_creation check 1000\n")
-    assert poll(sh)[2] == [("backup_creation", "check", "1000", "1000")]
+    assert poll(sh)[0].progress == ("backup_creation", "check", "1000", "1000")
     (there / "locked").touch()
-    assert poll(sh)[0] == "locked"
+    assert poll(sh)[0].alive == "locked"
 
 
-@pytest.mark.parametrize("word, why", [("commit", ""), ("undo", "a\nb $(id) 'x'")])
-def test_a_verdict(sh, word, why):
-    there = sh.var / "a.test/runs/r1"
-    assert sh.run(load_script("verdict"), "a.test", "r1", word, why).returncode == 64
-    there.mkdir(parents=True)
-    assert answer(sh, "verdict", "a.test", "r1", word, why) == b"noted\n"
-    assert (there / "verdict").read_text() == f"{word} {why.replace(chr(10), ' ')}\n"
-    assert {p.name for p in there.iterdir()} == {"verdict"}
+def test_a_poll_of_many_tells_each_its_own(sh):
+    for name in ("a.test", "b.test", "c.test"):
+        at_work(sh, name)
+    (sh.var / "a.test/journal").write_text("one\ntwo\n")
+    (sh.var / "c.test/journal").write_text("three\n")
+    asked = (
+        ("a.test", "r1", 1, ""),
+        ("b.test", "r1", 0, ""),
+        ("c.test", "r1", 0, ""),
+        ("d.test", "r1", 0, ""),
+    )
+    assert poll(sh, *asked, wait=1) == [
+        News("yes", (b"two",)),
+        News("yes"),
+        News("yes", (b"three",)),
+        News("none"),
+    ]
+
+
+def test_a_poll_hears_of_what_is_written_while_it_waits(sh):
+    there = at_work(sh, "a.test")
+    journal = sh.var / "a.test/journal"
+    journal.write_text("one\n")
+    with ThreadPoolExecutor() as pool:
+        found = pool.submit(poll, sh, ("a.test", "r1", 1, ""), wait=300)
+        time.sleep(1.5)
+        with journal.open("a") as file:
+            file.write("two\n")
+        (there / "urgent").touch()
+        assert found.result(timeout=20) == [News("yes", (b"two",))]
+    assert not list(sh.var.glob(".poll*")), "a poll leaves nothing behind"
+
+
+def test_a_look_without_waiting_writes_nothing(sh):
+    there = at_work(sh, "a.test")
+    before = sorted(sh.var.rglob("*")), sh.var.stat().st_mtime_ns, there.stat().st_mtime_ns
+    poll(sh)
+    assert (sorted(sh.var.rglob("*")), sh.var.stat().st_mtime_ns, there.stat().st_mtime_ns) == before
+
+
+@pytest.mark.parametrize("word", ["commit", "undo a b $(id) 'x'"])
+def test_a_poll_brings_the_word(sh, word):
+    assert poll(sh, ("a.test", "r1", 0, word)) == [News()], "a run that is not there hears nothing"
+    there = at_work(sh, "a.test")
+    poll(sh, ("a.test", "r1", 0, word))
+    assert (there / "verdict").read_text() == f"{word}\n"
 
 
 def test_points(sh, upath):

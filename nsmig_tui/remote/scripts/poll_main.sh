@@ -1,57 +1,97 @@
-# What a run has journaled beyond OFFSET bytes, waiting for news: at once for what somebody must answer,
-# else gathered for a moment. While nothing happens, only `sleep` costs a process.
-# Arguments: DOMAIN RUN OFFSET WAIT (tenths of a second). Output rows: "alive TAB yes|no|none|locked",
-# "progress TAB what TAB phase TAB done TAB total", "journal TAB b64".
-D=$1 RUN=$2 OFFSET=$3 WAIT=$4
-J=$VAR/$D RD=$VAR/$D/runs/$RUN
+# What any number of runs have journaled beyond the lines already known, waiting for news: soon for what
+# somebody must answer, else gathered for a moment. While nothing happens, only `sleep` costs a process.
+# Arguments: WAIT (tenths of a second, 0 changes nothing on the vnode), then four for each run: DOMAIN RUN LINES
+# WORD, the operator's word on a run that awaits it: "commit", "undo REASON" or nothing. Output rows, N the run's
+# place among the arguments from 0: "alive TAB N TAB yes|no|none|locked", "progress TAB N TAB what TAB phase TAB
+# done TAB total", "j TAB N TAB line".
+WAIT=$1
+shift
 GATHERED=4
-opened='' news='' looks=0
+TOGETHER=4
+MARK=$VAR/.poll.$$
+
+each_run() { # function, then the runs
+  what=$1 N=0
+  shift
+  while [ $# -ge 4 ]; do
+    RUN=$2 KNOWN=$3 WORD=$4 J=$VAR/$1 RD=$VAR/$1/runs/$2
+    "$what"
+    shift 4
+    N=$((N + 1))
+  done
+}
+
+say_word() {
+  if [ -n "$WORD" ] && [ -d "$RD" ]; then printf '%s\n' "$WORD" >"$RD/verdict"; fi
+}
 
 # Sets ALIVE.
 alive() {
   if [ -e "$RD/locked" ]; then ALIVE=locked; return; fi
   if ! read -r pid start boot 2>/dev/null <"$RD/pid"; then ALIVE=none; return; fi
-  boot_id
   start_of "$pid"
   if [ "$boot" = "$BOOT" ] && [ "$START" = "$start" ]; then ALIVE=yes
   elif [ -e "$RD/locked" ]; then ALIVE=locked # it said so and ended while we looked
   else ALIVE=no; fi
 }
 
-open_journal() {
-  if [ ! -f "$J/journal" ]; then return; fi
-  exec 3<"$J/journal"
-  opened=1
-  if [ "$OFFSET" -gt 0 ]; then dd bs="$OFFSET" count=1 <&3 >/dev/null 2>&1; fi
-}
+# shellcheck disable=SC3013 # dash, BusyBox and POSIX 2024 have -nt
+newer() { [ "$1" -nt "$MARK" ]; }
 
-# Reads what is new; WAIT becomes 0 when somebody must hear of it now.
 look() {
-  while read -r line <&3; do
-    if [ -z "$news" ]; then news=1; if [ "$WAIT" -gt "$GATHERED" ]; then WAIT=$GATHERED; fi; fi
-    case $line in *"${TAB}await$TAB"*|*"${TAB}end$TAB"*|*"${TAB}attention$TAB"*) WAIT=0 ;; esac
-  done
+  if [ -z "$NEWS" ] && newer "$J/journal"; then NEWS=1; fi
+  if newer "$RD/urgent"; then URGENT=1; fi
+  alive
+  case $ALIVE in no|locked) OVER=1 ;; esac
+  # while an archive grows, its progress is news enough
+  if [ "$WAIT" -gt 10 ] && read -r step phase total 2>/dev/null <"$RD/progress" && [ "$phase" = gzip ]; then WAIT=10; fi
 }
 
-# while an archive grows, its progress is news enough
-if [ "$WAIT" -gt 10 ] && read -r step phase total 2>/dev/null <"$RD/progress" && [ "$phase" = gzip ]; then WAIT=10; fi
-alive
-while :; do
-  if [ -z "$opened" ]; then open_journal; fi
-  if [ -n "$opened" ]; then look; fi
-  if [ "$WAIT" -le 0 ] || [ "$ALIVE" = no ] || [ "$ALIVE" = locked ]; then break; fi
-  # the longer nothing happens, the less often it is looked for
-  looks=$((looks + 1))
-  if [ "$looks" -le 5 ] || [ "$WAIT" -le "$GATHERED" ]; then sleep 0.1; WAIT=$((WAIT - 1))
-  else sleep 0.3; WAIT=$((WAIT - 3)); fi
+known() { # is there more than is known already?
+  if [ -f "$J/journal" ]; then set -- "$J/journal"; else return 0; fi
+  lines=0
+  while read -r line; do lines=$((lines + 1)); done <"$1"
+  if [ "$lines" -gt "$KNOWN" ]; then NEWS=1; fi
+  case $line in *"${TAB}await$TAB"*|*"${TAB}end$TAB"*) if [ "$lines" -gt "$KNOWN" ]; then URGENT=1; fi ;; esac
+}
+
+tell() {
   alive
-done
-printf 'alive\t%s\n' "$ALIVE"
-if read -r step phase total 2>/dev/null <"$RD/progress"; then
-  done=0
-  if [ "$phase" = gzip ] && read -r gz 2>/dev/null <"$RD/gzip.pid"; then
-    done=$(sed -n 's/^rchar: //p' "/proc/$gz/io" 2>/dev/null)
-  elif [ "$phase" = check ]; then done=$total; fi
-  printf 'progress\t%s\t%s\t%s\t%s\n' "$step" "$phase" "${done:-0}" "$total"
-fi
-if [ -f "$J/journal" ]; then printf 'journal\t%s\n' "$(tail -c "+$((OFFSET + 1))" "$J/journal" | b64)"; fi
+  printf 'alive\t%s\t%s\n' "$N" "$ALIVE"
+  if read -r step phase total 2>/dev/null <"$RD/progress"; then
+    copied=0
+    if [ "$phase" = gzip ] && read -r gz 2>/dev/null <"$RD/gzip.pid" && [ -r "/proc/$gz/io" ]; then
+      read -r _ copied 2>/dev/null <"/proc/$gz/io" || : # the first line is rchar
+    elif [ "$phase" = check ]; then copied=$total; fi
+    printf 'progress\t%s\t%s\t%s\t%s\t%s\n' "$N" "$step" "$phase" "${copied:-0}" "$total"
+  fi
+  if [ -f "$J/journal" ]; then JOURNALS="$JOURNALS n=$N seen=$KNOWN $J/journal"; fi
+}
+
+wait_for_news() {
+  NEWS='' URGENT='' OVER='' looks=0
+  trap 'rm -f "$MARK"; exit 1' HUP PIPE TERM
+  true >"$MARK" || return
+  each_run known "$@"
+  while :; do
+    each_run look "$@"
+    if [ -n "$OVER" ]; then break; fi
+    if [ -n "$NEWS" ] && [ "$WAIT" -gt "$GATHERED" ]; then WAIT=$GATHERED; fi
+    # of many runs one or the other always has something urgent: they are heard together
+    if [ -n "$URGENT" ]; then if [ $# -gt $((4 * TOGETHER)) ] && [ "$looks" = 0 ]; then WAIT=2; else break; fi; fi
+    if [ "$WAIT" -le 0 ]; then break; fi
+    # the longer nothing happens, the less often it is looked for
+    looks=$((looks + 1))
+    if [ "$looks" -le 5 ] || [ "$WAIT" -le "$GATHERED" ]; then sleep 0.1; WAIT=$((WAIT - 1))
+    else sleep 0.3; WAIT=$((WAIT - 3)); fi
+  done
+  rm -f "$MARK"
+}
+
+boot_id
+each_run say_word "$@"
+if [ "$WAIT" -gt 0 ]; then wait_for_news "$@"; fi
+JOURNALS=
+each_run tell "$@"
+# shellcheck disable=SC2016,SC2086 # awk's own; one path a word: domains hold no blanks
+if [ -n "$JOURNALS" ]; then awk 'FNR > seen { printf "j\t%s\t%s\n", n, $0 }' $JOURNALS; fi

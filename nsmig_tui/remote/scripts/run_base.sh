@@ -38,6 +38,7 @@ j() { # kind detail
   tell_time
   printf '%s\t%s\t%s\t%s\t%s\n' "$SEQ" "$NOW" "$RUN" "$1" "$detail" >>"$J/journal"
   case $1 in step_done|warning|reloaded|shared|points|carried) ;; *) sync_file "$J/journal" ;; esac
+  case $1 in await|end|attention) : >"$RD/urgent" ;; esac # whoever follows hears of it at once
 }
 
 # A point at which tests kill or fail the runner: CRASH_AT counts points, FAIL_AT names one.
