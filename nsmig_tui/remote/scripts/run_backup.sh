@@ -52,19 +52,29 @@ write_tar() { # archive, then what to store
 
 changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p' "$S/tar.err"; }
 
-unescaped() { # names of a manifest as they are; a newline in one makes two lines
-  sed "s/\\\\\\\\/$(printf '\002')/g; s/\\\\t/$TAB/g" | sed 's/\\n/\
-/g' | tr '\002' '\134'
-}
-
-# Names in the manifest that the archive must hold, against what it holds when read to its end.
+# Names in the manifest that the archive must hold, against what it holds when read to its end; ENTRIES is how
+# many the manifest has. A newline in a name makes two lines here as there. Awk's strings know no escapes that
+# POSIX does not, so that the backslashes of a manifest are taken apart by hand.
 compare_entries() { # archive manifest
   ("$GZ" -dc "$1" || touch "$S/bad.gzip") | if [ "$TAR" = gnu ]; then tar --quoting-style=literal -tf -; else tar -tf - && echo .; fi |
-    sed 's|\(.\)/$|\1|; s|^\./$|.|' | sort >"$S/names.archive" || return 1
+    awk -v manifest="$2" '
+      { sub(/\/$/, ""); if ($0 == "") $0 = "/"; held[$0] = 1 }
+      function plain(x,   done, i, c) {
+        while ((i = index(x, "\\")) > 0) {
+          c = substr(x, i + 1, 1)
+          done = done substr(x, 1, i - 1) (c == "t" ? "\t" : c == "n" ? "\n" : c)
+          x = substr(x, i + 2) }
+        return done x }
+      END { FS = "\t"
+        while ((getline line < manifest) > 0) {
+          all++
+          split(line, m, "\t")
+          if (m[1] == "s") continue
+          n = split(index(m[9], "\\") ? plain(m[9]) : m[9], part, "\n")
+          for (i = 1; i <= n; i++) if (!(part[i] in held)) print part[i] }
+        print all + 0 >(manifest ".count") }' >"$S/names.missing" || return 1
   if [ -e "$S/bad.gzip" ]; then rm -f "$S/bad.gzip"; return 1; fi
-  cut -f1,9 "$2" | grep -v '^s' | cut -f2- | unescaped | sort >"$S/names.manifest"
-  comm -23 "$S/names.manifest" "$S/names.archive" >"$S/names.missing" 2>/dev/null ||
-    grep -vxFf "$S/names.archive" "$S/names.manifest" >"$S/names.missing"
+  read -r ENTRIES <"$2.count" || return 1
   lost=
   while IFS= read -r name; do
     if [ -e "$name" ] || [ -L "$name" ]; then lost=$name; fi
@@ -73,6 +83,7 @@ compare_entries() { # archive manifest
 }
 
 again() { # names that changed while read: once more, in an archive of their own beside the first
+  if [ ! -s "$S/tar.err" ]; then return 0; fi
   changed_names >"$S/changed"
   if [ ! -s "$S/changed" ]; then return 0; fi
   warn "$(wc -l <"$S/changed") file(s) changed while they were read and were archived again: $(head -n 5 "$S/changed" | tr '\n' ' ')"

@@ -37,7 +37,8 @@ j() { # kind detail
   case $detail in *"$NL"*|*"$TAB"*) detail=$(printf %s "$detail" | tr '\n\t' '  ') ;; esac
   tell_time
   printf '%s\t%s\t%s\t%s\t%s\n' "$SEQ" "$NOW" "$RUN" "$1" "$detail" >>"$J/journal"
-  case $1 in step_done|warning|reloaded|shared|points|carried) ;; *) sync_file "$J/journal" ;; esac
+  # a step's beginning reaches the disk with what the step records first, or before its first act
+  case $1 in step_done|warning|reloaded|shared|points|carried|step) ;; *) sync_file "$J/journal" ;; esac
   case $1 in await|end|attention) : >"$RD/urgent" ;; esac # whoever follows hears of it at once
 }
 
@@ -185,9 +186,9 @@ sha() {
 
 # A link put in place by one rename. What stands there must be a link or nothing.
 put_link() { # target path
-  rm -f "$S/ln.$$"
+  if [ -L "$S/ln.$$" ]; then rm -f "$S/ln.$$"; fi
   ln -s "$1" "$S/ln.$$" && mv -T "$S/ln.$$" "$2"
 }
 
-flag() { if [ ! -e "$CUR/flag.$1" ]; then : >"$CUR/flag.$1" && sync_dir "$CUR"; fi; }
+flag() { if [ ! -e "$CUR/flag.$1" ]; then : >"$CUR/flag.$1" && sync_all "$CUR" "$J/journal"; fi; }
 flagged() { [ -e "$CUR/flag.$1" ]; }

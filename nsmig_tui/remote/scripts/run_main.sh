@@ -5,24 +5,13 @@ preflight() {
   id=
   read -r id 2>/dev/null <"$R/etc/machine-id" || :
   if [ "$id" != "$MACHINE_ID" ]; then fail "this is not the machine that was discovered"; fi
-  if ! is_dir "$UPATH" || [ "$(ino "$UPATH")" != "$UPATH_INO" ]; then fail "$UPATH is not the folder that was examined"; fi
-  if ! is_dir "$UPATH/web" || [ "$(ino "$UPATH/web")" != "$WEB_INO" ]; then fail "web is not the folder that was examined"; fi
-  set -- "$UPATH"
-  for x in var var/log var/run var/tmp msg; do
-    if [ -L "$UPATH/$x" ]; then fail "$x is a link"; fi
-    if is_dir "$UPATH/$x"; then set -- "$@" "$UPATH/$x"; fi
-  done
-  device=$(stat -c %d "$VPATH")
-  other=$(stat -c '%d %n' "$@" | grep -v "^$device " | head -n 1)
-  case $other in
-    '') ;;
-    *" $UPATH") fail "$UPATH is a file system of its own; this shape is not supported" ;;
-    *) fail "${other#* } is on another file system" ;;
-  esac
-  avail=$(df -Pk "$UPATH" | awk 'NR==2 {print $4}')
+  structure_is_sound
+  # blocks and their size, and inodes; an inode count of 0 is a file system that has no such limit
+  space=$(stat -f -c '%a %S %d' "$UPATH") || fail "cannot ask for the free space of $UPATH"
+  inodes=${space##* } size=${space#* } avail=${space%% *}
+  avail=$((avail * (${size% *} / 256) / 4))
   if [ "$avail" -lt "$NEED_KB" ]; then fail "not enough space: $NEED_KB KiB needed, $avail KiB free"; fi
-  inodes=$(df -Pi "$UPATH" | awk 'NR==2 {print $4}')
-  case $inodes in ''|*[!0-9]*|0) ;; *) if [ "$inodes" -lt "$NEED_INODES" ]; then fail "not enough inodes: $NEED_INODES needed, $inodes free"; fi ;; esac
+  if [ "$inodes" != 0 ] && [ "$inodes" -lt "$NEED_INODES" ]; then fail "not enough inodes: $NEED_INODES needed, $inodes free"; fi
   # not tried with a file: the folder's time says whether somebody changed the configuration
   if [ ! -w "$R/etc/nginx" ]; then fail "$R/etc/nginx cannot be written"; fi
   vnode_lock
@@ -43,9 +32,33 @@ preflight() {
   fi
 }
 
+# Real folders, the very ones that were examined, on the file system of VPATH. One look for all of them.
+structure_is_sound() {
+  set -- "$VPATH" "$UPATH" "$UPATH/web"
+  for x in var var/log var/run var/tmp msg; do
+    if [ -L "$UPATH/$x" ]; then fail "$x is a link"; fi
+    if is_dir "$UPATH/$x"; then set -- "$@" "$UPATH/$x"; fi
+  done
+  seen=$(stat -c '%d %i/%F/%n' "$@" 2>/dev/null)
+  device=${seen%% *}
+  case $seen in *" $UPATH_INO/directory/$UPATH$NL"*) ;; *) fail "$UPATH is not the folder that was examined" ;; esac
+  case $seen$NL in *" $WEB_INO/directory/$UPATH/web$NL"*) ;; *) fail "web is not the folder that was examined" ;; esac
+  old_ifs=$IFS
+  IFS=$NL
+  for x in $seen; do
+    case $x in
+      "$device "*) ;;
+      *"/$UPATH") IFS=$old_ifs; fail "$UPATH is a file system of its own; this shape is not supported" ;;
+      *) IFS=$old_ifs; fail "${x#*/*/} is on another file system" ;;
+    esac
+  done
+  IFS=$old_ifs
+}
+
 staging() {
   make_staging
-  if [ -L "$VPATH/.nsmig" ] || [ "$(stat -c %u:%g "$VPATH/.nsmig")" != "$ROOT_ID" ]; then fail "$VPATH/.nsmig does not belong to root"; fi
+  # shellcheck disable=SC3067 # dash, BusyBox and POSIX 2024 have -O
+  if [ -L "$VPATH/.nsmig" ] || [ ! -O "$VPATH/.nsmig" ]; then fail "$VPATH/.nsmig does not belong to root"; fi
   probe_exchange
   # a choice once made holds until the run is finished or undone
   if [ -s "$CUR/xchg" ]; then XCHG=$(cat "$CUR/xchg"); else printf %s "$XCHG" >"$CUR/xchg"; fi
@@ -134,14 +147,15 @@ forward() {
   verify_here
   await_verdict
   pt verdict
-  drop_staging
   write_record completed
   pt record
+  drop_staging
   flag committed
-  j committed "$(cut -f1 "$CUR/archive" 2>/dev/null)"
+  a_name=
+  IFS="$TAB" read -r a_name _ 2>/dev/null <"$CUR/archive" || :
+  j committed "$a_name"
   step ""
-  rm -rf "$S" "$J/coming"
-  rmdir "$VPATH/.nsmig" 2>/dev/null
+  if [ -e "$J/coming" ]; then rm -f "$J/coming"; fi
   finish ok 0
 }
 
@@ -184,8 +198,8 @@ main() {
   OTHER_SOCKETS=
   GATHER=${GATHER:-0} FOLLOW=${FOLLOW:-0}
   # a line that a power cut left unfinished must not swallow ours
-  if [ -n "$(tail -c 1 "$J/journal" 2>/dev/null | tr '\000' x)" ]; then echo >>"$J/journal"; fi
-  : >>"$J/journal"
+  if [ ! -s "$J/journal" ]; then : >"$J/journal"; SEQ=0
+  elif [ -n "$(tail -c 1 "$J/journal" | tr '\000' x)" ]; then echo >>"$J/journal"; fi
   j begin "$VERB $OPERATOR"
   case $VERB in
     migrate)

@@ -7,13 +7,21 @@ hold() { # number inode path...
   eval "was=\$HELD$slot HELD$slot=\$inode"
   if [ "$was" = "$inode" ]; then return 0; fi
   eval "HELD$slot="
-  at=$(where "$inode" "$@")
-  if [ -z "$at" ] || ! cd -P "$at" 2>/dev/null; then return 0; fi
-  if [ "$(stat -c %i .)" = "$inode" ]; then
-    eval "exec $slot<."
-    if same_dir . "$slot"; then eval "HELD$slot=\$inode"; fi
+  # the first of the paths that is there is nearly always the one; else one look tells which
+  for at in "$@"; do
+    if is_dir "$at"; then break; fi
+  done
+  if ! hold_it; then
+    at=$(where "$inode" "$@")
+    if [ -n "$at" ]; then hold_it || :; fi
   fi
   cd /
+}
+
+hold_it() { # the folder at $at under the number $slot, when its inode is $inode
+  if ! cd -P "$at" 2>/dev/null || [ "$(stat -c %i .)" != "$inode" ]; then return 1; fi
+  eval "exec $slot<."
+  if same_dir . "$slot"; then eval "HELD$slot=\$inode"; fi
 }
 
 # shellcheck disable=SC3013 # dash, BusyBox and POSIX 2024 have -ef

@@ -100,7 +100,14 @@ fpm_alive() {
   title=
   if [ -n "$FPM_PID" ]; then read -r title 2>/dev/null <"/proc/$FPM_PID/cmdline" || :; fi
   case $title in "php-fpm: master process ($FPM_CONF)"*) return 0 ;; esac
+  # another run may have found it a moment ago
+  FPM_PID=
+  read -r FPM_PID 2>/dev/null <"$VAR/fpm.master" || :
+  title=
+  if [ -n "$FPM_PID" ]; then read -r title 2>/dev/null <"/proc/$FPM_PID/cmdline" || :; fi
+  case $title in "php-fpm: master process ($FPM_CONF)"*) return 0 ;; esac
   FPM_PID=$(fpm_masters | awk -F "$TAB" -v conf="$FPM_CONF" '$2 == conf { print substr($1, 5); exit }')
+  if [ -n "$FPM_PID" ]; then printf '%s\n' "$FPM_PID" >"$VAR/fpm.master"; fi
   [ -n "$FPM_PID" ]
 }
 

@@ -25,8 +25,33 @@ var_has_more() {
 
 to_legacy() { # name, from the folder we stand in; into $L
   if [ ! -e "./$1" ] && [ ! -L "./$1" ]; then return 0; fi
-  if [ "$(stat -c %d "./$1")" != "$(stat -c %d "$L")" ]; then return 1; fi
+  devices=$(stat -c %d "./$1" "$L") || return 1
+  if [ "${devices%"$NL"*}" != "${devices#*"$NL"}" ]; then return 1; fi
   mv -T "./$1" "$L/$1"
+}
+
+# The same for several names by one rename command; a test that counts points takes them one by one.
+all_to_legacy() { # from the folder we stand in
+  if [ "$CRASH_AT" != 0 ] || [ -n "$FAIL_AT" ]; then
+    for e in "$@"; do
+      to_legacy "$e" || fail "cannot put $e away"
+      pt "legacy-$e"
+    done
+    return 0
+  fi
+  names=
+  for e in "$@"; do
+    if [ -e "./$e" ] || [ -L "./$e" ]; then names="$names ./$e"; fi
+  done
+  if [ -z "$names" ]; then return 0; fi
+  # shellcheck disable=SC2086 # names of ours, without blanks
+  devices=$(stat -c %d "$L" $names) || fail "cannot look at what is to be put away"
+  device=${devices%%"$NL"*}
+  for e in $devices; do
+    if [ "$e" != "$device" ]; then fail "what is to be put away is on another file system"; fi
+  done
+  # shellcheck disable=SC2086
+  mv $names "$L/" || fail "cannot put$names away"
 }
 
 legacy_away() {
@@ -43,11 +68,14 @@ legacy_away() {
   fi
   printf %s "$LEGACY" >"$CUR/legacy"
   pt legacy-made
+  set --
   for e in .ssh bin etc; do
-    case " $LEGACY_KEEP " in *" $e "*) continue ;; esac
-    (cd -P "$UPATH" && to_legacy "$e") || fail "cannot put $e away"
-    pt "legacy-$e"
+    case " $LEGACY_KEEP " in *" $e "*) ;; *) set -- "$@" "$e" ;; esac
   done
+  if is_dir "$UPATH/var" && ! var_has_more; then set -- "$@" var; fi
+  cd -P "$UPATH" || fail "cannot enter $UPATH"
+  all_to_legacy "$@"
+  cd /
   if is_dir "$UPATH/var"; then
     if var_has_more; then
       mkdir -p "$L/var" && chown "$(stat -c %u:%g "$UPATH/var")" "$L/var"
@@ -55,8 +83,6 @@ legacy_away() {
         if [ -L "$UPATH/var/$e" ]; then continue; fi
         (L=$L/var; in_dir "$UPATH/var" "$VAR_INO" to_legacy "$e") || fail "cannot put var/$e away"
       done
-    else
-      (cd -P "$UPATH" && to_legacy var) || fail "cannot put var away"
     fi
     pt legacy-var
   fi
@@ -113,12 +139,13 @@ leads_to_content() { # link
 
 # What appeared at the top of web by somebody's absolute old path belongs to the content.
 sweep_strays() { # folder that must hold structure only
-  from=$(ino "$1")
+  from=
   for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do
     n=${e##*/}
     if [ ! -e "$e" ] && [ ! -L "$e" ]; then continue; fi
     case $n in app|log|run|tmp|.nsmig-app|.nsmig-switched) continue ;; esac
     if [ -L "$e" ] && leads_to_content "$e"; then continue; fi
+    if [ -z "$from" ]; then from=$(ino "$1"); fi
     seek_content
     if [ ! -e "$CONTENT/$n" ] && [ ! -L "$CONTENT/$n" ]; then
       carry "$n" "$1" "$from" "$CONTENT" "$WEB_INO" && warn "$n was written to the old document root meanwhile and was put into the content"

@@ -52,9 +52,8 @@ compat_links() { # folder, target prefix, content: a link in the folder for each
 
 stage_tree() {
   if ! content_is "$UPATH/web"; then return; fi
-  rm -rf "$S/new"
-  mkdir -p "$S/new/$HOLD" || fail "cannot stage the new folders"
-  chown "$OWNER" "$S/new" "$S/new/$HOLD" && chmod 755 "$S/new" "$S/new/$HOLD" || fail "cannot give the new folders their owner"
+  if [ -e "$S/new" ] || [ -L "$S/new" ]; then rm -rf "$S/new"; fi
+  mkdir -m 755 "$S/new" "$S/new/$HOLD" && chown "$OWNER" "$S/new" "$S/new/$HOLD" || fail "cannot stage the new folders"
   if [ "$XCHG" = none ]; then
     mkdir "$S/new/.nsmig-switched" && compat_links "$S/new" "$HOLD/public" "$UPATH/web" || fail "cannot stage the links for old paths"
   else
@@ -103,7 +102,7 @@ switch_tree() {
 # Old path -> staging, old path stays valid as a link.
 relay_out() { # name inode
   if [ -z "$2" ] || [ "$(where "$2" "$S/$1" "$UPATH/web/$1" "$UPATH/var/$1")" != "$UPATH/var/$1" ]; then return 0; fi
-  rm -f "$S/$1"
+  if [ -L "$S/$1" ]; then rm "$S/$1"; fi
   ln -s "$S/$1" "$S/$1" || fail "cannot stage var/$1"
   if [ "$XCHG" = none ]; then
     rm -f "$S/$1" && in_var mv -T "./$1" "$S/$1" && in_var put_link "$S/$1" "./$1" || fail "cannot move var/$1"
@@ -147,9 +146,9 @@ relay_in() { # name inode: staging -> new path; the old one points there
 # A folder that the new layout has and the old one lacked, or the home of the new socket.
 new_folder() { # name mode
   if is_dir "$UPATH/web/$1"; then return 0; fi
-  in_web drop_link "$1"
-  rm -rf "$S/folder"
-  mkdir "$S/folder" && chown "$OWNER" "$S/folder" && chmod "$2" "$S/folder" || fail "cannot make web/$1"
+  if [ -L "$UPATH/web/$1" ]; then in_web drop_link "$1"; fi
+  if [ -e "$S/folder" ]; then rm -rf "$S/folder"; fi
+  mkdir -m "$2" "$S/folder" && chown "$OWNER" "$S/folder" || fail "cannot make web/$1"
   ino "$S/folder" >"$CUR/made.$1"
   in_web mv -T "$S/folder" "./$1" || fail "web/$1 is in the way"
   pt "made-$1"
@@ -159,7 +158,7 @@ content_modes() { # runs inside the content folder
   stat -c '%u:%g %a' . >"$1/was.content.part"
   if [ ! -e "$1/was.content" ]; then mv "$1/was.content.part" "$1/was.content"; fi
   if have getfacl && [ ! -e "$1/was.acl" ]; then getfacl -n . >"$1/was.acl" 2>/dev/null; fi
-  chown "$2" . && chmod u-s,g-s,o-t . && chmod 755 .
+  chown "$2" . && chmod u=rwx,g=rx,o=rx,u-s,g-s,o-t .
 }
 
 # Entries below the content that neither the account nor the web server owns. Each change is
@@ -174,8 +173,10 @@ fix_owners() {
     flag owners
     pt owners-recorded
   fi
-  seek_content
-  in_dir "$CONTENT" "$WEB_INO" change_owners || fail "cannot change an owner: $(tail -n 1 "$RD/log")"
+  if [ -s "$CUR/owners" ]; then
+    seek_content
+    in_dir "$CONTENT" "$WEB_INO" change_owners || fail "cannot change an owner: $(tail -n 1 "$RD/log")"
+  fi
   flag owned
 }
 

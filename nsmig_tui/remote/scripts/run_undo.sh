@@ -108,6 +108,7 @@ put_mirror() {
 }
 
 drop_mirror() {
+  if [ ! -e "$VPATH/.nsmig/.nsmig" ]; then return 0; fi
   rm -rf "$VPATH/.nsmig/.nsmig/$DOMAIN"
   rmdir "$VPATH/.nsmig/.nsmig" 2>/dev/null
 }
@@ -155,7 +156,7 @@ content_back() { # runs inside the content folder
 # Once a migration: a run that goes on where another stopped finds times that we made ourselves.
 take_times() {
   if [ -d "$CUR/times" ]; then return 0; fi
-  rm -rf "$CUR/times.part"
+  if [ -e "$CUR/times.part" ]; then rm -rf "$CUR/times.part"; fi
   mkdir -p "$CUR/times.part/var" && touch -r "$UPATH" "$CUR/times.part/top" || fail "cannot keep the folders' times"
   for x in web var/log var/run var/tmp; do
     if is_dir "$UPATH/$x"; then touch -r "$UPATH/$x" "$CUR/times.part/$x"; fi

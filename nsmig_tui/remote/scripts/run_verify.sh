@@ -1,7 +1,7 @@
 # Judging the result on the vnode itself, and waiting for the operator's word on the HTTP answers.
 # Lines: KIND TAB PATH for what differs without an excuse, "live" TAB PATH for what was written since.
 differences() { # manifest, start of the manifest in epoch seconds
-  if [ -e "$CUR/owners" ]; then tr '\n\000' '\001\n' <"$CUR/owners" >"$S/owners.lines"; else : >"$S/owners.lines"; fi
+  if [ -s "$CUR/owners" ]; then tr '\n\000' '\001\n' <"$CUR/owners" >"$S/owners.lines"; else : >"$S/owners.lines"; fi
   seek_content
   in_dir "$CONTENT" "$WEB_INO" walk "$S/verify" >"$S/after.walk" || return 1
   awk -v owners="$S/owners.lines" -v manifest="$1" -v t0="$2" -v owner="$OWNER" "$ESC"'
@@ -22,32 +22,38 @@ differences() { # manifest, start of the manifest in epoch seconds
         want = own[p]; if (p in given) want = owner
         if (has[p] != want) print "owner\t" p }
       for (p in now) if (p != "." && !(p in was)) print (live(p) ? "live" : "new") "\t" p }' "$S/after.walk" >"$S/differences"
-  rm -f "$S/after.walk" "$S/owners.lines"
 }
 
-expect_dirs() { # mode path...
-  mode=$1
-  shift
-  for d in "$@"; do is_dir "$d" || fail "$d is not a folder"; done
-  bad=$(stat -c '%a %u:%g %n' "$@" | grep -vF "$mode $OWNER ")
-  if [ -n "$bad" ]; then fail "not as it should be ($mode $OWNER): $bad"; fi
+expect_dirs() { # "MODE" path... "MODE" path...: one look for all of them
+  mode='' want=''
+  for d in "$@"; do
+    case $d in /*) ;; *) mode=$d; shift; continue ;; esac
+    is_dir "$d" || fail "$d is not a folder"
+    want="$want$mode $OWNER $d$NL"
+    set -- "$@" "$d"
+    shift
+  done
+  now=$(stat -c '%a %u:%g %n' "$@")$NL
+  if [ "$now" != "$want" ]; then fail "not as it should be: $(printf %s "$now" | grep -vxF -e "$want" | head -n 1)"; fi
 }
 
 verify_here() {
   if ! content_is "$UPATH/web/app/public"; then fail "the content is not at web/app/public"; fi
-  expect_dirs 755 "$UPATH/web" "$UPATH/web/app" "$UPATH/web/app/public"
-  expect_dirs 750 "$UPATH/web/log" "$UPATH/web/run"
+  expect_dirs 755 "$UPATH/web" "$UPATH/web/app" "$UPATH/web/app/public" 750 "$UPATH/web/log" "$UPATH/web/run"
   if [ -n "$MSG_INO" ] && [ "$(ino "$UPATH/msg")" != "$MSG_INO" ]; then fail "msg is not the folder that it was"; fi
   progress verification tree "$TOTAL_BYTES"
-  differences "$CUR/manifest" "$(cat "$CUR/manifest.start")" || fail "cannot read the new tree"
-  if grep -v '^live' "$S/differences" >"$S/differences.bad"; then
-    fail "the tree differs from its manifest: $(head -n 3 "$S/differences.bad" | tr '\t\n' ' ,')"
-  fi
+  read -r start 2>/dev/null <"$CUR/manifest.start" || :
+  differences "$CUR/manifest" "$start" || fail "cannot read the new tree"
   if [ -s "$S/differences" ]; then
+    if grep -v '^live' "$S/differences" >"$S/differences.bad"; then
+      fail "the tree differs from its manifest: $(head -n 3 "$S/differences.bad" | tr '\t\n' ' ,')"
+    fi
     warn "$(wc -l <"$S/differences") entr(ies) written while the migration ran: $(cut -f2 "$S/differences" | head -n 3 | tr '\n' ' ')"
   fi
-  rm -f "$S/differences" "$S/differences.bad"
-  nginx_test || fail "nginx -t: $NGINX_SAYS"
+  # under the lock: without it, files that another run is just writing would be judged
+  vnode_lock
+  config_was_good nginx || fail "$WHY"
+  vnode_unlock
   # shellcheck disable=SC2086
   if [ -n "$NEW_SOCKETS" ]; then accepts $NEW_SOCKETS || fail "php-fpm does not accept on the new socket"; fi
 }
