@@ -44,8 +44,10 @@ tar_stream() {
 write_tar() { # archive, then what to store
   out=$1
   shift
+  # Level 1: half the time of the usual one for an archive a few percent larger. igzip is quick as it is.
+  case $GZ in gzip|pigz) level=-1 ;; *) level=-c ;; esac
   # shellcheck disable=SC2016 # the inner shell expands
-  { tar_stream "$@" 2>"$S/tar.err"; echo $? >"$S/tar.rc"; } | low sh -c 'echo $$ >"$1"; exec "$2" -c' sh "$RD/gzip.pid" "$GZ" >"$out" || return 2
+  { tar_stream "$@" 2>"$S/tar.err"; echo $? >"$S/tar.rc"; } | low sh -c 'echo $$ >"$1"; exec "$2" -c "$3"' sh "$RD/gzip.pid" "$GZ" "$level" >"$out" || return 2
   read -r rc <"$S/tar.rc"
   return "$rc"
 }
@@ -53,19 +55,19 @@ write_tar() { # archive, then what to store
 changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p' "$S/tar.err"; }
 
 # Names in the manifest that the archive must hold, against what it holds when read to its end; ENTRIES is how
-# many the manifest has. A newline in a name makes two lines here as there. Awk's strings know no escapes that
-# POSIX does not, so that the backslashes of a manifest are taken apart by hand.
+# # many the manifest has. A newline in a name makes two lines, here as there. Not by gsub, whose backslashes every
+# awk reads in its own way.
 compare_entries() { # archive manifest
   ("$GZ" -dc "$1" || touch "$S/bad.gzip") | if [ "$TAR" = gnu ]; then tar --quoting-style=literal -tf -; else tar -tf - && echo .; fi |
     awk -v manifest="$2" '
-      { sub(/\/$/, ""); if ($0 == "") $0 = "/"; held[$0] = 1 }
+      { if (length($0) > 1) sub(/\/$/, ""); held[$0] = 1 }
       function plain(x,   done, i, c) {
         while ((i = index(x, "\\")) > 0) {
           c = substr(x, i + 1, 1)
           done = done substr(x, 1, i - 1) (c == "t" ? "\t" : c == "n" ? "\n" : c)
           x = substr(x, i + 2) }
         return done x }
-      END { FS = "\t"
+      END {
         while ((getline line < manifest) > 0) {
           all++
           split(line, m, "\t")
@@ -105,13 +107,17 @@ in_archive() { in_dir "$UPATH/.archive" "$ARCHIVE_INO" "$@"; }
 archive_folder() {
   if [ -n "$HELD3" ] && is_dir "$UPATH/.archive" && same_dir "$UPATH/.archive" 3; then return 0; fi
   if [ ! -e "$UPATH/.archive" ] && [ ! -L "$UPATH/.archive" ]; then
-    mkdir -p "$S/archive" && chmod 700 "$S/archive" && mv -T "$S/archive" "$UPATH/.archive" || fail "cannot make .archive"
+    if [ ! -d "$S/archive" ]; then mkdir -m 700 "$S/archive" || fail "cannot make .archive"; fi
+    mv -T "$S/archive" "$UPATH/.archive" || fail "cannot make .archive"
   fi
   is_dir "$UPATH/.archive" || fail ".archive is not a real folder"
   ARCHIVE_INO=$(ino "$UPATH/.archive")
   hold 3 "$ARCHIVE_INO" "$UPATH/.archive"
-  if [ "$(in_archive stat -c %u:%g .)" != "$ROOT_ID" ]; then fail ".archive does not belong to root"; fi
-  in_archive chmod 700 . || fail "cannot close .archive to others"
+  case $(in_archive stat -c '%u:%g %a' .) in
+    "$ROOT_ID 700") ;;
+    "$ROOT_ID "*) in_archive chmod 700 . || fail "cannot close .archive to others" ;;
+    *) fail ".archive does not belong to root" ;;
+  esac
 }
 
 free_name() { # stamp, made unique as -2, -3...
@@ -127,11 +133,14 @@ free_name() { # stamp, made unique as -2, -3...
 make_archive() {
   archive_folder
   if [ -s "$CUR/archive" ]; then return; fi
-  rm -f "$S"/*.part "$S"/names.* "$S/bad.gzip"
+  for x in "$S"/*.part "$S"/names.* "$S/bad.gzip"; do
+    if [ -e "$x" ]; then rm -f "$x"; fi
+  done
   free_name "$TS"
   cd "$UPATH" || fail "cannot enter $UPATH"
   progress backup_creation manifest "$TOTAL_BYTES"
-  date +%s >"$CUR/manifest.start"
+  tell_time
+  printf '%s\n' $((${NOW%.*} - 1)) >"$CUR/manifest.start" # our clock counts whole seconds since it was set
   make_manifest "$S/manifest.part" || fail "cannot write the manifest"
   pt backup-manifest
   progress backup_creation gzip "$TOTAL_BYTES"
@@ -145,12 +154,11 @@ make_archive() {
   compare_entries "$S/archive.part" "$S/manifest.part" || fail "the archive does not hold all that the manifest lists"
   wait "$summing" || fail "cannot read the archive back"
   again
-  entries=$(wc -l <"$S/manifest.part")
   bytes=$(stat -c %s "$S/archive.part")
   read -r sum <"$S/archive.sum"
   low "$GZ" -c "$S/manifest.part" >"$S/manifest.gz.part"
   name=pre-migration-$NAME_TS
-  mkdir -p "$J/manifests"
+  if [ ! -d "$J/manifests" ]; then mkdir "$J/manifests"; fi
   cp "$S/manifest.part" "$CUR/manifest" && cp "$S/manifest.part" "$J/manifests/$name" && (cd "$CUR" && tar -cf "$S/config.part" conf) || fail "cannot keep the manifest"
   sync_all "$S/manifest.gz.part" "$S/config.part" "$S/archive.part" "$CUR/manifest" "$J/manifests/$name"
   publish "$S/manifest.gz.part" "$name.manifest.gz"
@@ -161,13 +169,12 @@ make_archive() {
   fi
   publish "$S/config.part" "$name.config.tar"
   publish "$S/archive.part" "$name.tar.gz"
-  printf '%s\t%s\t%s\t%s\n' "$name.tar.gz" "$sum" "$bytes" "$entries" >"$CUR/archive.part"
+  printf '%s\t%s\t%s\t%s\n' "$name.tar.gz" "$sum" "$bytes" "$ENTRIES" >"$CUR/archive.part"
   sync_all "$UPATH/.archive" "$CUR/archive.part"
   mv "$CUR/archive.part" "$CUR/archive"
-  printf '%s\t%s\t%s\t%s\n' "$name.tar.gz" "$sum" "$bytes" "$entries" >>"$J/archives"
+  printf '%s\t%s\t%s\t%s\n' "$name.tar.gz" "$sum" "$bytes" "$ENTRIES" >>"$J/archives"
   sync_all "$CUR" "$J/archives"
-  j archive "$name.tar.gz $sum $bytes $entries"
-  rm -f "$S"/names.* "$S"/tar.* "$S"/changed* "$S"/archive.sum "$S"/*.part
+  j archive "$name.tar.gz $sum $bytes $ENTRIES"
   cd /
   pt backup-published
 }
