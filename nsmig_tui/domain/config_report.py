@@ -86,8 +86,12 @@ def _placed(placed: Placed, paths: PathMap, values: Mapping[str, str]) -> list[P
 
 def _value(value: str, name: str, where: str, paths: PathMap, values: Mapping[str, str]) -> list[Problem]:
     plain = substitute(value, values)
-    problems = []
     tops = (paths.upath, *paths.aliases)
+    # most values name no path at all; whatever can be said of one below holds one of these
+    near = [paths.upath.rpartition("/")[0] + "/"] if values else []
+    if not any(mark in plain for mark in [*near, *(top.rpartition("/")[2] for top in tops)]):
+        return []
+    problems = []
     for word in _WORD.findall(plain):
         normal = posixpath.normpath(word)
         top = next((top for top in tops if below(normal, top)), None)
