@@ -139,6 +139,17 @@ def test_a_discovery(sh, upath):
     assert found.settings == {"a.test": {"VHOST": "a.test"}}
 
 
+def test_an_inspection_that_ends_early_is_none(each_sh, upath):
+    for sh in each_sh:
+        shims = sh.root / "shims"
+        shims.mkdir(exist_ok=True)
+        (shims / "dd").write_text("#!/bin/sh\nexit 1\n")
+        (shims / "dd").chmod(0o755)
+        args = ("a.test", upath, os.getuid(), 33, "dry")
+        done = sh.run(load_script("inspect"), *args, PATH=f"{shims}:{sh.path}")
+        assert done.returncode == 64, done.stdout[:200]
+
+
 RUNNER = b'printf "%s 1 old-boot\\n" "$$" >"$1/pid"; cp "$1/plan" "$1/ran"\n'
 
 
