@@ -25,8 +25,10 @@ def nginx_leftovers(model: NginxModel, site: Site) -> list[Problem]:
         values["server_name"] = server.names[0] if server.names else site.domain
         for placed in server.inner:
             problems += _placed(placed, paths, values)
+    naming = {path for path, text in model.texts.items() if paths.is_near(text)}
     for placed in model.outside:
-        problems += _placed(placed, paths, {})
+        if placed.file in naming:
+            problems += _placed(placed, paths, {})
         if placed.directive.name == "map" and len(placed.directive.args) == 2:
             problems += _shared_map(placed, site, paths)
     return list(dict.fromkeys(problems))

@@ -18,7 +18,7 @@ from .nginx_model import (
     plain_names,
     resolved,
 )
-from .nginx_syntax import Directive, decode, parse, walk
+from .nginx_syntax import Directive, decode, includes_in, parse
 
 _DEPTH = 40
 
@@ -95,21 +95,13 @@ def _brought(model: NginxModel, path: str) -> tuple[tuple[str, str], ...]:
     found = {path: model.texts[path]}
     todo = [path]
     while todo:
-        for directive in _includes(todo.pop(), model):
+        at = todo.pop()
+        for directive in includes_in(model.texts[at], at):
             for name in model.included(directive):
                 if name not in found:
                     found[name] = model.texts[name]
                     todo.append(name)
     return tuple(found.items())
-
-
-def _includes(path: str, model: NginxModel) -> tuple[Directive, ...]:
-    return _includes_in(model.texts[path], path)
-
-
-@lru_cache(1024)
-def _includes_in(text: str, path: str) -> tuple[Directive, ...]:
-    return tuple(d for d in walk(parse(text, path)) if d.name == "include")
 
 
 @lru_cache(1024)

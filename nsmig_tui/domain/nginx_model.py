@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from .nginx_syntax import Directive, include_pattern, matches_include, walk
+from .nginx_syntax import Directive, include_pattern, includes_in, matches_include
 from .path_map import below
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -128,9 +128,9 @@ class NginxModel:
     def _patterns(self) -> tuple[str, ...]:
         return tuple(
             include_pattern(d.values[0], self.main)
-            for tree in self.trees.values()
-            for d in walk(tree)
-            if d.name == "include" and d.args
+            for path, text in self.texts.items()
+            for d in includes_in(text, path)
+            if d.args
         )
 
     def include_patterns(self) -> list[str]:

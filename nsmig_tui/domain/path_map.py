@@ -64,7 +64,7 @@ class PathMap:
 
     def find(self, text: str, values: Mapping[str, str] | None = None) -> list[Found]:
         """Every path in ``text`` that a rule changes; ``values`` are those of variables such as ``host``."""
-        if not self.rules:
+        if not self.rules or ("/" not in text and "$" not in text):
             return []
         plain, where = _substitute(text, values or {})
         if not self.is_near(plain):

@@ -3,7 +3,7 @@
 import pytest
 from web_config_cases import A_SITE, B_SITE, LITERAL, MAIN, SHARED, nginx, site
 
-from nsmig_tui.domain import nginx_load
+from nsmig_tui.domain import nginx_load, nginx_syntax
 from nsmig_tui.domain.nginx_load import load_nginx
 from nsmig_tui.domain.nginx_model import Listen, name_matches
 from nsmig_tui.domain.nginx_sites import find_site
@@ -195,7 +195,7 @@ def test_a_changed_file_is_seen_at_once_wherever_it_stands(change):
     after = before | change
     load_nginx(before)
     again = told(load_nginx(after))
-    for cache in (nginx_load._load, nginx_load._file, nginx_load._used_paths, nginx_load._includes_in):
+    for cache in (nginx_load._load, nginx_load._file, nginx_load._used_paths, nginx_syntax.includes_in):
         cache.cache_clear()
     assert again == told(load_nginx(after))
     assert again != told(load_nginx(before))
