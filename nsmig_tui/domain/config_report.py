@@ -25,8 +25,10 @@ def nginx_leftovers(model: NginxModel, site: Site) -> list[Problem]:
         values["server_name"] = server.names[0] if server.names else site.domain
         for placed in server.inner:
             problems += _placed(placed, paths, values)
+    naming = {path for path, text in model.texts.items() if paths.is_near(text)}
     for placed in model.outside:
-        problems += _placed(placed, paths, {})
+        if placed.file in naming:
+            problems += _placed(placed, paths, {})
         if placed.directive.name == "map" and len(placed.directive.args) == 2:
             problems += _shared_map(placed, site, paths)
     return list(dict.fromkeys(problems))
@@ -86,8 +88,12 @@ def _placed(placed: Placed, paths: PathMap, values: Mapping[str, str]) -> list[P
 
 def _value(value: str, name: str, where: str, paths: PathMap, values: Mapping[str, str]) -> list[Problem]:
     plain = substitute(value, values)
-    problems = []
     tops = (paths.upath, *paths.aliases)
+    # most values name no path at all; whatever can be said of one below holds one of these
+    near = [paths.upath.rpartition("/")[0] + "/"] if values else []
+    if not any(mark in plain for mark in [*near, *(top.rpartition("/")[2] for top in tops)]):
+        return []
+    problems = []
     for word in _WORD.findall(plain):
         normal = posixpath.normpath(word)
         top = next((top for top in tops if below(normal, top)), None)

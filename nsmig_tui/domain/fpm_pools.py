@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from .nginx_sites import Problem
@@ -22,7 +22,7 @@ _FIRST_WINS = re.compile(r"php_(admin_)?(value|flag)\[")
 _DEPTH = 40
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Entry:
     """One ``key = value`` line. ``start``/``end`` is the value's span in the file's text, quotes included.
 
@@ -128,36 +128,52 @@ class _Reader:
 
     def read(self, path: str, depth: int = 0) -> None:
         """Take in one file."""
-        offset = 0
-        lines = re.findall(r"[^\n]*\n|[^\n]+", self.texts[path]) if depth < _DEPTH else []
-        for number, line in enumerate(lines, 1):
-            self._line(path, number, line, offset, depth)
-            offset += len(line)
+        for row in _rows(path, self.texts[path]) if depth < _DEPTH else ():
+            if isinstance(row, _Head):
+                self.section = row.name
+                self.heads.setdefault(row.name, (path, row.line))
+                self.entries.setdefault(row.name, [])
+            elif row.key == "include":
+                self._include(row, depth)
+            else:
+                self.entries.setdefault(self.section, []).append(row)
 
-    def _line(self, path: str, number: int, line: str, offset: int, depth: int) -> None:
-        read = _read_line(line)
-        if read is None:
-            return
-        key, at, value = read
-        if at < 0:
-            self.section = key
-            self.heads.setdefault(key, (path, number))
-            self.entries.setdefault(key, [])
-            return
-        start = offset + at
-        included: tuple[str, ...] = ()
-        if key == "include":
-            pattern = _bare(value)
-            self.patterns.append(pattern)
-            included = tuple(sorted(name for name in self.texts if matches_include(pattern, name)))
-        end = offset + len(line)
-        entry = Entry(path, number, key, _bare(value), start, start + len(value), offset, end, included)
-        self.entries.setdefault(self.section, []).append(entry)
+    def _include(self, row: Entry, depth: int) -> None:
+        self.patterns.append(row.value)
+        included = tuple(sorted(name for name in self.texts if matches_include(row.value, name)))
+        self.entries.setdefault(self.section, []).append(replace(row, included=included))
         inside = self.section
         for name in included:
             self.read(name, depth + 1)
             if inside not in ("", "global"):
                 self.users.setdefault(name, set()).add(inside)
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """A line that begins a section."""
+
+    name: str
+    line: int
+
+
+@lru_cache(1024)
+def _rows(path: str, text: str) -> tuple[Entry | _Head, ...]:
+    """The lines of one file that say something, its includes not followed. Remembered by content."""
+    rows: list[Entry | _Head] = []
+    offset = 0
+    for number, line in enumerate(re.findall(r"[^\n]*\n|[^\n]+", text), 1):
+        end = offset + len(line)
+        read = _read_line(line)
+        if read is not None:
+            key, at, value = read
+            start = offset + at
+            if at < 0:
+                rows.append(_Head(key, number))
+            else:
+                rows.append(Entry(path, number, key, _bare(value), start, start + len(value), offset, end))
+        offset = end
+    return tuple(rows)
 
 
 def load_fpm(files: Mapping[str, bytes], resolve: Mapping[str, str] | None = None) -> FpmModel:
@@ -234,7 +250,7 @@ def _references(pool: Pool, tops: tuple[str, ...]) -> list[Problem]:
     problems = []
     for entry in pool.entries:
         value = entry.value.replace("$pool", pool.name)
-        if any(re.search(rf"(?<![\w./-]){re.escape(top)}(?![\w.-])", value) for top in tops):
+        if any(top in value and re.search(rf"(?<![\w./-]){re.escape(top)}(?![\w.-])", value) for top in tops):
             message = f"the pool [{pool.name}] of another vhost refers to {value} in its {entry.key}"
             problems.append(Problem("error", message, entry.where, "That pool would not be migrated."))
     return problems
@@ -249,7 +265,6 @@ def _plain_address(address: str) -> str:
     return posixpath.normpath(address) if address.startswith("/") else address
 
 
-@lru_cache(4096)
 def _read_line(line: str) -> tuple[str, int, str] | None:
     """(key, offset of the value, value) of one line; for a section (name, -1, ""); None for anything else."""
     section = _SECTION.match(line)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from .nginx_syntax import Directive, decode, include_pattern, matches_include, parse, walk
+from .nginx_syntax import Directive, include_pattern, includes_in, matches_include
 from .path_map import below
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
-_DEPTH = 40
 HOST_VARIABLES = ("host", "http_host", "server_name")
 
 
@@ -33,7 +32,7 @@ class Listen:
         return address, self.port, self.tls
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Placed:
     """A directive and where it stands: ``file`` as nginx reads it, and the names of the blocks around it."""
 
@@ -76,7 +75,7 @@ class Server:
         return [p for p in self.inner if p.directive.name in names]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class UsedPath:
     """An absolute path in a server block, as it is for one of the block's names."""
 
@@ -109,10 +108,10 @@ class NginxModel:
         return [used for used in self.paths[start:end] if below(used.path, top)]
 
     @cached_property
-    def maps(self) -> tuple[Directive, ...]:
+    def maps(self) -> tuple[MapRule, ...]:
         """Every ``map`` of two arguments."""
         found = (placed.directive for placed in self.outside)
-        return tuple(d for d in found if d.name == "map" and len(d.args) == 2)
+        return tuple(MapRule.of(d) for d in found if d.name == "map" and len(d.args) == 2)
 
     def real(self, path: str) -> str:
         """The path under which the file ``path`` is edited."""
@@ -123,15 +122,15 @@ class NginxModel:
         if not directive.args:
             return []
         pattern = include_pattern(directive.values[0], self.main)
-        return sorted(path for path in self.texts if matches_include(pattern, path))
+        return list(_matching(pattern, tuple(self.texts)))
 
     @cached_property
     def _patterns(self) -> tuple[str, ...]:
         return tuple(
             include_pattern(d.values[0], self.main)
-            for tree in self.trees.values()
-            for d in walk(tree)
-            if d.name == "include" and d.args
+            for path, text in self.texts.items()
+            for d in includes_in(text, path)
+            if d.args
         )
 
     def include_patterns(self) -> list[str]:
@@ -151,33 +150,9 @@ class NginxModel:
         ]
 
 
-def load_nginx(files: Mapping[str, bytes], resolve: Mapping[str, str] | None = None) -> NginxModel:
-    """The model of ``files`` (path -> content, the main file first, as `split_dump` gives them).
-
-    Raises NginxSyntaxError. The same files give the same model.
-    """
-    return _load(tuple(files.items()), tuple((resolve or {}).items()))
-
-
-@lru_cache(8)
-def _load(given: tuple[tuple[str, bytes], ...], resolve: tuple[tuple[str, str], ...]) -> NginxModel:
-    files = dict(given)
-    main = next(iter(files))
-    texts = {path: decode(raw) for path, raw in files.items()}
-    trees = {path: parse(text, path) for path, text in texts.items()}
-    bare = NginxModel(main, texts, trees, (), (), {}, dict(resolve))
-    users: dict[str, set[int]] = {}
-    servers: list[Server] = []
-    outside: list[Placed] = []
-    for placed in _flatten(bare, main, trees[main], (), {}, -1, []):
-        if placed.directive.name == "server" and placed.blocks == ("http",):
-            servers.append(_server(bare, placed, len(servers), users))
-        else:
-            outside.append(placed)
-    frozen = {path: frozenset(numbers) for path, numbers in users.items()}
-    model = replace(bare, servers=tuple(servers), outside=tuple(outside), users=frozen)
-    used = [use for server in servers for use in _used_paths(model, server)]
-    return replace(model, paths=tuple(sorted(used, key=lambda use: use.path)))
+@lru_cache(1024)
+def _matching(pattern: str, paths: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(path for path in paths if matches_include(pattern, path)))
 
 
 def plain_names(server: Server) -> list[str]:
@@ -187,24 +162,51 @@ def plain_names(server: Server) -> list[str]:
 
 def resolve_value(model: NginxModel, server: Server, text: str, name: str) -> str:
     """``text`` with the variables that are known for a request to ``name`` replaced; others stay."""
-    return _resolved(text, _known(model, server, name)) if "$" in text else text
+    if "$" not in text:
+        return text
+    return resolved(text, known_variables(server, name, model.maps))
 
 
-def _known(model: NginxModel, server: Server, name: str) -> dict[str, str]:
+@dataclass(frozen=True)
+class MapRule:
+    """A ``map`` of two arguments: from what, to which variable, and its (key, value) lines."""
+
+    source: str
+    variable: str
+    lines: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, directive: Directive) -> MapRule:
+        """The map that a directive makes."""
+        lines = ((e.name.lower(), e.values[0]) for e in directive.block or () if len(e.args) == 1)
+        source, variable = directive.values
+        return cls(source.strip("${}"), variable.lstrip("$"), tuple(lines))
+
+    def answer(self, source: str) -> str | None:
+        """What it makes of ``source``; None when a pattern would have to decide."""
+        plain = dict(self.lines)
+        if source.lower() in plain:
+            return plain[source.lower()]
+        if any(key.startswith("~") or "*" in key for key in plain):
+            return None
+        return plain.get("default")
+
+
+def known_variables(server: Server, name: str, maps: tuple[MapRule, ...]) -> dict[str, str]:
     """The variables whose value is known for a request to ``name``."""
     known = {"host": name, "http_host": name, "server_name": server.names[0] if server.names else ""}
     for placed in server.any("set"):
         if len(placed.directive.args) == 2:
             known.setdefault(placed.directive.values[0].lstrip("$"), placed.directive.values[1])
-    for directive in model.maps:
-        source = known.get(directive.values[0].strip("${}"))
-        answer = _map_answer(directive, source) if source is not None else None
+    for one in maps:
+        source = known.get(one.source)
+        answer = one.answer(source) if source is not None else None
         if answer is not None:
-            known.setdefault(directive.values[1].lstrip("$"), answer)
+            known.setdefault(one.variable, answer)
     return known
 
 
-def _resolved(text: str, known: Mapping[str, str]) -> str:
+def resolved(text: str, known: Mapping[str, str]) -> str:
     for _ in range(5):
         following = _VARIABLE.sub(lambda m: known.get(m[1] or m[2], m[0]), text)
         if following == text:
@@ -228,85 +230,3 @@ def name_matches(pattern: str, name: str) -> bool:
     if pattern.endswith(".*"):
         return name.startswith(pattern[:-1])
     return pattern == name
-
-
-def _used_paths(model: NginxModel, server: Server) -> Iterator[UsedPath]:
-    known = [_known(model, server, name) for name in plain_names(server) or [""]]
-    for placed in server.inner:
-        for value in placed.directive.values:
-            if "$" in value:
-                found = list(dict.fromkeys(_resolved(value, variables) for variables in known))
-            elif "/" in value:
-                found = [value]
-            else:
-                continue
-            for path in found:
-                path = path.removeprefix("unix:")
-                if path.startswith("/"):
-                    yield UsedPath(path.rstrip("/"), server, placed)
-
-
-def _flatten(
-    model: NginxModel,
-    file: str,
-    directives: tuple[Directive, ...],
-    blocks: tuple[str, ...],
-    users: dict[str, set[int]],
-    number: int,
-    found: list[Placed],
-    depth: int = 0,
-) -> list[Placed]:
-    """Directives in nginx's order with includes followed; does not look into server blocks of http."""
-    if depth > _DEPTH:
-        return found
-    for directive in directives:
-        found.append(Placed(file, directive, blocks))
-        if directive.name == "include":
-            for path in model.included(directive):
-                users.setdefault(path, set()).add(number)
-                _flatten(model, path, model.trees[path], blocks, users, number, found, depth + 1)
-        elif directive.block and not (directive.name == "server" and blocks == ("http",)):
-            within = (*blocks, directive.name)
-            _flatten(model, file, directive.block, within, users, number, found, depth + 1)
-    return found
-
-
-def _server(model: NginxModel, placed: Placed, number: int, users: dict[str, set[int]]) -> Server:
-    block = placed.directive.block or ()
-    inner = tuple(_flatten(model, placed.file, block, ("server",), users, number, []))
-    own = [p.directive for p in inner if p.blocks == ("server",)]
-    names = tuple(name.lower() for d in own if d.name == "server_name" for name in d.values if name)
-    all_tls = any(d.name == "ssl" and d.values == ("on",) for d in own)
-    listens = tuple(_listen(d.values, all_tls) for d in own if d.name == "listen" and d.args)
-    listens = tuple(listen for listen in listens if listen is not None) or (Listen("*", 80),)
-    return Server(number, placed.file, placed.directive, inner, names, listens)
-
-
-def _listen(values: tuple[str, ...], all_tls: bool) -> Listen | None:
-    """One ``listen`` directive; None for QUIC, which no TCP probe reaches."""
-    where, flags = values[0], values[1:]
-    if "quic" in flags:
-        return None
-    rest = ("ssl" in flags or all_tls, "default_server" in flags or "default" in flags)
-    proxy = "proxy_protocol" in flags
-    if where.startswith("unix:"):
-        return Listen(where, 0, *rest, proxy)
-    if where.isdigit():
-        return Listen("*", int(where), *rest, proxy)
-    match = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::(\d+)(?:-\d+)?)?", where)
-    if match is None:
-        return Listen(where, 80, *rest, proxy)
-    return Listen(match[1].strip("[]") or "*", int(match[2] or 80), *rest, proxy)
-
-
-def _map_answer(directive: Directive, source: str) -> str | None:
-    """What a ``map`` of plain values makes of ``source``; None when a pattern would have to decide."""
-    plain: dict[str, str] = {}
-    for entry in directive.block or ():
-        if len(entry.args) == 1:
-            plain[entry.name.lower()] = entry.values[0]
-    if source.lower() in plain:
-        return plain[source.lower()]
-    if any(key.startswith("~") or "*" in key for key in plain):
-        return None
-    return plain.get("default")

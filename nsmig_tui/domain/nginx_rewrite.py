@@ -114,7 +114,10 @@ class _Rewriter:
     def outside(self) -> None:
         """Literal paths of this vhost that stand in no server block: upstreams, maps, caches."""
         self.values = {}
+        naming = {path for path, text in self.model.texts.items() if self.paths.is_near(text)}
         for placed in self.model.outside:
+            if placed.file not in naming:
+                continue
             in_map = placed.blocks[-1:] == ("map",)
             self.draft.edit(placed.file, self._args(placed.file, placed.directive, in_map, False))
 
@@ -151,7 +154,7 @@ class _Rewriter:
                 continue
             edits.append(Edit(arg.start, arg.end, self.paths.apply(raw, self.values)))
         code = text[slice(*directive.body)] if directive.is_lua and directive.body else ""
-        if self.paths.find(code, self.values):
+        if code and self.paths.find(code, self.values):
             self.draft.problem("error", f"old path in {directive.name} is not changed", where)
         return edits
 

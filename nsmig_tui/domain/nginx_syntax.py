@@ -162,6 +162,12 @@ def walk(directives: Iterable[Directive]) -> Iterator[Directive]:
         todo.extend((directive.block or ())[::-1])
 
 
+@lru_cache(1024)
+def includes_in(text: str, path: str) -> tuple[Directive, ...]:
+    """Every ``include`` of a file, at any level. Raises NginxSyntaxError."""
+    return tuple(d for d in walk(parse(text, path)) if d.name == "include")
+
+
 def matches_include(pattern: str, path: str) -> bool:
     """Whether nginx's ``include pattern`` would read ``path`` (both absolute), as glob(3) has it."""
     if not any(mark in pattern for mark in "*?["):

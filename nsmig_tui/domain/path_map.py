@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 _BEFORE = r"(?<![\w./$}~+%@\\-])"
 _SLASHED = "uri|document_uri|request_uri|fastcgi_script_name|fastcgi_path_info|path_info"
@@ -64,18 +64,26 @@ class PathMap:
 
     def find(self, text: str, values: Mapping[str, str] | None = None) -> list[Found]:
         """Every path in ``text`` that a rule changes; ``values`` are those of variables such as ``host``."""
-        if not self.rules:
+        if not self.rules or ("/" not in text and "$" not in text):
             return []
         plain, where = _substitute(text, values or {})
-        if not any(mark in plain for mark in self._marks):
+        if not self.is_near(plain):
             return []
         found = []
-        for match in self._pattern.finditer(plain):
-            begin, start, end = where[match.start()], where[match.start("old")], where[match.end("old")]
+        olds = _olds_pattern(tuple(old for old, _ in self.rules))
+        for base_match in _base_pattern((self.upath, *self.aliases)).finditer(plain):
+            match = olds.match(plain, base_match.end())
+            if match is None:
+                continue
+            begin, start, end = where[base_match.start()], where[match.start("old")], where[match.end("old")]
             base = text[begin:start]
             old = re.sub("/+", "/", match["old"])
             found.append(Found(begin, start, end, base, old, "$" in text[begin:end]))
         return found
+
+    def is_near(self, text: str) -> bool:
+        """Whether ``text``, its variables replaced, holds what any of our paths holds: a quick first look."""
+        return any(mark in text for mark in self._marks)
 
     def apply(self, text: str, values: Mapping[str, str] | None = None) -> str:
         """``text`` with every old path in it replaced, and nothing else."""
@@ -106,12 +114,6 @@ class PathMap:
         """What a text must hold to name one of our paths at all, however its slashes are doubled."""
         return tuple(base.rstrip("/").rpartition("/")[2] for base in (self.upath, *self.aliases))
 
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        bases = "|".join(_spelled(base) for base in (self.upath, *self.aliases))
-        olds = "|".join(_spelled(old) for old, _ in sorted(self.rules, key=lambda rule: -len(rule[0])))
-        return re.compile(rf"{_BEFORE}(?:{bases})/+(?P<old>{olds}){_AFTER}")
-
 
 def final_map(upath: str, aliases: tuple[str, ...] = ()) -> PathMap:
     """The map of a finished migration."""
@@ -137,6 +139,19 @@ def below(path: str, top: str) -> bool:
 def substitute(text: str, values: Mapping[str, str]) -> str:
     """``text`` with the variables in ``values`` replaced (``$name``, ``${name}``); others stay."""
     return _substitute(text, values)[0]
+
+
+@lru_cache(64)
+def _base_pattern(bases: tuple[str, ...]) -> re.Pattern[str]:
+    """Where one of the vhost's top directories begins; apart from what follows, as compiling is dear."""
+    return re.compile(rf"{_BEFORE}(?:{'|'.join(map(_spelled, bases))})(?=/)")
+
+
+@lru_cache(64)
+def _olds_pattern(olds: tuple[str, ...]) -> re.Pattern[str]:
+    """What may follow a top directory; the same for all vhosts."""
+    longest_first = sorted(olds, key=lambda old: -len(old))
+    return re.compile(rf"/+(?P<old>{'|'.join(map(_spelled, longest_first))}){_AFTER}")
 
 
 def _spelled(path: str) -> str:

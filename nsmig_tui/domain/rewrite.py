@@ -95,7 +95,7 @@ class Draft:
         self.kind = kind
         self.texts = texts
         self.globs = [pattern for pattern in patterns if any(mark in pattern for mark in "*?[")]
-        self.known = {path: encode(text) for path, text in texts.items()} | dict(existing)
+        self.existing = existing
         self.fallback = fallback
         self.resolve = real
         self.tops = tuple(tops)
@@ -126,7 +126,7 @@ class Draft:
         """The path of an NS3 copy of the include ``original`` with this text, planned if it is not there."""
         content = encode(text)
         for path in _copy_names(original, self.fallback, self.globs):
-            present = self.created.get(path, self.known.get(path))
+            present = self.created.get(path, self._there(path))
             if present is not None and present != content:
                 continue
             if present is None:
@@ -134,6 +134,11 @@ class Draft:
             self.copies[original] = path
             return path
         raise AssertionError("the names for copies never end")
+
+    def _there(self, path: str) -> bytes | None:
+        """What the file holds on the vnode, if we know it."""
+        text = self.texts.get(path)
+        return self.existing.get(path, None if text is None else encode(text))
 
     def outcome(self) -> Outcome:
         """All changes, one for each real file."""

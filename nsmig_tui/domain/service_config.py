@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import re
 import tarfile
 import zlib
 from dataclasses import dataclass
 
 from .sections import Sections, as_name, number, unb64
+
+_OCTAL = re.compile(rb" *[0-7]+")
 
 
 @dataclass(frozen=True)
@@ -41,17 +45,50 @@ class ServiceConfig:
 
 def unpack_files(packed: str, paths: str, reals: str) -> list[ConfigFile]:
     """The files of a base64 tar.gz whose members are absolute paths without their first slash."""
-    content: dict[str, bytes] = {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(unb64(packed)), errors="surrogateescape") as tar:
-            for member in tar:
-                handle = tar.extractfile(member) if member.isreg() or member.islnk() else None
-                if handle is not None:
-                    content["/" + member.name.lstrip("/")] = handle.read()
+        archive = gzip.decompress(unb64(packed))
+        content = plain_members(archive)
+        if content is None:
+            content = _members(archive)
     except (tarfile.TarError, OSError, EOFError, KeyError, zlib.error):
         return []
     lines = zip(paths.split("\n"), reals.split("\n"), strict=False)
     return [ConfigFile(path, real or path, content[path]) for path, real in lines if path in content]
+
+
+def plain_members(archive: bytes) -> dict[str, bytes] | None:
+    """Absolute path -> bytes, from a tar of nothing but plain files with plain headers; None for any other.
+
+    ``tarfile`` takes a tenth of a millisecond a member, for a few dozen members with every vhost.
+    """
+    content: dict[str, bytes] = {}
+    at = 0
+    while (header := archive[at : at + 512]).rstrip(b"\0"):
+        size = header[124:136].rstrip(b"\0 ")
+        plain = header[156:157] in (b"0", b"\0") and header[257:262] == b"ustar"
+        told = header[148:156].strip(b"\0 ")
+        summed = sum(header) - sum(header[148:156]) + 8 * 32
+        if not plain or not _OCTAL.fullmatch(size) or not _OCTAL.fullmatch(told) or int(told, 8) != summed:
+            return None
+        start, end = at + 512, at + 512 + int(size, 8)
+        if end > len(archive):
+            return None
+        name = header[:100].rstrip(b"\0")
+        prefix = header[345:500].rstrip(b"\0") if header[257:263] == b"ustar\0" else b""
+        path = b"/".join(filter(None, (prefix, name))).decode("utf-8", "surrogateescape")
+        content["/" + path.lstrip("/")] = archive[start:end]
+        at = end + -end % 512
+    return content
+
+
+def _members(archive: bytes) -> dict[str, bytes]:
+    content: dict[str, bytes] = {}
+    with tarfile.open(fileobj=io.BytesIO(archive), errors="surrogateescape") as tar:
+        for member in tar:
+            handle = tar.extractfile(member) if member.isreg() or member.islnk() else None
+            if handle is not None:
+                content["/" + member.name.lstrip("/")] = handle.read()
+    return content
 
 
 def read_service_configs(sections: Sections, section: str) -> list[ServiceConfig]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from .config_report import fpm_leftovers, nginx_leftovers
 from .fpm_pools import FpmModel, Pool, find_pools, load_fpm
-from .nginx_model import NginxModel, load_nginx
+from .nginx_load import load_nginx
+from .nginx_model import NginxModel
 from .nginx_sites import Problem, Site, find_site
 from .nginx_syntax import NginxSyntaxError
 from .path_map import below

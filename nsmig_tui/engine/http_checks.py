@@ -9,24 +9,33 @@ from ..domain.http_answers import Baseline, baseline_of, difference, enough, sou
 from ..domain.ports import HttpAnswer, HttpRequest, Shell
 
 SAMPLES = 3
-"""Answers to one request before, at most. Two equal ones are enough where nothing made them up just now."""
+"""Answers to one request before, at most. Two equal ones are enough where nothing made them up just now;
+what has given no sound answer by then is asked once more."""
 
 PAUSE = 0.3
 """Seconds before another look at something that is not as it should be."""
 
 
 async def take_baseline(shell: Shell, requests: Sequence[HttpRequest]) -> list[Baseline]:
-    """Every request a few times, so that what changes by itself is known."""
+    """Every request a few times, so that what changes by itself is known.
+
+    Two samples of all are asked for in one go: each go costs a connection through the tunnel.
+    """
     samples: list[list[HttpAnswer]] = [[] for _ in requests]
-    todo = list(range(len(requests)))
-    for number in range(SAMPLES):
-        if number and not all(sound(samples[index][-1]) for index in todo):
-            await asyncio.sleep(PAUSE)  # somebody may be reloading a service just now
-        answers = await shell.http_all([requests[index] for index in todo])
-        for index, answer in zip(todo, answers, strict=True):
+    todo = [*range(len(requests))] * 2
+    while todo:
+        for index, answer in zip(todo, await shell.http_all([requests[i] for i in todo]), strict=True):
             samples[index].append(answer)
-        todo = [index for index in todo if not enough(samples[index])]
+        todo = [index for index, found in enumerate(samples) if not _known(found)]
+        if not all(sound(samples[index][-1]) for index in todo):
+            await asyncio.sleep(PAUSE)  # somebody may be reloading a service just now
     return [baseline_of(request, found) for request, found in zip(requests, samples, strict=True)]
+
+
+def _known(samples: Sequence[HttpAnswer]) -> bool:
+    """Whether one more sample is of no use, or was asked for often enough."""
+    most = SAMPLES if any(map(sound, samples)) else SAMPLES + 1
+    return len(samples) >= most or enough(samples)
 
 
 async def differences(shell: Shell, before: Sequence[Baseline]) -> list[str]:

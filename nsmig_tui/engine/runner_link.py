@@ -76,19 +76,27 @@ class RunnerLink:
         self._since = 0.0
 
     async def start(self, files: Mapping[str, bytes]) -> None:
-        """Hand over the files and start the runner, detached. Safe to call again after a lost answer."""
+        """Hand over the files and start the runner, detached. Safe to call again after a lost answer.
+
+        The runner itself, most of the bytes, goes along only when the vnode has not kept it.
+        """
         runner = files["runner.sh"]
         args = [self.domain, self.run, hashlib.sha256(runner).hexdigest(), str(len(runner))]
-        data = pack(files)
-        for attempt in (1, 2):
+        data = pack({name: content for name, content in files.items() if name != "runner.sh"})
+        lost = wanted = False
+        while True:
             try:
                 shell = await self.connector.shell(self.vnode)
                 rc, output = await shell.send(self.scripts("launch"), args, data, timeout=60.0)
             except ConnectError:
-                if attempt == 2:
+                if lost:
                     raise
+                lost = True
                 continue
             words = output.decode("utf-8", "replace").split()
+            if rc == 0 and words == ["wanted"] and not wanted:
+                wanted, data = True, pack(files)
+                continue
             if rc == 0 and words[:1] == ["started"]:
                 self.seen = int(words[2]) if words[1] != "again" else 0
                 return

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import asyncssh
+from asyncssh.constants import MSG_IGNORE
 
 from nsmig_tui.domain.errors import ConnectError
 from nsmig_tui.domain.ports import AskHostKey
@@ -224,7 +225,7 @@ class Dialler:
             options["client_factory"] = partial(_same, client)
             try:
                 async with self._pace, asyncio.timeout(self.limits.connect) as client.clock:
-                    return await asyncssh.connect(settings.target, **options)
+                    return _without_fillers(await asyncssh.connect(settings.target, **options))
             except asyncssh.HostKeyNotVerifiable:
                 if client.refused_ca and "server_host_key_algs" not in extra:
                     # Its authority is unknown here: judge the plain key instead, as OpenSSH does.
@@ -284,6 +285,23 @@ def _plain_algorithms() -> list[str]:
 def _same(client: _Client) -> _Client:
     """The factory that asyncssh wants, for a client that exists already."""
     return client
+
+
+def _without_fillers(connection: asyncssh.SSHClientConnection) -> asyncssh.SSHClientConnection:
+    """Stop the empty packet that asyncssh sends ahead of each packet, where it protects nothing.
+
+    It is against guessing the next initial vector of a cipher in CBC mode. GCM counts its own, and every
+    other packet less is a quarter of what talking to a vnode costs.
+    """
+    if "gcm" in str(connection.get_extra_info("send_cipher")):
+        send = connection.send_packet
+
+        def send_packet(kind: int, *parts: bytes, handler: Any = None) -> None:
+            if kind != MSG_IGNORE:
+                send(kind, *parts, handler=handler)
+
+        connection.send_packet = send_packet  # type: ignore[method-assign]
+    return connection
 
 
 def _abandon(carriers: list[asyncssh.SSHClientConnection]) -> None:

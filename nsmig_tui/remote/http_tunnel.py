@@ -25,7 +25,7 @@ __all__ = ["MAX_BODY", "NoTunnel", "fetch", "fetch_all", "from_tool", "parse"]
 LANES = 4
 """Connections to one door of the web server that are held at the same time, at most."""
 
-LANE_AFTER = 0.1
+LANE_AFTER = 0.2
 """Seconds that questions wait before one more connection is made for them."""
 
 TOGETHER = 4

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from web_config_cases import A_SITE, B_SITE, COMMON, LITERAL, PHP, UPATH, nginx, site
 
-from nsmig_tui.domain.nginx_model import load_nginx
+from nsmig_tui.domain.nginx_load import load_nginx
 from nsmig_tui.domain.nginx_rewrite import Transition, nginx_changes
 from nsmig_tui.domain.nginx_syntax import parse
 from nsmig_tui.domain.path_map import PathMap, bridge_map, final_map

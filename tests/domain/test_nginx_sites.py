@@ -1,9 +1,11 @@
 """Which server blocks are a vhost's own, and which shapes are refused."""
 
 import pytest
-from web_config_cases import A_SITE, B_SITE, LITERAL, nginx, site
+from web_config_cases import A_SITE, B_SITE, LITERAL, MAIN, SHARED, nginx, site
 
-from nsmig_tui.domain.nginx_model import Listen, load_nginx, name_matches
+from nsmig_tui.domain import nginx_load, nginx_syntax
+from nsmig_tui.domain.nginx_load import load_nginx
+from nsmig_tui.domain.nginx_model import Listen, name_matches
 from nsmig_tui.domain.nginx_sites import find_site
 
 
@@ -154,3 +156,46 @@ def test_an_include_that_reads_itself_ends():
         {"/n/nginx.conf": b"http { include x; }", "/n/x": b"server { server_name a; } include x;"}
     )
     assert {server.names for server in model.servers} == {("a",)}
+
+
+def told(model):
+    """A model as plain values, without identities."""
+    return (
+        [
+            (s.number, s.file, s.names, s.listens, [(p.where, p.directive) for p in s.inner])
+            for s in model.servers
+        ],
+        [(p.where, p.blocks, p.directive) for p in model.outside],
+        [(u.path, u.server.number, u.placed.where) for u in model.paths],
+        model.users,
+    )
+
+
+MAPPED = {"/etc/nginx/conf.d/map.conf": b"map $host $top { default /srv/other; a.test /srv/a.test; }\n"}
+WITH_MAPS = MAIN.replace(b"include mime.types;", b"include mime.types; include conf.d/*.conf;")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"/etc/nginx/sites-enabled/a": A_SITE + A_SITE.replace(b"a.test", b"c.test")},
+        {"/etc/nginx/sites-enabled/a": b"# nothing\n"},
+        {"/etc/nginx/common.conf": SHARED["/etc/nginx/common.conf"] + b"error_log /srv/$host/new.log;\n"},
+        {"/etc/nginx/php.conf": b"fastcgi_pass unix:$top/fpm.sock;\n"},
+        {"/etc/nginx/conf.d/map.conf": MAPPED["/etc/nginx/conf.d/map.conf"].replace(b"/srv/o", b"/srv/O")},
+        {"/etc/nginx/nginx.conf": WITH_MAPS.replace(b"/var/log/nginx", b"/srv/a.test/var/log")},
+        {"/etc/nginx/sites-enabled/0": B_SITE.replace(b"b.test", b"0.test")},
+    ],
+)
+def test_a_changed_file_is_seen_at_once_wherever_it_stands(change):
+    """What is remembered of files by their content must not outlive it."""
+    sites = {"/etc/nginx/sites-enabled/a": A_SITE, "/etc/nginx/sites-enabled/b": B_SITE}
+    php = {"/etc/nginx/php.conf": b"root $top/web;\n"}
+    before = {**SHARED, "/etc/nginx/nginx.conf": WITH_MAPS, **MAPPED, **php, **sites}
+    after = before | change
+    load_nginx(before)
+    again = told(load_nginx(after))
+    for cache in (nginx_load._load, nginx_load._file, nginx_load._used_paths, nginx_syntax.includes_in):
+        cache.cache_clear()
+    assert again == told(load_nginx(after))
+    assert again != told(load_nginx(before))

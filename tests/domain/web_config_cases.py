@@ -1,6 +1,7 @@
 """Configuration of a small vnode that the tests of nginx and php-fpm share."""
 
-from nsmig_tui.domain.nginx_model import NginxModel, load_nginx
+from nsmig_tui.domain.nginx_load import load_nginx
+from nsmig_tui.domain.nginx_model import NginxModel
 from nsmig_tui.domain.nginx_sites import Site, find_site
 
 UPATH = "/srv/a.test"

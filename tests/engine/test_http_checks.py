@@ -57,6 +57,25 @@ async def test_a_file_is_asked_for_twice_and_a_made_up_page_once_more():
     assert [site.asked.count(path) for path in PATHS] == [SAMPLES, 2, SAMPLES]
 
 
+async def test_two_samples_of_all_are_one_visit():
+    visits = []
+
+    class Counted(Site):
+        async def http_all(self, requests, *, timeout=10.0):
+            visits.append([r.path for r in requests])
+            return await super().http_all(requests, timeout=timeout)
+
+    site = Counted(lambda path, _n: HttpAnswer(200, {"content-length": "4"}, b"same"))
+    await take_baseline(site, REQUESTS)
+    assert visits == [PATHS * 2]
+
+
+@pytest.mark.parametrize("bad_until, status", [(1, 200), (2, 200), (3, 200), (99, 502)])
+async def test_a_service_that_reloads_just_now_is_given_time(bad_until, status):
+    site = Site(lambda path, n: HttpAnswer(502) if n < bad_until else steady(path, n))
+    assert [b.status for b in await take_baseline(site, REQUESTS)] == [status] * 3
+
+
 @pytest.mark.parametrize("bad_until, found, rounds", [(0, 0, 1), (1, 0, 2), (2, 0, 3), (3, 1, 3), (99, 1, 3)])
 async def test_a_difference_counts_when_it_stays(bad_until, found, rounds):
     baseline = await take_baseline(Site(steady), REQUESTS)

@@ -244,13 +244,30 @@ async def test_a_lost_launch_answer_is_asked_again_with_the_same_run():
     assert fake.sent[0][1] == ("a.test", "r1", hashlib.sha256(b"echo run\n").hexdigest(), "9")
 
 
+def names_in(data):
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return tar.getnames()
+
+
+async def test_the_runner_is_sent_only_where_it_is_wanted():
+    fake = FakeVnode(launches=[(0, b"wanted\n"), LOST, (0, b"started 4711 5\n")])
+    one, _ = link(fake)
+    await one.start(FILES)
+    assert one.seen == 5
+    assert ["runner.sh" in names_in(data) for _, _, data in fake.sent] == [False, True, True]
+    assert len({args for _, args, _ in fake.sent}) == 1
+
+
 async def test_a_launch_tells_how_many_lines_there_were():
     one, _ = link(FakeVnode(launches=[(0, b"started 4711 123\n")]))
     await one.start(FILES)
     assert one.seen == 123
 
 
-@pytest.mark.parametrize("answers", [[LOST, LOST], [(64, b"")], [(0, b"Welcome!\n")], [(1, b"started 1 2")]])
+@pytest.mark.parametrize(
+    "answers",
+    [[LOST, LOST], [(64, b"")], [(0, b"Welcome!\n")], [(1, b"started 1 2")], [(0, b"wanted\n")] * 2],
+)
 async def test_a_runner_that_was_not_started_is_an_error(answers):
     one, _ = link(FakeVnode(launches=answers))
     with pytest.raises(ConnectError):

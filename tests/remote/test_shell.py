@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from asyncssh.constants import MSG_IGNORE
 
 from nsmig_tui.domain.errors import ConnectError
 from nsmig_tui.domain.fleet import Vnode
@@ -265,3 +266,13 @@ class Relay:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@pytest.mark.parametrize(("ciphers", "fillers"), [("", False), ("Ciphers aes256-ctr", True)])
+async def test_fillers_are_sent_where_the_cipher_wants_them(site: Site, ciphers: str, fillers: bool) -> None:
+    site.configure(*filter(None, [ciphers]))
+    shell = await site.connector().shell(site.vnode)
+    seen: list[int] = []
+    site.habits.live[0].log_received_packet = lambda kind, *_more: seen.append(kind)
+    assert await shell.run("echo here") == (0, b"here\n")
+    assert (MSG_IGNORE in seen) is fillers

@@ -141,6 +141,17 @@ def test_a_discovery(sh, upath):
     assert found.settings == {"a.test": {"VHOST": "a.test"}}
 
 
+def test_an_inspection_that_ends_early_is_none(each_sh, upath):
+    for sh in each_sh:
+        shims = sh.root / "shims"
+        shims.mkdir(exist_ok=True)
+        (shims / "dd").write_text("#!/bin/sh\nexit 1\n")
+        (shims / "dd").chmod(0o755)
+        args = ("a.test", upath, os.getuid(), 33, "dry")
+        done = sh.run(load_script("inspect"), *args, PATH=f"{shims}:{sh.path}")
+        assert done.returncode == 64, done.stdout[:200]
+
+
 RUNNER = b'printf "%s 1 old-boot\\n" "$$" >"$1/pid"; cp "$1/plan" "$1/ran"\n'
 
 
@@ -189,6 +200,50 @@ def test_a_runner_that_did_not_arrive_whole_is_not_started(sh, how):
     assert not (sh.var / "a.test/runs/r1/pid").exists() and not (sh.var / "a.test/runs/r1/log").exists()
     assert launch(sh, files).stdout.startswith(b"started ")
     wait_for(sh.var / "a.test/runs/r1/ran")
+
+
+def test_a_runner_is_sent_once_and_found_by_its_hash(sh):
+    files = {"runner.sh": RUNNER, "plan": b"A=1\n"}
+    bare = pack({"plan": b"A=2\n"})
+    there = sh.var / "a.test/runs"
+    done = launch(sh, files, run="r1", data=bare)
+    assert (done.returncode, done.stdout) == (0, b"wanted\n")
+    assert not (there / "r1/pid").exists() and not (there / "r1/runner.sh").exists()
+    assert launch(sh, files, run="r1").stdout.startswith(b"started ")
+    assert wait_for(there / "r1/ran").read_bytes() == b"A=1\n"
+    assert launch(sh, files, run="r2", data=bare).stdout.startswith(b"started ")
+    assert wait_for(there / "r2/ran").read_bytes() == b"A=2\n"
+    assert (there / "r2/runner.sh").read_bytes() == RUNNER
+    assert (sh.var / ".runners").stat().st_mode & 0o77 == 0
+
+
+@pytest.mark.parametrize("damage", ["altered", "shortened", "empty", "link", "folder"])
+def test_a_kept_runner_that_is_not_whole_is_asked_for_again(sh, damage):
+    files = {"runner.sh": RUNNER, "plan": b"A=1\n"}
+    bare = pack({"plan": b"A=2\n"})
+    launch(sh, files, run="r1")
+    kept = sh.var / ".runners" / hashlib.sha256(RUNNER).hexdigest()
+    assert kept.read_bytes() == RUNNER
+    kept.unlink()
+    if damage == "folder":
+        kept.mkdir()
+    elif damage == "link":
+        kept.symlink_to("/nonexistent")
+    else:
+        texts = {"altered": RUNNER.replace(b"1", b"2", 1), "shortened": RUNNER[:-9], "empty": b""}
+        kept.write_bytes(texts[damage])
+    done = launch(sh, files, run="r2", data=bare)
+    assert (done.returncode, done.stdout) == (0, b"wanted\n")
+    assert not (sh.var / "a.test/runs/r2/pid").exists() and not (sh.var / "a.test/runs/r2/log").exists()
+    assert launch(sh, files, run="r2").stdout.startswith(b"started ")
+    wait_for(sh.var / "a.test/runs/r2/ran")
+
+
+def test_only_the_newest_runner_is_kept(sh):
+    for number in (b"1", b"2"):
+        launch(sh, {"runner.sh": RUNNER + b"# " + number, "plan": b""}, run=f"r{number.decode()}")
+    newest = hashlib.sha256(RUNNER + b"# 2").hexdigest()
+    assert [path.name for path in (sh.var / ".runners").iterdir()] == [newest]
 
 
 def test_a_cut_journal_line_does_not_swallow_the_next_run(sh):

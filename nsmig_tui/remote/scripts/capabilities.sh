@@ -107,19 +107,29 @@ starts_fpm() { # cmdline file
 capabilities() {
   file_line "$R/etc/machine-id"
   printf 'machine_id=%s\n' "$LINE"
-  if [ -n "$R" ]; then file_line "$R/etc/hostname"; else one_line "$(uname -n)"; fi
+  at=$1
+  # shellcheck disable=SC2046 # three words: system, name, release
+  set -- $(uname -snr)
+  if [ -n "$R" ]; then file_line "$R/etc/hostname"; else one_line "$2"; fi
   printf 'hostname=%s\n' "$LINE"
   os_rows
-  one_line "$(uname -sr)"
+  one_line "$1 $3"
   printf 'kernel=%s\n' "$LINE"
-  printf 'uid=%s\n' "$(id -u)"
+  printf 'uid='
+  id -u
   printf 'root_id=%s\n' "$ROOT_ID"
   printf 'unprivileged=%s\n' "${NSMIG_UNPRIVILEGED:-}"
-  printf 'now=%s\n' "$(date +%s)"
-  printf 'manager=%s\n' "$(service_manager)"
-  printf 'exchange=%s\n' "$(exchange_way)"
-  printf 'tar=%s\n' "$(tar_flavour)"
-  printf 'gzip=%s\n' "$(compressor)"
+  printf 'now='
+  date +%s
+  printf 'manager='
+  service_manager
+  printf '\nexchange='
+  exchange_way
+  printf '\ntar='
+  tar_flavour
+  printf '\ngzip='
+  compressor
+  echo
   boot_id
   one_line "$BOOT"
   printf 'boot_id=%s\n' "$LINE"
@@ -128,9 +138,11 @@ capabilities() {
     if have "$t"; then tools="$tools $t"; fi
   done
   printf 'tools=%s\n' "${tools# }"
-  df -Pk "$1" 2>/dev/null | awk 'NR==2 {printf "disk_kb=%s\navail_kb=%s\n", $2, $4}'
-  df -Pi "$1" 2>/dev/null | awk 'NR==2 && $4 ~ /^[0-9]+$/ {printf "inodes_free=%s\n", $4}'
-  stat -f -c 'fs=%T' "$1" 2>/dev/null
+  { df -Pk "$at"; echo '='; df -Pi "$at"; } 2>/dev/null | awk '
+    $0 == "=" { inodes = NR; next }
+    !inodes && NR == 2 { printf "disk_kb=%s\navail_kb=%s\n", $2, $4 }
+    inodes && NR == inodes + 2 && $4 ~ /^[0-9]+$/ { printf "inodes_free=%s\n", $4 }'
+  stat -f -c 'fs=%T' "$at" 2>/dev/null
   awk -F: '$1 == "www-data" || $1 == "nginx" { print (FILENAME ~ /group$/ ? "wugid=" : "wuid=") $1 ":" $3 }' "$R/etc/group" "$R/etc/passwd" 2>/dev/null
   fpm_masters
 }

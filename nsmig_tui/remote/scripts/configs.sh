@@ -1,6 +1,6 @@
 # What nginx and php-fpm really use, read along the includes that they follow themselves.
 # `nginx -T` is not used: it opens every log file of every site, creating what is missing, so it has
-# no place in a dry run and fails on a read-only system. Output sections @nginx and @fpm, rows:
+# no place in a dry run and fails on a read-only system. Comes after capabilities. Output sections @nginx and @fpm, rows:
 # "conf TAB b64(main file) TAB program", "pid TAB b64(pid file)", "test TAB rc TAB b64(last lines)" only
 # when cat_config is asked to "test", "files TAB b64(tar) TAB b64(paths) TAB b64(real paths)", one a line.
 BUILT=
@@ -62,21 +62,41 @@ included() {
 }
 
 real_paths() { # paths, one a line; the real ones, in the same order
+  asked=$1 old_ifs=$IFS
+  IFS=$NL
+  set -f
   # shellcheck disable=SC2086 # one path a word, by IFS
-  real=$(set -f; IFS=$NL; realpath -- $1 2>/dev/null) || real=
-  if [ -n "$real" ] && [ "$(printf '%s\n' "$real" | wc -l)" = "$(printf '%s\n' "$1" | wc -l)" ]; then
+  set -- $asked
+  count=$#
+  real=$(realpath -- "$@" 2>/dev/null) || real=
+  # shellcheck disable=SC2086
+  set -- $real
+  set +f
+  IFS=$old_ifs
+  if [ $# = "$count" ]; then
     printf '%s\n' "$real"
     return
   fi
-  printf '%s\n' "$1" | while IFS= read -r path; do
+  printf '%s\n' "$asked" | while IFS= read -r path; do
     if [ -L "$path" ]; then readlink -f -- "$path"; else printf '%s\n' "$path"; fi
   done
 }
 
 files_row() { # paths, one a line
+  printf 'files\t'
   # shellcheck disable=SC2086 # one path a word, by IFS; not every tar reads a list of names
-  packed=$(set -f; IFS=$NL; tar -chf - $1 2>/dev/null | gzip -1 | b64)
-  printf 'files\t%s\t%s\t%s\n' "$packed" "$(printf '%s\n' "$1" | b64)" "$(real_paths "$1" | b64)"
+  (set -f; IFS=$NL; exec tar -chf - $1 2>/dev/null) | gzip -1 | $ENCODE
+  printf '\t'
+  printf '%s\n' "$1" | $ENCODE
+  printf '\t'
+  real_paths "$1" | $ENCODE
+  echo
+}
+
+encoded() { # kind, text, rest of the row as it is
+  printf '%s\t' "$1"
+  printf %s "$2" | $ENCODE
+  printf '%s\n' "$3"
 }
 
 config_test() {
@@ -99,23 +119,23 @@ cat_config() {
     if [ -z "$WORD" ]; then nginx_word conf-path; fi
     conf=$WORD
     if [ -f "$conf" ]; then
-      printf 'conf\t%s\n' "$(printf %s "$conf" | b64)"
+      encoded conf "$conf" ''
       nginx_word pid-path
-      printf 'pid\t%s\n' "$(printf %s "$WORD" | b64)"
+      encoded pid "$WORD" ''
       if [ "$1" = test ]; then config_test nginx -t; fi
       files_row "$(included "$conf" nginx_patterns "${conf%/*}")"
     fi
   fi
   printf '@fpm\n'
   {
-    fpm_masters | cut -f2
+    printf %s "$MASTERS" | cut -f2
     for c in "$R"/etc/php/*/fpm/php-fpm.conf "$R"/etc/php*/php-fpm.conf "$R"/etc/php-fpm.conf; do
       if [ -f "$c" ]; then printf '%s\n' "$c"; fi
     done
   } | sort -u | while IFS= read -r conf; do
     if [ ! -f "$conf" ]; then continue; fi
     program=$(fpm_binary "$conf")
-    printf 'conf\t%s\t%s\n' "$(printf %s "$conf" | b64)" "$program"
+    encoded conf "$conf" "$TAB$program"
     if [ "$1" = test ] && [ -n "$program" ]; then config_test "$program" -t --fpm-config "$conf"; fi
     files_row "$(included "$conf" fpm_patterns "${conf%/*}")"
   done

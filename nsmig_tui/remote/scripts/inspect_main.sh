@@ -54,7 +54,9 @@ tree_rows() {
 
 names() { # kind dir: every entry's name, NUL-ended, as one base64 text
   if is_dir "$2"; then
-    printf 'names\t%s\t%s\n' "$1" "$(cd "$2" && find . -maxdepth 1 ! -path . -print0 | b64)"
+    printf 'names\t%s\t' "$1"
+    (cd "$2" && exec find . -maxdepth 1 ! -path . -print0) | $ENCODE
+    echo
   fi
 }
 
@@ -100,22 +102,6 @@ small_files() { # dir: text files up to 1 MiB are worth reading
   find "$1" -xdev -type f -size -2049 -print0 2>/dev/null | xargs -0 grep -ls $TEXT_ONLY -F -e "$U/" 2>/dev/null | head -n 40
 }
 
-printf '@stat\n'
-stat_rows
-printf '@tree\n'
-scratch=/tmp
-if [ -d /dev/shm ]; then scratch=/dev/shm; fi
-(tree_rows)
-printf '@entries\n'
-names top "$U"
-for s in "${U%/*}"/*; do
-  case ${s##*/} in *[!a-z0-9.-]*) continue ;; esac
-  if [ -L "$s" ]; then if [ "$(readlink -f -- "$s")" = "$U" ]; then printf 'entry\talias\t%s\n' "$(printf %s "${s##*/}" | b64)"; fi
-  elif [ -d "$s" ]; then printf 'sibling\t%s\n' "${s##*/}"; fi
-done
-names var "$U/var"
-names web "$U/web"
-# links anywhere in web that climb out of it, or name an old path
 links_in() { # dir: a link and its target, a line each; a newline in a name is \001
   if find_prints; then find "$1" -xdev -type l -printf '%p\0%l\0' 2>/dev/null | tr '\n\000' '\001\n'
   else
@@ -124,34 +110,7 @@ links_in() { # dir: a link and its target, a line each; a newline in a name is \
   fi
 }
 word() { printf %s "$1" | tr '\001' '\n' | b64; } # a name of links_in as base64
-links_in "$U/web" | head -n 4000 | while IFS= read -r l && IFS= read -r t; do
-  case $t in
-    /*) case $t in "$U"/*) printf 'oldlink\t%s\t%s\n' "$(word "$l")" "$(word "$t")" ;; esac ;;
-    *..*)
-      # each ".." takes one level of the link's folder; where none is left, it leaves web on its way
-      above=${l#"$U/web/"} rest=$t
-      while :; do
-        case $rest in *..*) rest=${rest#*..} ;; *) break ;; esac
-        case $above in
-          */*) above=${above#*/} ;;
-          *)
-            printf 'climb\t%s\t%s\n' "$(word "$l")" "$(word "$t")"
-            break ;;
-        esac
-      done ;;
-  esac
-done
-printf '@mounts\n'
-awk -v u="$U" '$5 == u || index($5, u "/") == 1 { print "mount\t" $5 }' /proc/self/mountinfo 2>/dev/null
-if have lsattr; then
-  lsattr -d "$U" "$U/web" "$U/var" "$U"/var/* 2>/dev/null | awk '$1 ~ /[ia]/ { print "immutable\t" $2 }'
-fi
-printf '@refs\n'
-if is_dir "$U/web"; then
-  application_refs
-fi
-system_refs
-printf '@space\n'
+
 space_rows() {
   set --
   for p in "$U" "$VAR" "$R/var/lib" "$R/etc"; do if [ -d "$p" ]; then set -- "$@" "$p"; fi; done
@@ -162,24 +121,77 @@ space_rows() {
     part < 2 { if (row++ > 0) free[part + 0, row - 1] = $4; next }
     { row++; d = $1; sub(/^[^ ]+ /, ""); printf "space\t%s\t%s\t%s\t%s\n", $0, free[0, row], free[1, row], d }'
 }
-space_rows
-for p in "$U" "$R/etc" "$R/var/lib"; do
-  if [ -d "$p" ] && ! [ -w "$p" ]; then printf 'readonly\t%s\n' "$p"; fi
-done
-printf '@journal\n'
-if [ -f "$VAR/$D/journal" ]; then printf 'journal\t%s\n' "$(b64 <"$VAR/$D/journal")"; fi
-printf '@pools\n'
-awk -v r="$R" '$4 == "00010000" && $8 != "" && index($8, r) == 1 { print "listening\t" $8 }' /proc/net/unix 2>/dev/null | sort -u
-printf '@capabilities\n'
-capabilities "$U"
-if [ -f "$R/root/.vhosts/$D" ]; then
-  printf '@settings\n'
-  printf 'settings\t%s\n' "$(grep -Ev '^[[:space:]]*(export[[:space:]]+)?[A-Za-z0-9_]*(PASS|PASSWD|PASSWORD|SECRET|TOKEN|KEY)[[:space:]]*=' "$R/root/.vhosts/$D" | b64)"
-fi
-printf '@account\n'
-awk -F: -v uid="$UIDN" '$3 == uid { print "account\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7 }' "$R/etc/passwd" 2>/dev/null
-printf '@copies\n'
-for f in "$R"/etc/nginx/*ns3* "$R"/etc/nginx/*/*ns3* "$R"/etc/php*/*ns3* "$R"/etc/php/*/fpm/*ns3* "$R"/etc/php/*/fpm/*/*ns3*; do
-  if [ -f "$f" ]; then printf 'copy\t%s\t%s\n' "$(printf %s "$f" | b64)" "$(b64 <"$f")"; fi
-done
-cat_config "$MODE"
+
+everything() {
+  printf '@stat\n'
+  stat_rows
+  printf '@tree\n'
+  scratch=/tmp
+  if [ -d /dev/shm ]; then scratch=/dev/shm; fi
+  (tree_rows)
+  printf '@entries\n'
+  names top "$U"
+  for s in "${U%/*}"/*; do
+    case ${s##*/} in *[!a-z0-9.-]*) continue ;; esac
+    if [ -L "$s" ]; then if [ "$(readlink -f -- "$s")" = "$U" ]; then printf 'entry\talias\t%s\n' "$(printf %s "${s##*/}" | b64)"; fi
+    elif [ -d "$s" ]; then printf 'sibling\t%s\n' "${s##*/}"; fi
+  done
+  names var "$U/var"
+  names web "$U/web"
+  # links anywhere in web that climb out of it, or name an old path
+  links_in "$U/web" | head -n 4000 | while IFS= read -r l && IFS= read -r t; do
+    case $t in
+      /*) case $t in "$U"/*) printf 'oldlink\t%s\t%s\n' "$(word "$l")" "$(word "$t")" ;; esac ;;
+      *..*)
+        # each ".." takes one level of the link's folder; where none is left, it leaves web on its way
+        above=${l#"$U/web/"} rest=$t
+        while :; do
+          case $rest in *..*) rest=${rest#*..} ;; *) break ;; esac
+          case $above in
+            */*) above=${above#*/} ;;
+            *)
+              printf 'climb\t%s\t%s\n' "$(word "$l")" "$(word "$t")"
+              break ;;
+          esac
+        done ;;
+    esac
+  done
+  printf '@mounts\n'
+  awk -v u="$U" '$5 == u || index($5, u "/") == 1 { print "mount\t" $5 }' /proc/self/mountinfo 2>/dev/null
+  if have lsattr; then
+    lsattr -d "$U" "$U/web" "$U/var" "$U"/var/* 2>/dev/null | awk '$1 ~ /[ia]/ { print "immutable\t" $2 }'
+  fi
+  printf '@refs\n'
+  if is_dir "$U/web"; then
+    application_refs
+  fi
+  system_refs
+  printf '@space\n'
+  space_rows
+  for p in "$U" "$R/etc" "$R/var/lib"; do
+    if [ -d "$p" ] && ! [ -w "$p" ]; then printf 'readonly\t%s\n' "$p"; fi
+  done
+  printf '@journal\n'
+  if [ -f "$VAR/$D/journal" ]; then printf 'journal\t%s\n' "$(b64 <"$VAR/$D/journal")"; fi
+  printf '@pools\n'
+  awk -v r="$R" '$4 == "00010000" && $8 != "" && index($8, r) == 1 { print "listening\t" $8 }' /proc/net/unix 2>/dev/null | sort -u
+  printf '@capabilities\n'
+  capabilities "$U"
+  if [ -f "$R/root/.vhosts/$D" ]; then
+    printf '@settings\n'
+    printf 'settings\t%s\n' "$(grep -Ev '^[[:space:]]*(export[[:space:]]+)?[A-Za-z0-9_]*(PASS|PASSWD|PASSWORD|SECRET|TOKEN|KEY)[[:space:]]*=' "$R/root/.vhosts/$D" | b64)"
+  fi
+  printf '@account\n'
+  awk -F: -v uid="$UIDN" '$3 == uid { print "account\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7 }' "$R/etc/passwd" 2>/dev/null
+  printf '@copies\n'
+  for f in "$R"/etc/nginx/*ns3* "$R"/etc/nginx/*/*ns3* "$R"/etc/php*/*ns3* "$R"/etc/php/*/fpm/*ns3* "$R"/etc/php/*/fpm/*/*ns3*; do
+    if [ -f "$f" ]; then printf 'copy\t%s\t%s\n' "$(printf %s "$f" | b64)" "$(b64 <"$f")"; fi
+  done
+  cat_config "$MODE"
+}
+
+# In few and large pieces: each line by itself would be a packet, which costs the operator's side more than
+# its text. Without a 0 from both sides of the pipe there may be something missing.
+exec 4>&1
+status=$({ { everything; echo $? >&3; } | dd obs=65536 2>/dev/null >&4 || echo dd >&3; } 3>&1)
+[ "$status" = 0 ] || die "the inspection ended early: $status"
