@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..domain.errors import ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Result
 from ..domain.fleet import Layout, Status, Vhost, Vnode
-from ..domain.layout import JournalView
+from ..domain.layout import JournalView, migrated_at
 from ..domain.options import MigrateOptions, RollbackOptions
 from ..domain.planning import plan_text
 from ..domain.ports import Shell
@@ -110,7 +110,12 @@ def _reconcile(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kept: 
     else:
         status, layout = (Status.FAILED if journal.state == "undone" else vhost.status), vhost.layout
     seen = replace(
-        vhost, status=status, layout=layout, backup_archive=name, rollback_available=name is not None
+        vhost,
+        status=status,
+        layout=layout,
+        backup_archive=name,
+        rollback_available=name is not None,
+        migrated_at=(migrated_at(journal, vhost.migrated_at) or desk.clock()) if kept.committed else None,
     )
     return books.end("ok", seen, steps=journal.steps if kept.committed else (), archive=name)
 

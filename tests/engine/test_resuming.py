@@ -126,6 +126,13 @@ async def test_a_runner_that_has_told_its_end_is_not_attached_to(scene):
     assert (result.ok, result.status, scene.outcomes()) == (True, "validated", {"r1": "ok"})
 
 
+async def test_the_time_of_a_migration_that_ended_unseen_is_the_vnodes(scene):
+    scene.looks = [(Record(exists=True, committed=True, journal=journal("r1", *MIGRATED)), False)]
+    result = await scene.resume()
+    assert (result.ok, result.status) == (True, "migrated")
+    assert scene.desk.store.vhost(VNODE, DOMAIN).migrated_at == 100.0
+
+
 async def test_a_run_that_never_reached_the_vnode_is_not_asked_about_for_ever(scene):
     scene.looks = [(Record(), False)]
     result = await scene.resume()
