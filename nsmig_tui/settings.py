@@ -110,6 +110,7 @@ _SERVICE = {
 _NOTIFY = {"command": _Rule(str), "webhook": _Rule(str), "apprise": _Rule(str)}
 _DIRECTORIES = (("data_dir", "NSMIG_DATA_DIR"), ("config_dir", "NSMIG_CONFIG_DIR"))
 _TABLES = ("keys", "retention", "vnode", "notify")
+_OTHER_FILE = "Mend it, or choose another directory with --config-dir."
 _KIND_NAMES = {str: "a string", bool: "true or false", int: "a whole number", dict: "a table"}
 
 
@@ -197,11 +198,14 @@ def _from_file(path: Path) -> dict[str, Any]:
     """The file's values under the names of Settings; none when there is no file."""
     try:
         found = path.stat()
+        # A pipe or a device would never end.
+        if not stat.S_ISREG(found.st_mode):
+            raise UsageError(f"{path} is not a regular file.", hint=_OTHER_FILE)
         raw = path.read_bytes()
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", hint=_OTHER_FILE) from error
     # Service commands in it run as root on the vnodes: nobody else may have a hand in this file.
     if found.st_uid not in (os.geteuid(), 0) or found.st_mode & 0o022:
         raise Refused(
@@ -211,7 +215,7 @@ def _from_file(path: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(raw.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}.") from error
+        raise UsageError(f"{path} is not valid TOML: {error}.", hint=_OTHER_FILE) from error
     return _checked(table, path)
 
 

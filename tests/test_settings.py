@@ -88,6 +88,19 @@ def test_wrong_file_names_file_key_and_nearest(tmp_path, text, words):
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device", "directory"])
+def test_a_file_that_is_none_is_not_waited_for(tmp_path, kind):
+    path = tmp_path / "config.toml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises(UsageError, match=r"not a regular file.*--config-dir"):
+        load({"config_dir": tmp_path}, {})
+
+
 def test_file_that_others_can_write_is_refused(tmp_path):
     write(tmp_path, "jobs = 2").chmod(0o622)
     with pytest.raises(Refused, match="Others can write"):

@@ -72,7 +72,7 @@ class _Watch:
         if isinstance(event, Summary):
             return  # told at the end, once, from all results
         if isinstance(event, Result):
-            printer.result(event)
+            printer.result(event, brief=True)
             return
         if self.session.settings.json:
             printer.event(event)

@@ -17,8 +17,8 @@ class Output:
     def __init__(
         self, *, quiet: bool = False, data: TextIO | None = None, talk: TextIO | None = None
     ) -> None:
-        self.data = data or sys.stdout
-        self._talk = talk or sys.stderr
+        self.data = data or sys.stdout or _nowhere()
+        self._talk = talk or sys.stderr or _nowhere()
         self.quiet = quiet
         self.broken = ""
         self._gone = False
@@ -82,6 +82,11 @@ class Output:
         with contextlib.suppress(OSError, ValueError):
             self._talk.write(clean(text, 8000, newlines=True) + "\n")
             self._talk.flush()
+
+
+def _nowhere() -> TextIO:
+    """In place of a stream that the caller has closed (``>&-``): what goes there is wanted by nobody."""
+    return open(os.devnull, "w", encoding="utf-8")
 
 
 def _is_terminal(stream: Any) -> bool:

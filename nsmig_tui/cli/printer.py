@@ -17,8 +17,8 @@ class Printer(Protocol):
         """Show one event; results come by ``result``, once."""
         ...
 
-    def result(self, result: Result) -> None:
-        """Show how one vhost ended."""
+    def result(self, result: Result, *, brief: bool = False) -> None:
+        """Show how one vhost ended; ``brief`` where many end one after another."""
         ...
 
     def plan(self, plan: Planned) -> None:
@@ -49,7 +49,7 @@ class JsonPrinter:
         if not isinstance(event, Result):
             self._out.json_line(event.as_json())
 
-    def result(self, result: Result) -> None:
+    def result(self, result: Result, *, brief: bool = False) -> None:
         """One line."""
         self._out.json_line(result.as_json())
 

@@ -67,7 +67,7 @@ def _facts(vhost: Vhost, options: RollbackOptions) -> list[str]:
         ),
         "Mail is restored too." if options.with_mail else "Mail stays as it is.",
         "Databases are not part of it. --dry-run says what would go away or revert.",
-        "The way back: the replaced tree is kept, and a rollback can itself be undone.",
+        f"The way back: `nsmig resume {vhost.vnode} {vhost.domain} --undo`; the replaced tree is kept.",
     ]
     return facts
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..domain.text import clean
 from .output import Output
@@ -24,6 +24,10 @@ def print_table(
 def _words(value: object) -> str:
     if value is None or value == "":
         return "-"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_words(inner)}" for name, inner in value.items()) or "-"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_words(inner) for inner in value) or "-"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 

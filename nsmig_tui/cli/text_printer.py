@@ -25,12 +25,15 @@ class TextPrinter:
     def __init__(self, out: Output, bars: Bars | None = None) -> None:
         self._out = out
         self._bars = bars
+        self._told: set[tuple[str, str, str]] = set()
 
     def event(self, event: Any) -> None:
         """Move a bar, or say it in a line."""
         if self._bars is not None and self._bars.take(event):
             return
         name = f"{event.vnode} {event.vhost}".strip()
+        if isinstance(event, (events.Warned, events.FindingMade)):
+            self._told.add((event.vnode, event.vhost, clean(event.message)))
         match event:
             case events.StepStarted():
                 self._out.talk(f"{name}: {event.step} …")
@@ -50,10 +53,17 @@ class TextPrinter:
             case _:
                 pass
 
-    def result(self, result: Result) -> None:
-        """One line, and below it what went wrong and what to do."""
+    def result(self, result: Result, *, brief: bool = False) -> None:
+        """One line, and below it what went wrong and what to do.
+
+        Warnings that no event has told are told before it, except where many results follow (``brief``).
+        """
         if self._bars is not None:
             self._bars.end(result)
+        if not brief and not result.skipped:
+            for words in result.warnings:
+                if (result.vnode, result.vhost, clean(words)) not in self._told:
+                    self._out.tell(f"{result.vnode} {result.vhost}: warning: {words}")
         word = "skipped" if result.skipped else "ok" if result.ok else "failed"
         line = f"{word:<8}{result.vnode}  {result.vhost or '-'}  {result.status or '-'}"
         if result.duration_s:

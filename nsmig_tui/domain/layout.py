@@ -159,6 +159,15 @@ def status_from_disk(layout: Layout, journal: JournalView, was: Status | None) -
         return Status.MIGRATED if journal.migrated else Status.NATIVE
     if was in (Status.VALIDATED, Status.FAILED):
         return was
-    if journal.verb == "undo" and journal.state == "ok":
+    if journal.verb in ("undo", "restore", "unrestore") and journal.state == "ok":
         return Status.VALIDATED
     return Status.DISCOVERED
+
+
+def migrated_at(journal: JournalView, was: float | None) -> float | None:
+    """When the migration that stands was finished (epoch); a later run that was refused does not move it."""
+    if not journal.migrated:
+        return None
+    if journal.verb in ("migrate", "resume") and journal.state == "ok":
+        return journal.finished
+    return journal.finished if was is None else was

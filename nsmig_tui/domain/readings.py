@@ -137,6 +137,8 @@ class Inspection:
     nginx: ServiceConfig | None = None
     fpm: tuple[ServiceConfig, ...] = ()
     beside: Mapping[str, bytes] = field(default_factory=dict)
+    mail: Mapping[str, bool] = field(default_factory=dict)
+    """Mail services that are installed -> whether they run."""
 
     def is_dir(self, name: str) -> bool:
         """Whether the structural path is there as a real directory."""
@@ -196,6 +198,7 @@ def read_inspection(output: bytes) -> Inspection:
         readonly=tuple(r[0] for r in s.of("space", "readonly") if r),
         journal=unb64(next((r[0] for r in s.of("journal", "journal") if r), "")),
         listening=frozenset(r[0] for r in s.of("pools", "listening") if r),
+        mail={r[0]: r[1] == "yes" for r in s.of("mail", "mail") if len(r) >= 2},
         capabilities=read_capabilities(s),
         settings=settings,
         account=(account[0], number(account[1]), number(account[2]), account[3], account[4])

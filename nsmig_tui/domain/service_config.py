@@ -25,7 +25,10 @@ class ConfigFile:
 
 @dataclass(frozen=True)
 class ServiceConfig:
-    """One service's configuration tree. ``test_rc`` is None when no test was run."""
+    """One service's configuration tree.
+
+    ``test_rc`` is None when no test was run, ``running`` when nobody could tell (php-fpm: see its masters).
+    """
 
     main: str = ""
     binary: str = ""
@@ -33,6 +36,7 @@ class ServiceConfig:
     files: tuple[ConfigFile, ...] = ()
     test_rc: int | None = None
     test_says: str = ""
+    running: bool | None = None
 
     def texts(self) -> dict[str, bytes]:
         """Path as read -> bytes."""
@@ -103,6 +107,8 @@ def read_service_configs(sections: Sections, section: str) -> list[ServiceConfig
             continue
         elif row[0] == "pid" and len(row) > 1:
             found[-1]["pid_file"] = as_name(row[1])
+        elif row[0] == "running" and len(row) > 1:
+            found[-1]["running"] = {"yes": True, "no": False}.get(row[1])
         elif row[0] == "test" and len(row) > 2:
             found[-1].update(test_rc=number(row[1], 1), test_says=unb64(row[2]).decode("utf-8", "replace"))
         elif row[0] == "files" and len(row) >= 4:

@@ -41,7 +41,11 @@ def nginx_model(config: ServiceConfig | None) -> tuple[NginxModel | None, tuple[
     try:
         return load_nginx(config.texts(), config.resolve()), ()
     except NginxSyntaxError as error:
-        return None, (Problem("error", f"nginx's configuration cannot be read: {error}"),)
+        return None, (
+            Problem(
+                "error", f"nginx's configuration cannot be read: {error}", "", "Mend it; see `nginx -t`."
+            ),
+        )
 
 
 def fpm_models(configs: tuple[ServiceConfig, ...]) -> list[FpmModel]:
@@ -78,11 +82,21 @@ def serving_of(
     if not with_pools:
         unix = [s for s in site.sockets if s.startswith("unix:")]
         if unix:
-            found.append(Problem("error", f"nginx asks {unix[0]} for PHP, but no php-fpm pool listens there"))
+            found.append(
+                Problem(
+                    "error",
+                    f"nginx asks {unix[0]} for PHP, but no php-fpm pool listens there",
+                    hint="Add the pool, or take fastcgi_pass out.",
+                )
+            )
         return Serving(site, model, problems=tuple(found), neighbours=names)
     if len(with_pools) > 1:
         found.append(
-            Problem("critical", "pools of more than one php-fpm serve this vhost; that is not supported")
+            Problem(
+                "critical",
+                "pools of more than one php-fpm serve this vhost; that is not supported",
+                hint="Leave the vhost one pool.",
+            )
         )
     fpm_model, pools = with_pools[0]
     binary = next((c.binary for c in fpm if c.main == fpm_model.main), "")

@@ -129,7 +129,12 @@ def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> I
     for path in seen.immutable:
         yield Finding(ERROR, STRUCTURE, f"{path} is immutable or append-only", hint="chattr -i -a")
     if seen.tree.get("longest", 0) + len(upath) + len("/app/public") > 4000:
-        yield Finding(ERROR, STRUCTURE, "a path in web would become too long for the system")
+        yield Finding(
+            ERROR,
+            STRUCTURE,
+            "a path in web would become too long for the system",
+            hint="Shorten the longest path by a dozen characters.",
+        )
     known = {"web", "msg", "var", ".ssh", "bin", "etc", ".archive"}
     for name in sorted(set(seen.entries.get("top", ())) - known):
         yield Finding(WARNING, STRUCTURE, f"{name!r} at the top stays where it is")
@@ -157,15 +162,21 @@ def _configuration(domain: str, upath: str, seen: Inspection, serving: Serving) 
     socket = f"{upath}/web/run/fpm.sock"
     if len(socket.encode()) > MAX_SOCKET_PATH:
         yield Finding(
-            ERROR, CONFIGURATION, "the new socket's path is too long", f"<= {MAX_SOCKET_PATH}", socket
+            ERROR,
+            CONFIGURATION,
+            "the new socket's path is too long",
+            f"<= {MAX_SOCKET_PATH}",
+            socket,
+            "Give the pool a `listen` outside of the vhost, for example in /run/php.",
         )
-    for pool in serving.pools:
+    for pool in serving.pools if serving.master is not None else ():
         if pool.listen.startswith("/") and pool.listen not in seen.listening and seen.listening:
-            yield Finding(ERROR, CONFIGURATION, f"nothing listens on {pool.listen} of the pool [{pool.name}]")
-    if serving.fpm is not None and serving.master is None:
-        yield Finding(
-            ERROR, CONFIGURATION, f"no running php-fpm uses {serving.fpm.main}", hint="Start php-fpm."
-        )
+            yield Finding(
+                ERROR,
+                CONFIGURATION,
+                f"nothing listens on {pool.listen} of the pool [{pool.name}]",
+                hint="Reload php-fpm, or correct `listen`.",
+            )
 
 
 def _completeness(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
@@ -185,6 +196,10 @@ def _services(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
     elif seen.nginx.test_rc:
         says = seen.nginx.test_says.strip().splitlines()
         yield Finding(ERROR, SERVICES, "nginx -t fails", "", says[0] if says else "", "Mend it first.")
+    if seen.nginx is not None and seen.nginx.running is False:
+        yield Finding(ERROR, SERVICES, "nginx is not running", hint="Start nginx.")
+    if serving.fpm is not None and serving.master is None:
+        yield Finding(ERROR, SERVICES, f"no running php-fpm uses {serving.fpm.main}", hint="Start php-fpm.")
     for config in seen.fpm:
         if serving.fpm is None or config.main != serving.fpm.main:
             continue
@@ -200,6 +215,14 @@ def _services(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
         if config.test_rc:
             says = config.test_says.strip().splitlines()
             yield Finding(ERROR, SERVICES, "php-fpm -t fails", "", says[0] if says else "", "Mend it first.")
+    for name, runs in seen.mail.items() if "msg" in seen.places else ():
+        if not runs:
+            yield Finding(
+                WARNING,
+                SERVICES,
+                f"{name} is installed, but does not run",
+                hint="The migration leaves mail alone; start it if this vhost's mail is in use.",
+            )
     if seen.capabilities.manager == "none":
         yield Finding(
             ERROR,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..domain.errors import ExitCode
+from ..domain.errors import ExitCode, NsmigError
 from ..domain.events import (
     Emit,
     Planned,
@@ -23,6 +23,9 @@ from ..domain.fleet import RunRecord, Status, Vhost
 from ..domain.ports import FleetStore
 
 Clock = Callable[[], float]
+
+ON_THE_VNODE = ("migrate", "undo", "restore", "resume")
+"""Verbs whose truth is the vnode's journal: they go on when the database cannot be written."""
 
 
 @dataclass
@@ -42,6 +45,7 @@ class Bookkeeper:
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     hint: str = ""
+    unkept: str = ""
 
     def begin(self) -> None:
         """Open the run's row and say so."""
@@ -82,7 +86,16 @@ class Bookkeeper:
             case Planned():
                 line = "planned"
         if line:
-            self.store.log(self.run, self.clock(), line)
+            self._keep(lambda: self.store.log(self.run, self.clock(), line))
+
+    def _keep(self, write: Callable[[], None]) -> None:
+        """Write into the database; a run that is under way on the vnode does not end because of it."""
+        try:
+            write()
+        except NsmigError as error:
+            if self.verb not in ON_THE_VNODE:
+                raise
+            self.unkept = error.message
 
     def end(
         self,
@@ -97,11 +110,13 @@ class Bookkeeper:
     ) -> Result:
         """Close the books: the vhost's row, the run's row, the Result."""
         if vhost is not None:
-            self.store.save_vhost(vhost)
+            self._keep(lambda: self.store.save_vhost(vhost))
         ok = code == ExitCode.DONE
-        self.store.save_run(
-            replace(self._record(outcome, self.clock()), backup_archive=archive, archive_sha256=sha256)
-        )
+        record = replace(self._record(outcome, self.clock()), backup_archive=archive, archive_sha256=sha256)
+        self._keep(lambda: self.store.save_run(record))
+        if self.unkept:
+            again = f"`nsmig discover {self.vnode}` reads from the vnode what was done"
+            self.warnings.append(f"not all of this is recorded here: {self.unkept} {again}")
         result = Result(
             self.vnode,
             self.vhost,

@@ -9,7 +9,7 @@ from ..domain.errors import ConnectError, ExitCode, NsmigError
 from ..domain.events import Emit, Found, Result
 from ..domain.fleet import Layout, Status, Vhost, Vnode
 from ..domain.fpm_pools import FpmModel, find_pools
-from ..domain.layout import JournalView, layout_of, read_journal, status_from_disk
+from ..domain.layout import JournalView, layout_of, migrated_at, read_journal, status_from_disk
 from ..domain.names import is_domain
 from ..domain.nginx_model import NginxModel
 from ..domain.nginx_sites import find_site
@@ -148,7 +148,7 @@ def _vhost(
         vanished=False,
         rollback_available=seen.archives.get(domain, 0) > 0 or (layout is Layout.NS3 and journal.migrated),
         backup_archive=journal.archive[0] if journal.archive else base.backup_archive,
-        migrated_at=journal.finished if journal.migrated else base.migrated_at,
+        migrated_at=migrated_at(journal, base.migrated_at),
         last_error=error,
         last_hint=hint,
         details={**base.details, **details},

@@ -130,7 +130,13 @@ def after_restore(books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending)
     books.errors += [e for e in view.errors if e not in books.errors]
     if view.state == "ok":
         back = replace(
-            vhost, status=Status.VALIDATED, layout=Layout.NS1, migrated_at=None, last_error="", last_hint=""
+            vhost,
+            status=Status.VALIDATED,
+            layout=Layout.NS1,
+            migrated_at=None,
+            last_error="",
+            last_hint="",
+            steps_completed=(),
         )
         return books.end("ok", back, archive=vhost.backup_archive)
     if view.state == "refused":

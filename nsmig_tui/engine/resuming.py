@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
-from ..domain.errors import NsmigError, Refused
+from ..domain.errors import ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Result
 from ..domain.fleet import Layout, Status, Vhost, Vnode
+from ..domain.layout import JournalView, migrated_at
 from ..domain.options import MigrateOptions, RollbackOptions
 from ..domain.planning import plan_text
+from ..domain.ports import Shell
 from . import reading
 from .bookkeeping import Bookkeeper
 from .desk import Desk, ended_by
 from .migrating import answers_as_before, conclude, run_values
 from .reading import Record
-from .restoring import unrestore
+from .restoring import after_restore, unrestore
 from .returning import after_undo, undo
+from .runner_link import Ending
 
 ENDED = ("none", "ok", "undone", "refused")
 GOING_BACK = ("undo", "restore", "unrestore")
 OPEN = ("running", "interrupted")
 """Outcomes in the database that say nothing of how a run ended."""
+
+LEAVING = 50
+"""Looks at a runner that has told its end and is about to leave, before the lock has the last word."""
 
 
 async def resume(desk: Desk, name: str, domain: str, emit: Emit, *, undo_it: bool) -> Result:
@@ -29,58 +36,103 @@ async def resume(desk: Desk, name: str, domain: str, emit: Emit, *, undo_it: boo
     books = desk.books("resume", name, domain, emit)
     try:
         shell = await desk.shell(vnode)
-        kept = await reading.record(shell, vnode, domain, desk.scripts)
-        if await reading.is_alive(shell, desk.scripts, domain, kept.journal.run):
-            return await _attach(desk, books, vnode, vhost, kept)
-        going_back = kept.journal.verb in GOING_BACK or kept.journal.undoing
-        broken_off = kept.journal.state not in ENDED and going_back
-        if kept.exists and (undo_it or broken_off):
-            return await undo(desk, books, vnode, vhost, shell, RollbackOptions())
-        if kept.restored and (undo_it or broken_off):
-            return await unrestore(desk, books, vnode, vhost, shell)
-        if kept.exists and not kept.committed:
-            return await _finish(desk, books, vnode, vhost, kept)
-        return _reconcile(desk, books, vnode, vhost, kept)
+        kept, alive = await _look(desk, shell, vnode, domain)
+        if alive:
+            ending = await _follow(desk, books, vnode, kept)
+            if not undo_it or ending.view.state != "ok" or ending.view.verb in ("undo", "unrestore"):
+                _settle(desk, books, ending.view)
+                return _attached(desk, books, vnode, vhost, ending)
+            kept, _ = await _look(desk, shell, vnode, domain)
+        result = await _go_on(desk, books, vnode, vhost, shell, kept, undo_it=undo_it)
     except NsmigError as error:
         return ended_by(error, books, vhost)
+    if result.exit_code in (ExitCode.DONE, ExitCode.UNDONE):
+        _settle(desk, books, kept.journal)
+    return result
+
+
+async def _look(desk: Desk, shell: Shell, vnode: Vnode, domain: str) -> tuple[Record, bool]:
+    """The record, and whether its run is at work. A runner that has told its end is let go first."""
+    for _ in range(LEAVING):
+        kept = await reading.record(shell, vnode, domain, desk.scripts)
+        alive = await reading.is_alive(shell, desk.scripts, domain, kept.journal.run)
+        if not alive or kept.journal.state not in ENDED:
+            return kept, alive
+        await asyncio.sleep(0.2)
+    return kept, False
+
+
+async def _go_on(
+    desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell, kept: Record, *, undo_it: bool
+) -> Result:
+    """Do what the record of a run that is not at work any more asks for."""
+    going_back = kept.journal.verb in GOING_BACK or kept.journal.undoing
+    broken_off = kept.journal.state not in ENDED and going_back
+    if kept.exists and (undo_it or broken_off):
+        return await undo(desk, books, vnode, vhost, shell, RollbackOptions())
+    if kept.restored and (undo_it or broken_off):
+        return await unrestore(desk, books, vnode, vhost, shell)
+    if kept.exists and not kept.committed:
+        return await _finish(desk, books, vnode, vhost, kept)
+    return _reconcile(desk, books, vnode, vhost, kept)
+
+
+def _settle(desk: Desk, books: Bookkeeper, journal: JournalView) -> bool:
+    """Close the rows of earlier runs that never learned how they ended; answers whether there were any."""
+    open_runs = [
+        r for r in desk.store.runs(books.vnode, books.vhost) if r.outcome in OPEN and r.run != books.run
+    ]
+    for record in open_runs:
+        told = record.run == journal.run and journal.state in ENDED
+        outcome = journal.state if told else "failed"
+        finished = journal.finished if told else desk.clock()
+        desk.store.save_run(replace(record, outcome=outcome, finished=finished))
+    return bool(open_runs)
 
 
 def _reconcile(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kept: Record) -> Result:
     """Nothing is half-done on the vnode. Where the database still thinks so, the journal's word is taken."""
     journal = kept.journal
-    open_runs = [
-        r for r in desk.store.runs(vnode.name, vhost.domain) if r.outcome in OPEN and r.run != books.run
-    ]
-    if not open_runs or journal.state not in ("ok", "undone", "refused"):
+    ended = journal.state in ENDED
+    if not (ended and _settle(desk, books, journal)) or journal.state == "none":
         raise Refused(
             f"nothing is left half-done on {vhost.domain}",
             hint=f"What is there now: nsmig discover {vnode.name}",
             vnode=vnode.name,
             vhost=vhost.domain,
         )
-    for record in open_runs:
-        outcome = journal.state if record.run == journal.run else "failed"
-        desk.store.save_run(replace(record, outcome=outcome, finished=journal.finished))
     books.warnings.append(f"the last run had ended on the vnode already: {journal.verb} {journal.state}")
     name = journal.archive[0] if journal.archive else vhost.backup_archive
     if kept.committed:
         status, layout = Status.MIGRATED, Layout.NS3
-    elif journal.verb == "undo" and journal.state == "ok":
+    elif journal.verb in GOING_BACK and journal.state == "ok":
         status, layout = Status.VALIDATED, Layout.NS1
     else:
         status, layout = (Status.FAILED if journal.state == "undone" else vhost.status), vhost.layout
     seen = replace(
-        vhost, status=status, layout=layout, backup_archive=name, rollback_available=name is not None
+        vhost,
+        status=status,
+        layout=layout,
+        backup_archive=name,
+        rollback_available=name is not None,
+        migrated_at=(migrated_at(journal, vhost.migrated_at) or desk.clock()) if kept.committed else None,
     )
     return books.end("ok", seen, steps=journal.steps if kept.committed else (), archive=name)
 
 
-async def _attach(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kept: Record) -> Result:
+async def _follow(desk: Desk, books: Bookkeeper, vnode: Vnode, kept: Record) -> Ending:
+    """Watch a run that is at work, until it has ended."""
     books.warnings.append(f"attached to the run of {kept.journal.operator or 'somebody'}")
-    link = desk.link(vnode, vhost.domain, kept.journal.run, books.tell)
-    ending = await link.follow(answers_as_before(kept.baseline))
+    link = desk.link(vnode, books.vhost, kept.journal.run, books.tell)
+    return await link.follow(answers_as_before(kept.baseline))
+
+
+def _attached(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending) -> Result:
+    """The Result of a run that was watched to its end."""
     if ending.view.verb == "undo":
         return after_undo(desk, books, vnode, vhost, ending)
+    if ending.view.verb in GOING_BACK:
+        return after_restore(books, vnode, vhost, ending)
     return conclude(desk, books, vnode, vhost, ending)
 
 

@@ -36,7 +36,7 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
         return await restoring.plan_restore(desk, shell, vnode, vhost, options)
     kept = await reading.record(shell, vnode, domain, desk.scripts)
     if not kept.exists:
-        raise _nothing_to_undo(vnode, vhost)
+        raise _nothing_to_undo(vnode, vhost, restored=kept.restored)
     up = f"{vnode.vpath}/{domain}"
     steps = {step: [] for step in STEPS}
     steps[STEPS[2]] = [
@@ -58,7 +58,14 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
     )
 
 
-def _nothing_to_undo(vnode: Vnode, vhost: Vhost) -> Refused:
+def _nothing_to_undo(vnode: Vnode, vhost: Vhost, *, restored: bool = False) -> Refused:
+    if restored:
+        return Refused(
+            f"{vhost.domain} was restored from an archive; no migration is left to undo",
+            hint=f"Take the restore back with: nsmig resume {vnode.name} {vhost.domain} --undo",
+            vnode=vnode.name,
+            vhost=vhost.domain,
+        )
     what = "was native from birth" if vhost.status is Status.NATIVE else "has no migration on record"
     return Refused(
         f"{vhost.domain} {what}; there is nothing to undo",
@@ -80,7 +87,7 @@ async def rollback(desk: Desk, name: str, domain: str, options: RollbackOptions,
             return await restoring.restore(desk, books, vnode, vhost, shell, options)
         kept = await reading.record(shell, vnode, domain, desk.scripts)
         if not kept.exists:
-            raise _nothing_to_undo(vnode, vhost)
+            raise _nothing_to_undo(vnode, vhost, restored=kept.restored)
         return await undo(desk, books, vnode, vhost, shell, options)
     except NsmigError as error:
         return ended_by(error, books, vhost)

@@ -72,7 +72,7 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except (OperationalError, DatabaseError, InterfaceError, sqlite3.Error) as error:
-        words = str(error)
+        words = _first_words(error)
         if "locked" in words or "busy" in words:
             raise LockHeld(
                 f"Another program has held {path} for more than {BUSY_SECONDS} s.",
@@ -88,6 +88,13 @@ def told(path: Path) -> Iterator[None]:
         if "malformed" in words or "not a database" in words:
             raise _damaged(path, words) from error
         raise
+
+
+def _first_words(error: BaseException) -> str:
+    """What went wrong first: a rollback that fails in turn hides the full disk that called for it."""
+    while isinstance(error.__context__, (DatabaseError, InterfaceError, sqlite3.Error)):
+        error = error.__context__
+    return str(error)
 
 
 @contextmanager

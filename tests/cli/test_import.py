@@ -1,6 +1,7 @@
 """Importing vnodes from files that others wrote."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +61,43 @@ def test_ini_inventory(tmp_path, no_tool):
     ]
 
 
+YAML = """\
+all:
+  hosts:
+    lonely: {ansible_host: 192.0.2.9}
+  vars: {ansible_user: deploy, ansible_password: hunter2}
+  children:
+    web:
+      hosts:
+        web[01:02].example:
+          ansible_port: 2222
+          ansible_become_password: !vault |
+            $ANSIBLE_VAULT;1.1;AES256
+            6162
+      vars: {ansible_user: www}
+    sites:
+      children:
+        mail:
+          hosts: {mx.example: , web01.example: }
+"""
+
+
+@pytest.mark.parametrize(("name", "head"), [("hosts.yml", ""), ("hosts", "---\n"), ("hosts", "# ours\n\n")])
+def test_yaml_inventory(tmp_path, no_tool, name, head):
+    (tmp_path / name).write_text(head + YAML)
+    assert read_hosts(tmp_path / name) == [
+        InventoryHost("lonely", "", "192.0.2.9", "", "deploy"),
+        InventoryHost("web01.example", "web", "", "2222", "deploy"),
+        InventoryHost("web02.example", "web", "", "2222", "www"),
+        InventoryHost("mx.example", "mail", "", "", "deploy"),
+    ]
+
+
+def test_an_inventory_that_never_ends(no_tool):
+    with pytest.raises(UsageError, match="no inventory"):
+        read_hosts(Path("/dev/zero"))
+
+
 LISTED = {
     "_meta": {
         "hostvars": {"a": {"ansible_host": "192.0.2.1", "ansible_port": 22, "ansible_password": "hunter2"}}
@@ -94,8 +132,10 @@ def test_ansibles_own_tool_is_asked_where_it_is(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("h.yml", "all: {}", "YAML"),
-        ("h", "---\nall: {}", "YAML"),
+        ("h.yml", "all: [", "YAML: line 1"),
+        ("h", "---\nall: 3", "YAML: '3' stands"),
+        ("h.yml", "a: &a\n  children: {b: *a}\n", "never end"),
+        ("h.yml", "[" * 5000, "nested too deeply|YAML"),
         ("h", "{", "JSON"),
         ("h", 'a b="', "line 1"),
     ],

@@ -94,6 +94,15 @@ def test_a_full_disk_is_not_success(environment):
     assert b"could not be written" in done.stderr and b"Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("closed", "words", "code"), [(">&-", "list --json", 0), ("2>&-", "bogus", 2), (">&- 2>&-", "list", 0)]
+)
+def test_closed_streams_are_no_fault(environment, closed, words, code):
+    line = f'"{sys.executable}" -m nsmig_tui {words} {closed}'
+    done = subprocess.run(line, shell=True, capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, b"", b"")
+
+
 def test_a_locale_that_cannot_show_arrows(environment):
     done = subprocess.run(
         [sys.executable, "-c", RUN, TESTS, "migrate", "web1", "good.example", "--dry-run"],

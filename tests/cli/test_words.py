@@ -2,6 +2,9 @@
 
 import pytest
 
+from nsmig_tui.domain.events import Result
+from nsmig_tui.domain.fleet import Layout, Status, Vhost
+
 from .fakes import result
 
 GOOD = ("web1", "good.example")
@@ -27,6 +30,27 @@ def test_migration_talks_on_stderr_and_answers_on_stdout(bench):
         "web1 good.example: backup_creation done in 0.5 s\n"
         "web1 good.example: warning: odd name\n"
         "web1 good.example: [bold]talk[/nope]\n"
+    )
+
+
+def test_warnings_that_no_event_told_are_told_with_the_result(bench):
+    warned = Result(
+        *GOOD, "r1", ok=True, status="migrated", warnings=("odd name", "no archive \x1b[2Jwas made")
+    )
+    bench.engine.answers[("migrate", *GOOD)] = warned
+    ended = bench.run("migrate", *GOOD, "--yes", "--quiet")
+    assert ended.err == (
+        "web1 good.example: warning: odd name\nweb1 good.example: warning: no archive was made\n"
+    )
+
+
+def test_a_dry_run_of_a_migrated_vhost_says_what_a_real_run_says(bench):
+    ended = bench.run("migrate", "web2", "done.example", "--dry-run")
+    assert (ended.code, bench.engine.calls) == (0, [])
+    assert ended.out == (
+        "skipped web2  done.example  migrated\n"
+        "        done.example is migrated already; there is nothing to migrate\n"
+        "0 ok, 0 failed, 1 skipped\n"
     )
 
 
@@ -97,11 +121,23 @@ def test_no_backup_wants_the_domain_typed(bench, typed, code):
     assert ended.code == code and "WITHOUT A BACKUP" in ended.err
 
 
+def test_show_writes_lists_and_tables_as_people_do(bench):
+    store = bench.store()
+    details = {"names": ["a.example", "b.example"], "settings": {"V_PHP": "8.2", "TLS": False}, "pools": []}
+    store.save_vhost(Vhost("web1", "odd.example", Status.VALIDATED, Layout.NS1, details=details))
+    store.close()
+    lines = bench.run("show", "web1", "odd.example").out.splitlines()
+    told = dict(line.split(maxsplit=1) for line in lines)
+    assert told["names"] == "a.example, b.example" and told["pools"] == "-"
+    assert told["settings"] == "V_PHP=8.2, TLS=no"
+
+
 def test_restore_tells_what_it_does(bench):
     ended = bench.run("rollback", *GOOD, "--archive", "a.tar.gz", "--exact", answers="yes\n")
     assert ended.code == 0
     assert "Restore good.example on web1 from a.tar.gz" in ended.err and "NOT carried over" in ended.err
     assert "Mail stays" in ended.err and "Databases are not part" in ended.err
+    assert "nsmig resume web1 good.example --undo" in ended.err
 
 
 def test_dry_run_asks_nothing(bench):

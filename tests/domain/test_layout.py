@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nsmig_tui.domain.fleet import STEPS, Layout, Status
-from nsmig_tui.domain.layout import JournalReader, JournalView, layout_of, read_journal, status_from_disk
+from nsmig_tui.domain.layout import (
+    JournalReader,
+    JournalView,
+    layout_of,
+    migrated_at,
+    read_journal,
+    status_from_disk,
+)
 
 OLD = ("web", "var", "var/log", "var/run", "var/tmp", "bin", "etc", "msg")
 NEW = ("web", "web/app", "web/app/public", "web/log", "web/run", "msg", ".archive")
@@ -148,6 +155,7 @@ def test_times_may_have_hundredths():
 
 NOTHING = JournalView()
 COMMITTED = JournalView(state="ok", verb="migrate", migrated=True)
+RESTORED = JournalView(state="ok", verb="restore")
 UNDONE = JournalView(state="ok", verb="undo")
 ASKS = JournalView(state="attention", unfinished=True)
 HALF_DONE = JournalView(state="running", unfinished=True)
@@ -162,6 +170,8 @@ HALF_DONE = JournalView(state="running", unfinished=True)
         (Layout.NS1, NOTHING, Status.FAILED, Status.FAILED),
         (Layout.NS1, UNDONE, None, Status.VALIDATED),
         (Layout.NS1, UNDONE, Status.MIGRATED, Status.VALIDATED),
+        (Layout.NS1, RESTORED, Status.MIGRATED, Status.VALIDATED),
+        (Layout.NS1, RESTORED, None, Status.VALIDATED),
         (Layout.NS1, UNDONE, Status.DISCOVERED, Status.VALIDATED),
         (Layout.NS1, HALF_DONE, Status.VALIDATED, Status.FAILED),
         (Layout.NS1, ASKS, None, Status.FAILED),
@@ -177,3 +187,21 @@ HALF_DONE = JournalView(state="running", unfinished=True)
 )
 def test_status_from_disk(layout, view, was, status):
     assert status_from_disk(layout, view, was) is status
+
+
+REFUSED_LATER = JournalView(state="refused", verb="undo", migrated=True, finished=9.0)
+
+
+@pytest.mark.parametrize(
+    "view, was, at",
+    [
+        (JournalView(state="ok", verb="migrate", migrated=True, finished=5.0), None, 5.0),
+        (JournalView(state="ok", verb="resume", migrated=True, finished=5.0), 2.0, 5.0),
+        (REFUSED_LATER, 5.0, 5.0),
+        (REFUSED_LATER, None, 9.0),
+        (JournalView(state="ok", verb="undo", finished=9.0), 5.0, None),
+        (NOTHING, 5.0, None),
+    ],
+)
+def test_when_the_migration_that_stands_was_finished(view, was, at):
+    assert migrated_at(view, was) == at

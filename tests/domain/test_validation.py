@@ -107,10 +107,17 @@ RULES = [
     ({"entries": entries(var=("log", "run", "tmp", "cache"))}, WARNING, STRUCTURE, "cache"),
     ({"climbing": ((f"{UPATH}/web/l", "../../../etc/passwd"),)}, ERROR, STRUCTURE, "would lead elsewhere"),
     ({"listening": frozenset({"/run/other.sock"})}, ERROR, CONFIGURATION, "nothing listens on"),
-    (can(masters=()), ERROR, CONFIGURATION, "no running php-fpm"),
+    (can(masters=()), ERROR, SERVICES, "no running php-fpm"),
+    ({"nginx": nginx_config(running=False)}, ERROR, SERVICES, "nginx is not running"),
     ({"nginx": nginx_config(test_rc=1, test_says="[emerg] x\ny")}, ERROR, SERVICES, "nginx -t fails"),
     ({"fpm": (fpm_config(test_rc=78, test_says="bad"),)}, ERROR, SERVICES, "php-fpm -t fails"),
     ({"fpm": (replace(fpm_config(), binary="", test_rc=None),)}, ERROR, SERVICES, "cannot test"),
+    (
+        {"mail": {"dovecot": True, "postfix": False}},
+        WARNING,
+        SERVICES,
+        "postfix is installed, but does not run",
+    ),
     (can(manager="none"), ERROR, SERVICES, "no service manager"),
     (
         {"places": PLACES | {".archive": place(mode="700")}},
@@ -147,12 +154,17 @@ def test_one_rule_speaks(changes, severity, category, words):
     assert [(f.severity, f.category) for f in found] == [(severity, category)], [f.message for f in found]
     assert words in found[0].message
     assert "\x1b" not in found[0].message + found[0].actual
+    assert found[0].hint or not found[0].blocks, "what stands in the way must come with what to do"
 
 
 @pytest.mark.parametrize("name", STRUCTURAL)
 def test_a_structural_link_is_critical(name):
     found = judged(seen(places=PLACES | {name: place("link", target="/etc")}))
     assert (CRITICAL, STRUCTURE, f"{name} is a link") in [(f.severity, f.category, f.message) for f in found]
+
+
+def test_mail_is_no_concern_of_a_vhost_without():
+    assert judged(seen(mail={"postfix": False}, places=without(PLACES, "msg"))) == []
 
 
 MISSING = ["var/tmp", "var/run", "var/log", "msg", "bin", "etc"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nsmig_tui.domain.errors import ExitCode
+from nsmig_tui.domain.errors import ExitCode, Refused
 from nsmig_tui.domain.events import (
     RunStarted,
     StepFailed,
@@ -111,3 +111,29 @@ def test_kept_rows_do_not_change_afterwards(books, shelf):
     before = repr(shelf.rows)
     books.tell(StepFinished(*WHERE, "one", 1.0))
     assert repr(shelf.rows) == before
+
+
+class FullShelf(Shelf):
+    """A store whose disk has filled up after the run began."""
+
+    def save_vhost(self, vhost):
+        raise Refused("no room.")
+
+    log = save_run = lambda self, *_: FullShelf.save_vhost(self, None)
+
+
+def test_a_full_disk_here_does_not_end_what_goes_on_there(books):
+    books.begin()
+    books.store = FullShelf()
+    books.tell(StepStarted(*WHERE, step="verification"))
+    result = books.end("ok", Vhost("vn1", "a.test", Status.MIGRATED))
+    assert (result.ok, result.status) == (True, "migrated")
+    assert "not all of this is recorded here: no room." in result.warnings[-1]
+    assert "nsmig discover vn1" in result.warnings[-1]
+
+
+def test_what_is_only_kept_here_is_not_said_to_be_done(books):
+    books.verb = "validate"
+    books.store = FullShelf()
+    with pytest.raises(Refused, match="no room"):
+        books.end("ok", Vhost("vn1", "a.test", Status.VALIDATED))

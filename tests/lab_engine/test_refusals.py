@@ -201,3 +201,18 @@ def test_refusals_as_json(desk: Desk) -> None:
     said = desk("migrate", "vn1", "nowhere.test", "--yes", "--json")
     said.refuses(2, "nowhere.test")
     assert [json.loads(line) for line in said.out.splitlines()]
+
+
+@pytest.mark.parametrize("service", ["nginx", "php8.2-fpm"])
+def test_a_service_that_does_not_run_is_a_matter_of_its_health(desk: Desk, service: str) -> None:
+    """Stopped services fail validation under the category that says so: 4."""
+    desk.node.sh(f"systemctl stop {service}")
+    said = desk("validate", "vn1", DOMAIN, "--json")
+    said.refuses(4)
+    desk.node.sh(f"systemctl start {service}")
+    rows = [json.loads(line) for line in said.out.splitlines()]
+    blocking = [
+        (row["severity"], row["category"]) for row in rows if row.get("severity") in ("error", "critical")
+    ]
+    assert blocking == [("error", "service_health")]
+    desk("validate", "vn1", DOMAIN).refuses(0)

@@ -54,6 +54,11 @@ def test_restore_brings_the_archive_back_and_carries_over_what_is_new(
     aside = next((node.srv / DOMAIN / ".archive").glob("replaced-*"))
     assert (aside / "web/page.html").read_text() == "edited since\n"
 
+    assert product.vhost(node, DOMAIN).steps_completed == ()
+    again = product.rollback(node, DOMAIN)
+    assert again.exit_code == 4, again
+    assert again.hint.endswith(f"nsmig resume {node.name} {DOMAIN} --undo")
+
     (node.srv / DOMAIN / "web/after.txt").write_text("written after the restore\n")
     undone = product.resume(node, DOMAIN, undo=True)
     assert undone.ok, undone

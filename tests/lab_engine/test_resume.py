@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from lab.node import Node
 from lab.product import Product
 from lab.seed import seed_vhost, wrong_answers
+from lab_engine.test_operator_killed import killed_at
+
+from nsmig_tui.domain.fleet import RunRecord
 
 pytestmark = pytest.mark.lab
 DOMAIN = "shop.test"
+
+
+def runs_of(node: Node) -> Callable[[Any], Awaitable[list[RunRecord]]]:
+    """Work for ``Product.run``: the vhost's kept runs."""
+
+    async def work(app: Any) -> list[RunRecord]:
+        return app.store.runs(node.name, DOMAIN)
+
+    return work
 
 
 def test_nothing_left_half_done_is_said(node: Node, product: Product) -> None:
@@ -39,6 +53,34 @@ def test_the_journals_word_counts_when_the_database_lags(node: Node, product: Pr
     product.run(forget)
     settled = product.resume(node, DOMAIN)
     assert (settled.ok, settled.status, settled.backup_archive) == (True, "migrated", went.backup_archive)
+
+
+def test_a_rollback_by_somebody_else_is_seen(node: Node, product: Product) -> None:
+    """Discovery takes the vnode's word: neither the status nor the time of the migration stays."""
+    seed_vhost(node, DOMAIN)
+    product.ready(node, DOMAIN)
+    assert product.migrate(node, DOMAIN).ok
+    at = product.vhost(node, DOMAIN).migrated_at
+
+    async def forget(app) -> None:
+        app.store.save_vhost(replace(app.store.vhost(node.name, DOMAIN), status="migrated", migrated_at=at))
+
+    assert product.rollback(node, DOMAIN).ok
+    product.run(forget)
+    product.discover(node)
+    seen = product.vhost(node, DOMAIN)
+    assert (str(seen.status), seen.migrated_at) == ("validated", None)
+
+
+def test_undo_while_the_migration_runs(node: Node, product: Product) -> None:
+    """Ctrl-C at work, then `resume --undo`: it ends in the old layout, and says so."""
+    seed_vhost(node, DOMAIN)
+    product.ready(node, DOMAIN)
+    killed_at(product, node, "backup_creation")
+    result = product.resume(node, DOMAIN, undo=True)
+    assert (result.ok, result.status) == (True, "validated")
+    assert (node.srv / DOMAIN / "web/page.html").is_file()
+    assert [r.outcome for r in product.run(runs_of(node)) if r.verb == "migrate"] == ["ok"]
 
 
 @pytest.mark.parametrize("point", ["restore-unpacked", "restore-switched-web"])

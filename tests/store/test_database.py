@@ -184,3 +184,11 @@ def test_two_processes_write_one_new_database(path):
     assert {record.run for record in runs} == {f"{name}-{number}" for name in "ab" for number in range(100)}
     assert store.log_lines("b-99") == [(0.0, "line")]
     store.close()
+
+
+def test_a_rollback_that_fails_too_does_not_hide_the_full_disk(path):
+    with pytest.raises(Refused, match=r"disk is full.*Make room"), database.told(path):
+        try:
+            raise sqlite3.OperationalError("database or disk is full")
+        except sqlite3.Error:
+            raise database.OperationalError("cannot rollback - no transaction is active") from None

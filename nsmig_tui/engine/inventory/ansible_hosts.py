@@ -13,9 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from ...domain.errors import UsageError
+from .ansible_yaml import read_groups
 
 TOOL_SECONDS = 120
 EVERYBODY = ("all", "ungrouped", "_meta")
+LARGEST = 16 << 20
+"""Bytes of an inventory; more is some other file, or never ends."""
+
+_YAML_BEGINS = re.compile(r"(?:[ \t]*(?:#.*)?\n)*(?:---|[\w.-]+:[ \t]*(?:#.*)?(?:\n|$))")
 
 
 @dataclass(frozen=True)
@@ -32,23 +37,31 @@ class InventoryHost:
 def read_hosts(path: Path) -> list[InventoryHost]:
     """The hosts of an inventory, in order. Ansible's own tool reads it where installed, else we do.
 
-    Without the tool we read INI, and the JSON that ``ansible-inventory --list`` prints. Raises UsageError.
+    Without the tool we read INI, YAML, and the JSON that ``ansible-inventory --list`` prints; not what
+    plugins and separate files of variables add. Raises UsageError.
     """
     tool = shutil.which("ansible-inventory")
     if tool and path.exists():
         return _from_json(_ask_tool(tool, path), path)
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.") from error
+    text = _text(path)
     if text.lstrip().startswith("{"):
         return _from_json(text, path)
-    if path.suffix in (".yml", ".yaml") or text.lstrip().startswith("---"):
-        raise UsageError(
-            f"{path} is YAML, and ansible-inventory is not installed to read it.",
-            hint=f"Where it is, run `ansible-inventory -i {path.name} --list > hosts.json` and import that.",
-        )
+    if path.suffix in (".yml", ".yaml") or _YAML_BEGINS.match(text):
+        return _from_yaml(text, path)
     return _from_ini(text, path)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
+            raise UsageError(f"{path} is no inventory: it has more than {LARGEST >> 20} MiB.")
+        return data.decode("utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} cannot be read: {error}.") from error
 
 
 def _ask_tool(tool: str, path: Path) -> str:
@@ -82,6 +95,21 @@ def _from_json(text: str, path: Path) -> list[InventoryHost]:
         return [_host(name, group, variables.get(name, {})) for name, group in first.items()]
     except (ValueError, AttributeError, TypeError) as error:
         raise UsageError(f"{path} is no inventory in JSON: {error}.") from error
+
+
+def _from_yaml(text: str, path: Path) -> list[InventoryHost]:
+    try:
+        listed = read_groups(text)
+    except ValueError as error:
+        hint = f"`ansible-inventory -i {path.name} --list > hosts.json` writes what can be imported too."
+        raise UsageError(f"{path} is no inventory in YAML: {error}.", hint=hint) from error
+    first: dict[str, str] = {}
+    variables: dict[str, dict[str, Any]] = {}
+    for pattern, group, told in listed:
+        for name in _expand(pattern):
+            first[name] = first.get(name) or ("" if group in EVERYBODY else group)
+            variables.setdefault(name, {}).update(told)
+    return [_host(name, group, variables[name]) for name, group in first.items()]
 
 
 def _host(name: str, group: str, variables: dict[str, Any]) -> InventoryHost:

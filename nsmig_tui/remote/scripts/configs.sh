@@ -1,7 +1,8 @@
 # What nginx and php-fpm really use, read along the includes that they follow themselves.
 # `nginx -T` is not used: it opens every log file of every site, creating what is missing, so it has
-# no place in a dry run and fails on a read-only system. Comes after capabilities. Output sections @nginx and @fpm, rows:
-# "conf TAB b64(main file) TAB program", "pid TAB b64(pid file)", "test TAB rc TAB b64(last lines)" only
+# no place in a dry run and fails on a read-only system. Comes after capabilities. Output sections @nginx and @fpm,
+# rows: "conf TAB b64(main file) TAB program", "pid TAB b64(pid file)", "running TAB yes|no", "test TAB rc TAB
+# b64(last lines)" only
 # when cat_config is asked to "test", "files TAB b64(tar) TAB b64(paths) TAB b64(real paths)", one a line.
 BUILT=
 nginx_word() { # what nginx was built with, in WORD
@@ -12,14 +13,19 @@ nginx_word() { # what nginx was built with, in WORD
   esac
 }
 
-nginx_conf() { # what a running master was told to read, in WORD
-  WORD=
+# Whether a master runs, in RUNS (empty where nobody can tell), and what it was told to read, in WORD.
+nginx_conf() {
+  WORD='' RUNS=''
+  if [ -r /proc/self/cmdline ]; then RUNS=no; fi
   # shellcheck disable=SC2013 # paths below /proc hold no blanks
-  for p in $(grep -las '^nginx: master process .* -c ' /proc/[0-9]*/cmdline); do
+  for p in $(grep -las '^nginx: master process ' /proc/[0-9]*/cmdline); do
     title=
     read -r title 2>/dev/null <"$p" || :
-    title=${title#* -c }
-    case $title in "$R"/*) WORD=${title%% *}; return ;; esac
+    case $title in
+      *' -c '*) title=${title#* -c } ;;
+      *) if [ -z "$R" ]; then RUNS=yes; fi; continue ;;
+    esac
+    case $title in "$R"/*) RUNS=yes WORD=${title%% *}; return ;; esac
   done
 }
 
@@ -122,6 +128,7 @@ cat_config() {
       encoded conf "$conf" ''
       nginx_word pid-path
       encoded pid "$WORD" ''
+      printf 'running\t%s\n' "$RUNS"
       if [ "$1" = test ]; then config_test nginx -t; fi
       files_row "$(included "$conf" nginx_patterns "${conf%/*}")"
     fi

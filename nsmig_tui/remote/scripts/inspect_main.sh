@@ -122,6 +122,11 @@ space_rows() {
     { row++; d = $1; sub(/^[^ ]+ /, ""); printf "space\t%s\t%s\t%s\t%s\n", $0, free[0, row], free[1, row], d }'
 }
 
+mail_row() { # name, a pattern for the command line of its main process
+  if ! have "$1"; then return; fi
+  if grep -qas "$2" /proc/[0-9]*/cmdline; then printf 'mail\t%s\tyes\n' "$1"; else printf 'mail\t%s\tno\n' "$1"; fi
+}
+
 everything() {
   printf '@stat\n'
   stat_rows
@@ -175,6 +180,12 @@ everything() {
   if [ -f "$VAR/$D/journal" ]; then printf 'journal\t%s\n' "$(b64 <"$VAR/$D/journal")"; fi
   printf '@pools\n'
   awk -v r="$R" '$4 == "00010000" && $8 != "" && index($8, r) == 1 { print "listening\t" $8 }' /proc/net/unix 2>/dev/null | sort -u
+  printf '@mail\n'
+  if [ -z "$R" ] && [ -r /proc/self/cmdline ]; then
+    mail_row dovecot '^/[^ ]*/dovecot'
+    mail_row postfix '^/[^ ]*/postfix/[^ ]*master'
+    mail_row exim4 '^/[^ ]*/exim4'
+  fi
   printf '@capabilities\n'
   capabilities "$U"
   if [ -f "$R/root/.vhosts/$D" ]; then

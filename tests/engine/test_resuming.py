@@ -1,0 +1,148 @@
+"""Resuming by the vnode's record: who is at work is attached to, what ended is taken at its word."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from nsmig_tui.domain.fleet import RunRecord, Status, Vhost, Vnode
+from nsmig_tui.domain.layout import read_journal
+from nsmig_tui.engine import resuming
+from nsmig_tui.engine.desk import Desk
+from nsmig_tui.engine.reading import Record
+from nsmig_tui.engine.runner_link import Ending
+from nsmig_tui.store.fleet_store import Store
+
+VNODE, DOMAIN = "vn1", "shop.test"
+MIGRATED = ("begin migrate me@here", "step backup_creation", "committed 1", "end ok")
+
+
+def journal(run, *kinds):
+    """``kind detail`` words as the view of a journal."""
+    rows = (f"{n}\t100\t{run}\t{k.partition(' ')[0]}\t{k.partition(' ')[2]}\n" for n, k in enumerate(kinds))
+    return read_journal("".join(rows).encode())
+
+
+@dataclass
+class Scene:
+    """What the vnode says, look by look; ``done`` notes what was started there."""
+
+    desk: Desk
+    looks: list = field(default_factory=list)
+    look: int = 0
+    ends: list = field(default_factory=list)
+    done: list = field(default_factory=list)
+
+    async def resume(self, *, undo_it=False):
+        return await resuming.resume(self.desk, VNODE, DOMAIN, lambda event: None, undo_it=undo_it)
+
+    def outcomes(self):
+        return {r.run: r.outcome for r in self.desk.store.runs(VNODE, DOMAIN) if r.verb != "resume"}
+
+
+class Connector:
+    async def shell(self, vnode):
+        return None
+
+
+@pytest.fixture
+def scene(tmp_path, monkeypatch):
+    store = Store(tmp_path / "nsmig.db")
+    store.save_vnode(Vnode(VNODE, ssh_host=VNODE))
+    store.save_vhost(Vhost(VNODE, DOMAIN, status=Status.VALIDATED))
+    store.save_run(RunRecord("r1", "migrate", VNODE, DOMAIN, "me@here", 1.0))
+    made = Scene(Desk(store, Connector(), lambda name: name, "me@here"))
+
+    async def record(shell, vnode, domain, scripts):
+        made.look += 1
+        return made.looks[min(made.look, len(made.looks)) - 1][0]
+
+    async def is_alive(shell, scripts, domain, run):
+        return made.looks[min(made.look, len(made.looks)) - 1][1]
+
+    class Link:
+        def __init__(self, connector, vnode, domain, run, scripts, emit):
+            made.done.append(f"attach {run}")
+
+        async def follow(self, verdict=None):
+            return Ending(made.ends.pop(0))
+
+    async def undo(desk, books, vnode, vhost, shell, options):
+        made.done.append("undo")
+        ending = Ending(journal(books.run, "begin undo me", "end ok"))
+        return resuming.after_undo(desk, books, vnode, vhost, ending)
+
+    async def no_sleep(seconds):
+        return None
+
+    monkeypatch.setattr(resuming.reading, "record", record)
+    monkeypatch.setattr(resuming.reading, "is_alive", is_alive)
+    monkeypatch.setattr(resuming, "RunnerLink", Link)
+    monkeypatch.setattr(resuming, "undo", undo)
+    monkeypatch.setattr(resuming.asyncio, "sleep", no_sleep)
+    yield made
+    store.close()
+
+
+async def test_a_run_at_work_is_attached_to_and_its_row_closed(scene):
+    scene.looks = [(Record(exists=True, journal=journal("r1", *MIGRATED[:2])), True)]
+    scene.ends = [journal("r1", *MIGRATED)]
+    result = await scene.resume()
+    assert (result.ok, result.status) == (True, "migrated")
+    assert (scene.done, scene.outcomes()) == (["attach r1"], {"r1": "ok"})
+
+
+async def test_undo_of_a_run_at_work_waits_for_its_end_and_undoes_it(scene):
+    at_work = Record(exists=True, journal=journal("r1", *MIGRATED[:2]))
+    scene.looks = [
+        (at_work, True),
+        (Record(exists=True, committed=True, journal=journal("r1", *MIGRATED)), False),
+    ]
+    scene.ends = [journal("r1", *MIGRATED)]
+    result = await scene.resume(undo_it=True)
+    assert (result.ok, result.status) == (True, "validated")
+    assert (scene.done, scene.outcomes()) == (["attach r1", "undo"], {"r1": "ok"})
+
+
+async def test_undo_of_an_undo_at_work_only_watches_it(scene):
+    scene.looks = [(Record(exists=True, journal=journal("r1", "begin undo me")), True)]
+    scene.ends = [journal("r1", "begin undo me", "end ok")]
+    result = await scene.resume(undo_it=True)
+    assert (result.ok, result.status, scene.done) == (True, "validated", ["attach r1"])
+
+
+@pytest.mark.parametrize("verb", ["restore", "unrestore"])
+async def test_who_attaches_to_a_restore_is_not_told_of_a_migration(scene, verb):
+    scene.looks = [(Record(restored=True, journal=journal("r1", f"begin {verb} me")), True)]
+    scene.ends = [journal("r1", f"begin {verb} me", "end ok")]
+    result = await scene.resume()
+    assert (result.ok, result.status) == (True, "validated")
+
+
+async def test_a_runner_that_has_told_its_end_is_not_attached_to(scene):
+    over = Record(journal=journal("r1", "begin unrestore me", "end ok"))
+    scene.looks = [(over, True), (over, True), (over, False)]
+    result = await scene.resume(undo_it=True)
+    assert scene.done == []
+    assert (result.ok, result.status, scene.outcomes()) == (True, "validated", {"r1": "ok"})
+
+
+async def test_the_time_of_a_migration_that_ended_unseen_is_the_vnodes(scene):
+    scene.looks = [(Record(exists=True, committed=True, journal=journal("r1", *MIGRATED)), False)]
+    result = await scene.resume()
+    assert (result.ok, result.status) == (True, "migrated")
+    assert scene.desk.store.vhost(VNODE, DOMAIN).migrated_at == 100.0
+
+
+async def test_a_run_that_never_reached_the_vnode_is_not_asked_about_for_ever(scene):
+    scene.looks = [(Record(), False)]
+    result = await scene.resume()
+    assert (result.exit_code, result.status) == (4, "validated")
+    assert "nothing is left half-done" in result.errors[0]
+    assert scene.outcomes() == {"r1": "failed"}
+    assert scene.desk.store.unfinished() == []
+
+
+async def test_a_resumed_run_is_not_left_running_in_the_history(scene):
+    scene.looks = [(Record(exists=True, journal=journal("r1", *MIGRATED[:2])), False)]
+    result = await scene.resume(undo_it=True)
+    assert (result.ok, scene.done, scene.outcomes()) == (True, ["undo"], {"r1": "failed"})
