@@ -60,7 +60,7 @@ def scene(tmp_path, monkeypatch):
         return made.looks[min(made.look, len(made.looks)) - 1][1]
 
     class Link:
-        def __init__(self, connector, vnode, domain, run, scripts, emit):
+        def __init__(self, desk, vnode, domain, run, emit):
             made.done.append(f"attach {run}")
 
         async def follow(self, verdict=None):
@@ -76,7 +76,7 @@ def scene(tmp_path, monkeypatch):
 
     monkeypatch.setattr(resuming.reading, "record", record)
     monkeypatch.setattr(resuming.reading, "is_alive", is_alive)
-    monkeypatch.setattr(resuming, "RunnerLink", Link)
+    monkeypatch.setattr(Desk, "link", lambda desk, *run: Link(desk, *run))
     monkeypatch.setattr(resuming, "undo", undo)
     monkeypatch.setattr(resuming.asyncio, "sleep", no_sleep)
     yield made

@@ -29,14 +29,14 @@ nginx_test() {
 }
 nginx_reload() { echo reload >>"$R/reloads"; cat "$R"/etc/nginx/*.conf >"$R/live"; }
 fail() { printf 'failed: %s\\n' "$*"; exit 5; }
-: >"$R/ready-$1"
-while [ ! -e "$R/go" ]; do sleep 0.01; done
 case $DOMAIN in
   *first*) STAGE=bridge FOLLOW=1; come_to 1 ;;
-  *last*) sleep 1.5; STAGE=bridge FOLLOW=0; come_to 1 ;;
+  *last*) STAGE=bridge ;;
   *) STAGE=final; come_to 3 ;;
 esac
-case $DOMAIN in late*) sleep 1.5 ;; esac
+: >"$R/ready-$1"
+while [ ! -e "$R/go" ]; do sleep 0.01; done
+case $DOMAIN in late*) sleep 1.5 ;; *last*) sleep 1.5; come_to 1 ;; esac
 nginx_to "$STAGE"
 echo "$1 is live"
 """
