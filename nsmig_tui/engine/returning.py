@@ -42,8 +42,9 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
     steps[STEPS[2]] = [
         {"what": "move", "from": f"{up}/web/app/public", "to": f"{up}/web"},
         {"what": "move", "from": f"{up}/web/log", "to": f"{up}/var/log"},
-        {"what": "bring back", "from": f"{up}/.archive/legacy-*", "to": up},
     ]
+    if vhost.backup_archive:  # without an archive nothing was put away
+        steps[STEPS[2]].append({"what": "bring back", "from": f"{up}/.archive/legacy-*", "to": up})
     steps[STEPS[3]] = [{"what": "owners and modes go back as they were recorded"}]
     steps[STEPS[4]] = [{"what": "the configuration files go back, byte for byte"}]
     steps[STEPS[5]] = [{"what": "nginx and php-fpm are reloaded, never stopped"}]
