@@ -25,12 +25,7 @@ async def migrate(session: Session, arguments: Namespace) -> int:
     engine = session.app.engine
     if arguments.dry_run:
 
-        async def plan(vnode: str, domain: str, emit: Emit) -> Planned | Result:
-            if vhosts[0].status in (Status.MIGRATED, Status.NATIVE):  # as a real run says it
-                why = f"{domain} is {vhosts[0].status} already; there is nothing to migrate"
-                return Result(
-                    vnode, domain, ok=True, status=str(vhosts[0].status), warnings=(why,), skipped=True
-                )
+        async def plan(vnode: str, domain: str, emit: Emit) -> Planned:
             return await engine.plan_migrate(vnode, domain, options)
 
         return await session.work("plan", targets, plan)

@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from .masking import mask_line
 from .nginx_sites import Problem
 from .nginx_syntax import encode, matches_include
 from .path_map import below
@@ -65,11 +66,14 @@ def newline_of(text: str) -> str:
 
 
 def diff(change: FileChange) -> str:
-    """A unified diff for people. Bytes that are no UTF-8 are shown as escapes; control codes are kept."""
+    """A unified diff for people, without secrets.
+
+    Bytes that are no UTF-8 are shown as escapes; control codes are kept.
+    """
     before = change.original.decode("utf-8", "backslashreplace")
     after = change.new.decode("utf-8", "backslashreplace")
     source = "/dev/null" if change.created else change.path
-    lines = difflib.unified_diff(_lines(before), _lines(after), source, change.path)
+    lines = map(mask_line, difflib.unified_diff(_lines(before), _lines(after), source, change.path))
     return "".join(
         line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines
     )

@@ -12,7 +12,7 @@ from ..domain.errors import ConnectError, ExitCode, NsmigError, Refused, UsageEr
 from ..domain.events import Emit, Result
 from ..domain.fleet import Status, Vhost, Vnode, may_become
 from ..domain.ports import Connector, FleetStore, Shell
-from ..domain.readings import Capabilities
+from ..domain.readings import Capabilities, Inspection
 from .bookkeeping import Bookkeeper
 from .journal_watch import JournalWatch
 from .reading import Scripts
@@ -123,6 +123,17 @@ def same_machine(vnode: Vnode, capabilities: Capabilities) -> None:
             f"{vnode.name} is another machine than the one that was discovered",
             hint="If the server was reinstalled, remove the vnode and add it again.",
             vnode=vnode.name,
+        )
+
+
+def still_there(vnode: Vnode, vhost: Vhost, seen: Inspection) -> None:
+    """Refuse to go on with a vhost whose directory has gone."""
+    if not seen.is_dir("upath"):
+        raise Refused(
+            f"{vnode.vpath}/{vhost.domain} is not there, or is no directory",
+            hint=f"Bring it back if it should be there; nsmig discover {vnode.name} notes what is.",
+            vnode=vnode.name,
+            vhost=vhost.domain,
         )
 
 

@@ -136,7 +136,7 @@ def _vhost(
         }
     base = was or Vhost(vnode.name, domain)
     error, hint = _half_done(vnode, domain, layout, journal) if status is Status.FAILED else ("", "")
-    if was and was.status is Status.FAILED and not journal.unfinished:
+    if was and was.status is status and not journal.unfinished:
         error, hint = was.last_error, was.last_hint
     return replace(
         base,

@@ -15,7 +15,7 @@ from ..domain.readings import Inspection
 from ..domain.surroundings import Serving
 from . import reading, restoring
 from .bookkeeping import Bookkeeper
-from .desk import Desk, ended_by, same_machine
+from .desk import Desk, ended_by, same_machine, still_there
 from .http_checks import differences, take_baseline
 from .migrating import badly_ended, run_values
 from .runner_link import Ending
@@ -32,6 +32,7 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
     """What an undo would do. Changes nothing."""
     vnode, vhost = desk.pair(name, domain)
     shell = await desk.shell(vnode)
+    same_machine(vnode, await reading.probe(shell, vnode, desk.scripts))
     if options.archive:
         return await restoring.plan_restore(desk, shell, vnode, vhost, options)
     kept = await reading.record(shell, vnode, domain, desk.scripts)
@@ -42,8 +43,9 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
     steps[STEPS[2]] = [
         {"what": "move", "from": f"{up}/web/app/public", "to": f"{up}/web"},
         {"what": "move", "from": f"{up}/web/log", "to": f"{up}/var/log"},
-        {"what": "bring back", "from": f"{up}/.archive/legacy-*", "to": up},
     ]
+    if vhost.backup_archive:  # without an archive nothing was put away
+        steps[STEPS[2]].append({"what": "bring back", "from": f"{up}/.archive/legacy-*", "to": up})
     steps[STEPS[3]] = [{"what": "owners and modes go back as they were recorded"}]
     steps[STEPS[4]] = [{"what": "the configuration files go back, byte for byte"}]
     steps[STEPS[5]] = [{"what": "nginx and php-fpm are reloaded, never stopped"}]
@@ -99,6 +101,7 @@ async def undo(
     """Run the undo on the vnode and compare the answers before and after."""
     seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, test=False)
     same_machine(vnode, seen.capabilities)
+    still_there(vnode, vhost, seen)
     asked = [*requests_for(serving, _content_names(seen)), *neighbour_requests(serving)]
     before = await take_baseline(shell, asked)
     link = desk.link(vnode, vhost.domain, books.run, books.tell)

@@ -12,7 +12,7 @@ from ..domain.layout import layout_of, read_journal
 from ..domain.readings import Inspection
 from ..domain.validation import validate as judge
 from . import reading
-from .desk import Desk, ended_by, same_machine
+from .desk import Desk, ended_by, same_machine, still_there
 
 
 def layout_seen(seen: Inspection) -> Layout:
@@ -28,6 +28,8 @@ async def validate(desk: Desk, name: str, domain: str, emit: Emit) -> Result:
         shell = await desk.shell(vnode)
         seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, test=True)
         same_machine(vnode, seen.capabilities)
+        if vhost.status in (Status.MIGRATED, Status.NATIVE):
+            still_there(vnode, vhost, seen)
     except NsmigError as error:
         return ended_by(error, books, vhost)
     desk.saw(vnode, seen.capabilities)
@@ -74,6 +76,6 @@ def _judged(
         findings=tuple(f.row() for f in findings if f.severity != PASSED)
         + tuple(f.row() for f in findings if f.severity == PASSED),
         last_error="" if not bad else next(f.message for f in findings if f.blocks),
-        last_hint="",
+        last_hint=next((f.hint for f in findings if f.blocks and f.hint), ""),
         details=details,
     )

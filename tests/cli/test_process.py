@@ -182,3 +182,35 @@ def test_a_password_is_not_shown_and_lines_are_not_mixed_up(environment):
     assert code == 0
     assert b"got ['s\xc3\xa9cret one', 'two', None]" in drawn
     assert drawn.count("sécret".encode()) == drawn.count(b"two") == 1
+
+
+SLOW = """
+import builtins, os, sys
+usual = builtins.__import__
+
+def slow(name, *more, **named):
+    if name.endswith("cli.main"):
+        print("loading", file=sys.stderr, flush=True)
+        sys.stdin.readline()
+    return usual(name, *more, **named)
+
+builtins.__import__ = slow
+from nsmig_tui.__main__ import main
+sys.argv = ["nsmig", "list"]
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_while_modules_load(environment):
+    running = subprocess.Popen(
+        [sys.executable, "-c", SLOW],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    )
+    assert "loading" in running.stderr.readline()
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate()
+    assert (running.returncode, out, err) == (130, "", "nsmig: Interrupted; nothing was begun.\n")

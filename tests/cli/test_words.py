@@ -44,16 +44,6 @@ def test_warnings_that_no_event_told_are_told_with_the_result(bench):
     )
 
 
-def test_a_dry_run_of_a_migrated_vhost_says_what_a_real_run_says(bench):
-    ended = bench.run("migrate", "web2", "done.example", "--dry-run")
-    assert (ended.code, bench.engine.calls) == (0, [])
-    assert ended.out == (
-        "skipped web2  done.example  migrated\n"
-        "        done.example is migrated already; there is nothing to migrate\n"
-        "0 ok, 0 failed, 1 skipped\n"
-    )
-
-
 def test_quiet_leaves_results_and_warnings(bench):
     ended = bench.run("migrate", *GOOD, "--yes", "--quiet")
     assert ended.err == "web1 good.example: warning: odd name\n"

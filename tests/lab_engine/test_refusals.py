@@ -216,3 +216,28 @@ def test_a_service_that_does_not_run_is_a_matter_of_its_health(desk: Desk, servi
     ]
     assert blocking == [("error", "service_health")]
     desk("validate", "vn1", DOMAIN).refuses(0)
+
+
+def test_a_migrated_vhost_that_has_gone(desk: Desk, product: Product) -> None:
+    """Neither judged nor undone while its directory is away; nothing is forgotten meanwhile: 4."""
+    desk("migrate", "vn1", DOMAIN, "--yes").refuses(0)
+    desk.node.sh(f"mv /srv/{DOMAIN} /srv/away.d")
+    for words in (("validate", "vn1", DOMAIN), ("rollback", "vn1", DOMAIN, "--yes")):
+        desk(*words).refuses(4, f"/srv/{DOMAIN} is not there", "nsmig discover vn1")
+    desk("discover", "vn1").refuses(0)
+    seen = product.vhost(desk.node, DOMAIN)
+    assert (str(seen.status), seen.vanished) == ("migrated", True)
+    desk.node.sh(f"mv /srv/away.d /srv/{DOMAIN}")
+    desk("rollback", "vn1", DOMAIN, "--yes").refuses(0)
+
+
+def test_a_plan_is_of_the_machine_that_was_discovered(desk: Desk) -> None:
+    """Another machine under the old name: the plan of a rollback is refused as the rollback is: 4."""
+    desk("migrate", "vn1", DOMAIN, "--yes").refuses(0)
+    desk.node.sh(
+        "cp /etc/machine-id /root/machine-id; echo 0123456789abcdef0123456789abcdef >/etc/machine-id"
+    )
+    desk("rollback", "vn1", DOMAIN, "--dry-run").refuses(4, "another machine")
+    desk("rollback", "vn1", DOMAIN, "--yes").refuses(4, "another machine")
+    desk.node.sh("cp /root/machine-id /etc/machine-id")
+    desk("rollback", "vn1", DOMAIN, "--dry-run").refuses(0, "web/app/public")

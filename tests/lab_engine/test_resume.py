@@ -72,6 +72,16 @@ def test_a_rollback_by_somebody_else_is_seen(node: Node, product: Product) -> No
     assert (str(seen.status), seen.migrated_at) == ("validated", None)
 
 
+def test_discovery_keeps_why_a_vhost_is_not_validated(node: Node, product: Product) -> None:
+    """What validation found is not forgotten by the next look."""
+    seed_vhost(node, DOMAIN)
+    product.discover(node)
+    node.sh(f"chmod o+w /srv/{DOMAIN}")
+    assert not product.validate(node, DOMAIN).ok
+    product.discover(node)
+    assert "everybody may write" in product.vhost(node, DOMAIN).last_error
+
+
 def test_undo_while_the_migration_runs(node: Node, product: Product) -> None:
     """Ctrl-C at work, then `resume --undo`: it ends in the old layout, and says so."""
     seed_vhost(node, DOMAIN)
