@@ -103,7 +103,7 @@ ACTIONS = (
     Action("wrap", "w", "Wrap", "long lines on several lines, or cut", on_screen("wrap_lines"), "log",
            footer=True),
     Action("next_error", "E", "Next error", "the next line that says of trouble", on_screen("next_error"),
-           "log",           footer=True),
+           "log", footer=True),
     Action("follow", "G", "Follow", "the end, and what comes after it", on_screen("follow_end"), "log",
            footer=True),
     Action("refresh", "f5", "Refresh", "read the database again", on_screen("refresh_all"),
@@ -131,7 +131,8 @@ FIRST = frozenset({"filter", "fleet", "runs", "dashboard", "settings"})
 KEY_NAMES = {
     "slash": "/", "space": "space", "asterisk": "*", "question_mark": "?", "plus": "+",
     "comma": ",", "escape": "esc",
-    "right_square_bracket": "]", "left_square_bracket": "[", "f5": "F5",
+    "right_square_bracket": "]", "left_square_bracket": "[",
+    **{f"f{number}": f"F{number}" for number in range(1, 25)},
 }  # fmt: skip
 
 

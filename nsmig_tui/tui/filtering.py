@@ -50,7 +50,7 @@ def _test(word: str) -> Test | None:
     if word.startswith("~"):
         if len(word) == 1:
             return None
-        found = re.compile(".*?".join(map(re.escape, word[1:]))).search
+        found = re.compile("".join(f"[^{char}]*+{char}" for char in map(re.escape, word[1:]))).match
         return lambda line: found(line.haystack) is not None
     name, colon, value = word.partition(":")
     if colon and name in FIELDS:

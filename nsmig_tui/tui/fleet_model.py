@@ -114,13 +114,12 @@ class FleetModel:
 
     def add(self, briefs: Iterable[VhostBrief]) -> None:
         """Take over vhosts that are not here yet, in the order of vnode and domain."""
-        touched: dict[str, SiteLine] = {}
+        sites = {site.name: site for site in self.sites}
         for brief in briefs:
             line = self._add(brief)
-            if line is not None and line.node.vnode.vsite not in touched:
-                touched[line.node.vnode.vsite] = self._site(line.node)
-        for site in touched.values():
-            self._count(site)
+            if line is not None:
+                line.node.counts[line.status] += 1
+                sites[line.node.vnode.vsite].counts[line.status] += 1
 
     def update_vnode(self, vnode: Vnode, vhosts: Iterable[Vhost]) -> None:
         """Take over one vnode and its vhosts again."""

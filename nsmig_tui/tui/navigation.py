@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -115,7 +116,7 @@ class Navigation(Asking):
             begin = partial(self.run_worker, self._load_rest(page[-1]), group="rest", exclusive=True)
             self.set_timer(0.05, begin)
         else:
-            self.marks.intersection_update(self.model.hosts)
+            self._loaded()
         if not self.model.expanded:
             self.model.expanded = {site.key for site in self.model.sites}
 
@@ -128,9 +129,20 @@ class Navigation(Asking):
                 return
             page = self.store.brief((page[-1].vnode, page[-1].domain), PAGE)
             self.model.add(page)
+            gc.freeze()
             self._fleet.show_status()
-        self.marks.intersection_update(self.model.hosts)
+        self._loaded()
         self._fleet.show_tree(keep=self.memory.get("cursor") if not self._fleet.was_moved else None)
+
+    def _loaded(self) -> None:
+        """The whole fleet is here."""
+        self.marks.intersection_update(self.model.hosts)
+        if len(self.model.hosts) >= FIRST_PAGE:
+            # Python's look for garbage among so many lines would hold up a key now and then: it leaves out
+            # what is frozen. So what an earlier reading left must go first.
+            gc.unfreeze()
+            gc.collect()
+            gc.freeze()
 
     def reload_fleet(self, focus: str = "") -> None:
         """Read all again and show it."""

@@ -24,6 +24,7 @@ KEYS = (
     ("mark", (b" ",)),
     ("end, home", (b"G", b"g")),
 )
+QUERIES = (b"shop07", b"~s07", b"status:failed")
 HERE = Path(__file__).parent
 
 
@@ -47,6 +48,21 @@ def fill(path, vnodes, each):
             ]
         )
     store.close()
+
+
+def pressed(terminal, key, quiet=0.15):
+    """Milliseconds to the first byte, milliseconds of CPU until it is quiet, bytes."""
+    before = terminal.cpu()
+    first, count = terminal.key(key, quiet)
+    return first, 1000 * (terminal.cpu() - before), count
+
+
+def show(name, found):
+    """One line: median and worst time, CPU, bytes."""
+    took = sorted(first for first, _cpu, count in found if count) or [float("nan")]
+    work, count = (statistics.median(one[at] for one in found) for at in (1, 2))
+    line = f"{statistics.median(took):6.1f} ms (worst {took[-1]:.1f}), {work:5.1f} ms of CPU"
+    print(f"{name:<24} {line}, {count:.0f} bytes")
 
 
 def bench_fleet(vnodes, each):
@@ -76,16 +92,13 @@ def bench_fleet(vnodes, each):
         terminal.read(1.0)
         terminal.key(b"O", 1.0)
         for name, keys in KEYS:
-            times = [terminal.key(key) for _ in range(8) for key in keys]
-            took = sorted(first for first, count in times if count)
-            count = statistics.median(count for _first, count in times)
-            print(
-                f"key {name:<16} {statistics.median(took):5.1f} ms (worst {took[-1]:.1f}), {count:.0f} bytes"
-            )
+            show(f"key {name}", [pressed(terminal, key) for _ in range(8) for key in keys])
         terminal.key(b"/", 0.5)
-        for letter in b"shop07":
-            first, _count = terminal.key(bytes([letter]), 0.6)
-            print(f"filter letter {chr(letter)!r}    {first:6.1f} ms")
+        for query in QUERIES:
+            letters = [(chr(letter), pressed(terminal, bytes([letter]), 0.6)) for letter in query]
+            for letter, found in letters:
+                show(f"filter {query.decode()}, {letter!r}", [found])
+            terminal.key(b"\x15", 0.6)
         print(
             f"memory               {terminal.status('VmRSS'):.0f} MiB (peak {terminal.status('VmHWM'):.0f})"
         )

@@ -181,7 +181,7 @@ async def test_screens_settings_and_help(scene, keys, tmp_path, monkeypatch):
     monkeypatch.setattr(nodes, "run_outside", edit)
     async with opened(chosen) as (app, pilot):
         await do(pilot, "dashboard")
-        assert app.screen.id == "dashboard" and "validated" in text(app, "#board")
+        assert app.screen.id == "dashboard" and "validated" in text(app, "#lines")
         await do(pilot, "settings")
         assert f"{tmp_path}/config" in text(app, "#lines")
         before = app.theme

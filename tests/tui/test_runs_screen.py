@@ -135,7 +135,7 @@ async def test_the_dashboard_names_what_needs_attention_and_leads_there(world, o
     async with open_app(world) as (app, pilot):
         await pilot.press("3")
         await pilot.pause()
-        shown = text(app, "#board")
+        shown = text(app, "#lines")
         for words in (
             "3 vsites",
             "unreachable: connection timed out",

@@ -8,9 +8,11 @@ import tui_world
 from waiting import until
 
 from nsmig_tui import settings as settings_module
+from nsmig_tui.tui import actions
 from nsmig_tui.tui.app import NsmigApp
 from nsmig_tui.tui.dialogs.prompts import MessageDialog
 from nsmig_tui.tui.options import UiOptions, from_settings
+from nsmig_tui.tui.panes import settings_lines
 from nsmig_tui.tui.panes.settings_lines import SETTINGS, template
 from nsmig_tui.tui.widgets.virtual_list import VirtualList
 
@@ -60,7 +62,7 @@ async def test_values_and_where_they_came_from(begin):
     assert facts["jobs"][1:3] == ["7", "file"]
     assert facts["theme"][1:4] == ["light", "command", "line"]
     assert facts["per_vnode"][1:3] == ["2", "default"]
-    assert facts["validate"][1] == "f7" and "(re-mapped)" in facts["validate"]
+    assert facts["validate"][1] == "F7" and "(re-mapped)" in facts["validate"]
     assert facts["notify"][1] == "webhook" and "t0ken" not in " ".join(lines)
 
 
@@ -134,3 +136,19 @@ def test_what_a_migration_starts_from_are_the_settings(tmp_path):
     read = settings_module.load({"config_dir": tmp_path, "data_dir": tmp_path}, {})
     options = from_settings(read).for_migration()
     assert (options.owners, options.nice, options.ionice, options.confirm_wait) == ("keep", 19, "idle", 60)
+
+
+async def test_its_lines_fit_the_screen_from_the_first_picture_on(begin, monkeypatch):
+    widths = []
+    lines = settings_lines.lines
+    monkeypatch.setattr(settings_lines, "lines", lambda *args: widths.append(args[-1]) or lines(*args))
+    app, _path = begin()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("comma")
+        await pilot.pause()
+        assert set(widths) == {77}
+
+
+@pytest.mark.parametrize(("keys", "words"), [("f6", "F6"), ("f12,ctrl+r", "F12 ctrl+r"), ("f", "f")])
+def test_keys_are_named_as_they_stand_on_the_keyboard(keys, words):
+    assert actions.shown_key(keys) == words

@@ -5,63 +5,30 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual import on
-from textual.binding import Binding
 
 from ...domain.fleet import RunRecord
 from .. import actions
-from ..panes import dashboard, wrap
+from ..panes import dashboard
+from ..panes.wrap import Row
 from ..widgets.virtual_list import VirtualList
-from ..words import Line
-from .base import WorkScreen
+from .one_list import ListScreen
+
+LOOK_BACK = 200
+"""So many of the newest runs count for the success rate."""
 
 
-class DashboardScreen(WorkScreen):
-    """One list; Enter on a line goes to the vnode, vhost or run that it is about."""
+class DashboardScreen(ListScreen):
+    """Enter on a line goes to the vnode, vhost or run that it is about."""
 
-    WHERE = "dashboard"
-    CSS_PATH = "dashboard.tcss"
-    BINDINGS: ClassVar = [*actions.bindings("dashboard"), Binding("left", "back", "Back", show=False)]
+    WHERE, TITLE = "dashboard", "Dashboard"
+    BINDINGS: ClassVar = actions.bindings("dashboard")
 
-    def body(self):
-        """The list."""
-        yield VirtualList(wrap.draw, wrap.key_of, id="board")
-
-    @property
-    def list(self) -> VirtualList:
-        """The list of lines."""
-        return self.query_one("#board", VirtualList)
-
-    def title_pieces(self) -> Line:
-        """Where we are."""
-        return [("Dashboard", "bold")]
-
-    def on_mount(self) -> None:
-        """Draw from the database."""
-        if not self.is_here:
-            return
-        self.list.focus()
-        self.refresh_all()
-
-    def on_screen_resume(self) -> None:
-        """Back here: the fleet may have changed."""
-        super().on_screen_resume()
-        self.refresh_all()
-
-    def on_resize(self) -> None:
-        """Bars fit the new width."""
-        super().on_resize()
-        self.call_after_refresh(self.refresh_all)
-
-    def refresh_all(self) -> None:
-        """Make the lines anew."""
-        if not self.is_here:
-            return
+    def rows(self, width: int) -> list[Row]:
+        """All parts of it, from the database."""
         app = self.app
-        width = max(40, self.list.scrollable_content_region.width)
-        records = app.store.runs(limit=200)
-        self.list.show(wrap.number(dashboard.lines(app.model, records, app.signs, app.clock(), width)))
+        return dashboard.lines(app.model, app.store.runs(limit=LOOK_BACK), app.signs, app.clock(), width)
 
-    @on(VirtualList.Opened, "#board")
+    @on(VirtualList.Opened, "#lines")
     def _opened(self, event: VirtualList.Opened) -> None:
         event.stop()
         about = event.row.about
