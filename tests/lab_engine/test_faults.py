@@ -114,7 +114,7 @@ TOOLS = {
         "Input/output error",
     ),
     "tar-lies": ("tar", 'case "$*" in *--create*) "$REAL" "$@" | head -c 3072; exit 0 ;; esac', "archive"),
-    "gzip-lies": ("gzip", 'case "$*" in -c) "$REAL" -c | head -c 900; exit 0 ;; esac', "archive"),
+    "gzip-lies": ("gzip", 'case "$*" in "-c -1") "$REAL" -c | head -c 900; exit 0 ;; esac', "archive"),
     "nginx-t": (
         "nginx",
         f'if [ "$1" = -t ] && {call(1)}; then echo "nginx: [emerg] no luck" >&2; exit 1; fi',

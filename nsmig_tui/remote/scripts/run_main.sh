@@ -6,12 +6,10 @@ preflight() {
   read -r id 2>/dev/null <"$R/etc/machine-id" || :
   if [ "$id" != "$MACHINE_ID" ]; then fail "this is not the machine that was discovered"; fi
   structure_is_sound
-  # blocks and their size, and inodes; an inode count of 0 is a file system that has no such limit
-  space=$(stat -f -c '%a %S %d' "$UPATH") || fail "cannot ask for the free space of $UPATH"
-  inodes=${space##* } size=${space#* } avail=${space%% *}
-  avail=$((avail * (${size% *} / 256) / 4))
+  avail=$(df -Pk "$UPATH" | awk 'NR==2 {print $4}')
   if [ "$avail" -lt "$NEED_KB" ]; then fail "not enough space: $NEED_KB KiB needed, $avail KiB free"; fi
-  if [ "$inodes" != 0 ] && [ "$inodes" -lt "$NEED_INODES" ]; then fail "not enough inodes: $NEED_INODES needed, $inodes free"; fi
+  inodes=$(df -Pi "$UPATH" | awk 'NR==2 {print $4}')
+  case $inodes in ''|*[!0-9]*|0) ;; *) if [ "$inodes" -lt "$NEED_INODES" ]; then fail "not enough inodes: $NEED_INODES needed, $inodes free"; fi ;; esac
   # not tried with a file: the folder's time says whether somebody changed the configuration
   if [ ! -w "$R/etc/nginx" ]; then fail "$R/etc/nginx cannot be written"; fi
   vnode_lock

@@ -52,7 +52,7 @@ verify_here() {
   fi
   # under the lock: without it, files that another run is just writing would be judged
   vnode_lock
-  config_was_good nginx || fail "$WHY"
+  config_is_good nginx || fail "$WHY"
   vnode_unlock
   # shellcheck disable=SC2086
   if [ -n "$NEW_SOCKETS" ]; then accepts $NEW_SOCKETS || fail "php-fpm does not accept on the new socket"; fi
