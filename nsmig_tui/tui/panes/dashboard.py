@@ -125,10 +125,12 @@ def _space(model: FleetModel, signs: Signs, width: int) -> list[Row]:
     ]
     if not found:
         return []
-    rows = [wrap.blank(), wrap.heading("Space, fullest first")]
+    rows, room = [wrap.blank(), wrap.heading("Space, fullest first")], min(64, max(24, width // 2 - 8))
     for used, node in sorted(found, key=lambda entry: -entry[0])[:6]:
         style = "fail" if used > 0.9 else "warn" if used > 0.75 else "ok"
-        bar = signs.bar(used, max(10, min(50, width - 48)), style)
-        label = pad(f"  {node.name} {node.vnode.vpath}", 30)
-        rows.append(Row([(label, ""), *bar, (f" {used:4.0%}", style)], f"{node.key}#space", node.key))
+        bar = signs.bar(used, max(10, min(50, width - room - 8)), style)
+        label = pad(f"  {node.name} {node.vnode.vpath}", room)
+        rows.append(
+            Row([(label, ""), ("  ", ""), *bar, (f" {used:4.0%}", style)], f"{node.key}#space", node.key)
+        )
     return rows
