@@ -101,7 +101,7 @@ def test_a_run_is_told_in_one_line_with_its_whole_name(width, phase):
     assert "rollback lantern.example " in line and len(line) <= width
     assert "…" not in line.removeprefix("… WAIT"), "what has no steps shows none"
     assert ("cancelled by marc" in line) == (phase in ("failed", "skipped"))
-    assert ("vn1.example.net" in line) == (width >= 120)
+    assert ("vn1.example.net" in line) == (width >= 110)
 
 
 @pytest.mark.parametrize("width", [76, 100, 140])

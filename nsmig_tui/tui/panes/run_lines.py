@@ -27,7 +27,7 @@ def row(state: RunState, width: int, signs: Signs, now: float) -> Line:
     steps = [signs.step(step.state) for step in state.steps]
     tail_room = 0 if width < 72 else 12
     bar_room = 8 if width < 100 else 24
-    node_room = 18 if width >= 120 and state.vhost else 0
+    node_room = 18 if width >= 110 and state.vhost else 0
     room = max(16, min(56, width - 8 - node_room - 9 - bar_room - 6 - 6 - tail_room))
     name = state.vhost or state.vnode
     if state.verb != "migrate":
