@@ -17,7 +17,7 @@ from ..domain.batch import BatchSpec
 from ..domain.batch_view import BatchView
 from ..domain.errors import NsmigError
 from ..domain.events import Result
-from ..domain.run_state import RunState, log_text
+from ..domain.run_state import OK, RunState, log_text
 
 LOG_LINES = 500
 BREATH = 200
@@ -63,6 +63,8 @@ class BatchWatch:
         if known is not None and known.alive:
             return
         one = Watched(batch, self.clock(), BatchView(spec) if spec else None)
+        if known is not None:
+            one.logs = known.logs
         self.watched[batch] = one
         one.task = asyncio.get_running_loop().create_task(self._read(one, since, retry), name=batch)
         self.version += 1
@@ -111,7 +113,10 @@ class BatchWatch:
         try:
             if one.view is None:
                 before = await asyncio.to_thread(batches.view, one.batch)
-                one.view = BatchView(before.spec)
+                # Of runs that earlier processes ended we are told their results only: how they came about
+                # is in what has been kept.
+                ended = {key: run for key, run in before.runs.items() if run.phase == OK}
+                one.view = BatchView(before.spec, ended if since is not None else {})
             count = 0
             async with contextlib.aclosing(batches.attach(one.batch, since=since, retry=retry)) as stream:
                 async for at, event in stream:
@@ -137,8 +142,9 @@ class BatchWatch:
         self.version += 1
         key = f"{getattr(event, 'vnode', '')}/{getattr(event, 'vhost', '')}"
         line = log_text(event)
-        if key in view.runs and line:
-            one.logs.setdefault(key, deque(maxlen=LOG_LINES)).append((at, line))
+        log = one.logs.setdefault(key, deque(maxlen=LOG_LINES)) if key in view.runs and line else None
+        if log is not None and (at, line) not in log:
+            log.append((at, line))
         if not fresh:
             return
         if isinstance(event, Result) and key in view.runs:

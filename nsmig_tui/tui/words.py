@@ -190,6 +190,11 @@ def shortened(text: str, width: int) -> str:
     return f"{cut.rstrip()}…"
 
 
+def sentences(*parts: str) -> str:
+    """``parts`` one after the other, each ended as a sentence is; empty ones left out."""
+    return " ".join(part if part[-1] in ".!?:…" else f"{part}." for part in parts if part)
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """``1 vhost``, ``3 vhosts``."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -158,11 +158,16 @@ async def test_failed_ones_are_retried_by_a_new_process_when_the_batch_is_over(w
         assert "partial" in title(app)
         assert "1 failed" in said(app)
         del world.engine.fails["wiki.example.org"]
+        before = app.all_runs.state(SHOP), app.all_runs.log_lines(SHOP)
+        assert {step.state for step in before[0].steps} == {"done"} and len(before[1]) > 7
         await pilot.press("R")
         await until(pilot, lambda: phase(app, WIKI) == "ok")
         await until(pilot, lambda: not app.batch_watch.live())
         assert len(world.batches.names()) == 1, "the same batch went on"
         assert phase(app, SHOP) == "ok"
+        after = app.all_runs.state(SHOP), app.all_runs.log_lines(SHOP)
+        assert (after[0].steps, after[1]) == (before[0].steps, before[1]), "how it went stays to be seen"
+        assert after[0].started == before[0].started
 
 
 async def test_a_batch_that_was_left_is_offered_and_resumed(world, open_app):

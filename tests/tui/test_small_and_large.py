@@ -78,8 +78,7 @@ async def plan(app, pilot, world):
 
 async def vnode(app, pilot, world):
     await on(app, pilot, "vn1.example.net")
-    app.screen.add_class("-detail")
-    app.screen.detail.show_line(app.screen.tree.row)
+    await pilot.press("plus")
 
 
 async def runs(app, pilot, world):

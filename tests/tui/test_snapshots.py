@@ -87,7 +87,7 @@ FACTS = {
     "log": (log, ("nginx -t failed", "migrate begins")),
     "dashboard": (dashboard, ("Needs attention", "connection timed out")),
     "settings": (settings, ("default", "jobs")),
-    "help": (keys, ("Migrate", "Validate", "type to filter")),
+    "help": (keys, ("Migrate", "Validate", "/ filters")),
     "confirm": (confirm, ("PRODUCTION", "Way back", "Migrate (y)")),
 }
 

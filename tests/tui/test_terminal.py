@@ -15,11 +15,11 @@ LEAVE_ALTERNATE, MOUSE_OFF, SHOW_CURSOR = b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b
 
 @pytest.fixture
 def terminal():
-    """The application on the made-up fleet, drawn; extra environment as keyword arguments."""
+    """The application (or ``program``) on the made-up fleet, drawn; keyword arguments are environment."""
     opened = []
 
-    def open_it(**extra):
-        made = Terminal(PROGRAM, {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **extra})
+    def open_it(program=PROGRAM, **extra):
+        made = Terminal(program, {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **extra})
         opened.append(made)
         made.until(b"vn1.example.net")
         assert b"vn1.example.net" in made.seen
@@ -58,3 +58,27 @@ def test_the_window_can_be_narrow_and_keys_are_answered(terminal):
     os.write(shown.master, b"q")
     shown.read(quiet=2.0)
     assert shown.process.wait(10) == 0
+
+
+CRASH = """
+import runpy, sys
+from nsmig_tui.tui.screens.fleet import FleetScreen
+def zoom(self):
+    password = "hunter2-in-a-local"
+    raise RuntimeError(password)
+FleetScreen.zoom = zoom
+sys.argv = [sys.argv[1]]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_crash_leaves_the_terminal_whole_and_tells_no_values(terminal):
+    shown = terminal([sys.executable, "-c", CRASH, PROGRAM[-1]])
+    os.write(shown.master, b"+")
+    _first, rest = shown.read(quiet=2.0)
+    assert shown.process.wait(10) == 1
+    for sequence in (LEAVE_ALTERNATE, MOUSE_OFF, SHOW_CURSOR):
+        assert sequence in rest
+    said = rest.partition(LEAVE_ALTERNATE)[2]
+    assert b"RuntimeError" in said and b"in zoom" in said
+    assert b"hunter2" not in rest

@@ -111,13 +111,17 @@ def plan_facts(
               for item in skipped[:NAMED]]  # fmt: skip
     if len(skipped) > NAMED:
         facts.append(("warn", f"… and {len(skipped) - NAMED} more left out."))
-    if left_out:
-        facts.append(("warn", f"{plural(left_out, 'other')} in the selection not validated: left out."))
+    facts += left_out_facts(left_out)
     lives = "only the demo's servers stop with this program" if demo else "goes on without this terminal"
     facts.append(("", f"It runs in a process of its own{'; ' if demo else ' and '}{lives}."))
     facts.append(("", "The sites keep answering; nginx and php-fpm are reloaded, never stopped."))
     facts.append(("ok", "Way back: each has an archive, written and verified first; b undoes at any time."))
     return facts
+
+
+def left_out_facts(count: int) -> list[tuple[str, str]]:
+    """A line that says how many of the selection stay as they are, and why."""
+    return [("warn", f"Left out: {plural(count, 'other')} of the selection, not validated.")] if count else []
 
 
 async def retry_failed(ui: NsmigApp) -> str:

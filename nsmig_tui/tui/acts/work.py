@@ -26,9 +26,6 @@ CHOICES = (
     Choice("compat", "l", "links for old paths", ("auto", "never", "always"), why="(see --compat)"),
     Choice("no_backup", "n", "no backup", typed=True, why="NO archive: nothing to restore from later"),
 )
-BYTES_PER_SECOND = 40 << 20
-"""A careful guess of how fast an archive is written and checked, for what no plan has measured."""
-
 
 # -- why not now -----------------------------------------------------------------------------------
 
@@ -50,7 +47,8 @@ def no_hosts(ui: NsmigApp, targets: Targets) -> str:
 def no_single(ui: NsmigApp, targets: Targets) -> str:
     """This is for one vhost at a time."""
     if len(targets.hosts) > 1:
-        return "For one vhost at a time: unmark all (u) and choose one."
+        way = "unmark all (u) and choose one" if targets.marked else "choose one"
+        return f"For one vhost at a time: {way}."
     return no_hosts(ui, targets)
 
 
@@ -120,23 +118,23 @@ async def migrate(ui: NsmigApp, targets: Targets) -> None:
     if len(hosts) > 1:
         await batches.start(ui, hosts, left_out, CHOICES)
         return
-    plan = None
-    if not left_out:
-        ui.notify(f"Asking {hosts[0].node.name} for the plan …", markup=False, timeout=2)
-        try:
-            plan = await ui.engine.plan_migrate(hosts[0].node.name, hosts[0].domain, options_of(ui, {}))
-        except NsmigError as error:
-            await ui.show_error(f"{hosts[0].domain} cannot be migrated now", error)
-            return
-        ui.clear_notifications()
-    facts = migrate_facts(hosts, left_out, plan)
-    word, title = hosts[0].domain, f"Migrate {hosts[0].domain} on {hosts[0].node.name}?"
-    chosen = await ui.ask(ConfirmDialog(title, facts, verb="migrate", choices=CHOICES, word=word))
+    host = hosts[0]
+    ui.notify(f"Asking {host.node.name} for the plan …", markup=False, timeout=2)
+    try:
+        plan = await ui.engine.plan_migrate(host.node.name, host.domain, options_of(ui, {}))
+    except NsmigError as error:
+        await ui.show_error(f"{host.domain} cannot be migrated now", error)
+        return
+    ui.clear_notifications()
+    title = f"Migrate {host.domain} on {host.node.name}?"
+    dialog = ConfirmDialog(
+        title, migrate_facts(host, left_out, plan), verb="migrate", choices=CHOICES, word=host.domain
+    )
+    chosen = await ui.ask(dialog)
     if chosen is None:
         return
-    options = options_of(ui, chosen)
     ui.unmark(hosts)
-    begin(ui, [Wish("migrate", host.node.name, host.domain, options, host.size) for host in hosts])
+    begin(ui, [Wish("migrate", host.node.name, host.domain, options_of(ui, chosen), host.size)])
 
 
 async def resume(ui: NsmigApp, targets: Targets) -> None:
@@ -222,32 +220,19 @@ def production_facts(hosts: list[HostLine]) -> list[tuple[str, str]]:
     return [("prod", f"PRODUCTION: {', '.join(names)}")] if names else []
 
 
-def migrate_facts(hosts: list[HostLine], left_out: int, plan: Planned | None) -> list[tuple[str, str]]:
-    """What a migration changes, how many, how big, how long, and the way back."""
-    facts = production_facts(hosts)
-    total = sum(host.size for host in hosts)
-    nodes = sorted({host.node.name for host in hosts})
-    if plan is not None:
-        changes = [change for step in plan.steps for change in step.get("changes") or ()]
-        diffs = sum(1 for change in changes if isinstance(change, dict) and change.get("diff"))
-        words = f"{plural(len(changes), 'change')} in {len(plan.steps)} steps"
-        facts.append(("", f"Changes: {words}{f', {diffs} of them to configuration files' if diffs else ''}."))
-        seconds = plan.expected_s
-    else:
-        seconds = 2 * total / BYTES_PER_SECOND + 10 * len(hosts)
-        facts.append(("", f"Vhosts: {len(hosts)} on {plural(len(nodes), 'vnode')} ({', '.join(nodes[:6])})."))
-        facts += [
-            ("dim", f"  {host.domain} on {host.node.name}, {size(host.size or None)}") for host in hosts[:200]
-        ]
-    if left_out:
-        facts.append(("warn", f"{plural(left_out, 'other')} in the selection not validated: left out."))
-    facts.append(("", f"Size: {size(total or None)}.  Time: about {span(seconds)}."))
+def migrate_facts(host: HostLine, left_out: int, plan: Planned) -> list[tuple[str, str]]:
+    """What a migration changes, how much, how long, and the way back."""
+    facts = production_facts([host])
+    changes = [change for step in plan.steps for change in step.get("changes") or ()]
+    diffs = sum(1 for change in changes if isinstance(change, dict) and change.get("diff"))
+    words = f"{plural(len(changes), 'change')} in {len(plan.steps)} steps"
+    facts.append(("", f"Changes: {words}{f', {diffs} of them to configuration files' if diffs else ''}."))
+    facts += batches.left_out_facts(left_out)
+    facts.append(("", f"Size: {size(host.size or None)}.  Time: about {span(plan.expected_s)}."))
     facts.append(("", "The site keeps answering; nginx and php-fpm are reloaded, never stopped."))
     facts.append(("ok", "Way back: an archive is written and verified first; b undoes at any time."))
-    if plan is not None:
-        facts += [("warn", f"Warning: {warning}") for warning in plan.warnings]
-        facts.append(("dim", "All changes one by one: p (plan), before this question."))
-    return facts
+    facts += [("warn", f"Warning: {warning}") for warning in plan.warnings]
+    return [*facts, ("dim", "All changes one by one: p (plan), before this question.")]
 
 
 def options_of(ui: NsmigApp, chosen: dict[str, str]) -> MigrateOptions:

@@ -56,7 +56,7 @@ class PickDialog(Dialog[list[str] | None]):
 
     def body(self) -> ComposeResult:
         """A filter, the names, the buttons."""
-        yield Input(placeholder="type / to filter; space picks, a all, u none", id="filter")
+        yield Input(placeholder="/ filters; space picks, a all, u none", id="filter")
         yield VirtualList(self._draw, lambda entry: entry[0], marked=self.picked, id="names")
         with Horizontal(id="buttons"):
             yield Button(content("Cancel (esc)"), id="cancel")

@@ -15,6 +15,9 @@ from .wrap import Row
 FULL = 0.85
 """From here on a file system is named."""
 
+FULLEST = 6
+"""So many file systems are shown, the fullest ones."""
+
 STALE = 7 * 86400
 """Seconds after which a vnode counts as not seen for long."""
 
@@ -126,9 +129,17 @@ def _space(model: FleetModel, signs: Signs, width: int) -> list[Row]:
     if not found:
         return []
     rows = [wrap.blank(), wrap.heading("Space, fullest first")]
-    for used, node in sorted(found, key=lambda entry: -entry[0])[:6]:
+    shown = sorted(found, key=lambda entry: -entry[0])[:FULLEST]
+    labels = [f"  {node.name} {node.vnode.vpath}" for _used, node in shown]
+    room = min(max(map(len, labels)), max(24, width // 2 - 8))
+    for (used, node), label in zip(shown, labels, strict=True):
         style = "fail" if used > 0.9 else "warn" if used > 0.75 else "ok"
-        bar = signs.bar(used, max(10, min(50, width - 48)), style)
-        label = pad(f"  {node.name} {node.vnode.vpath}", 30)
-        rows.append(Row([(label, ""), *bar, (f" {used:4.0%}", style)], f"{node.key}#space", node.key))
+        bar = signs.bar(used, max(10, min(50, width - room - 8)), style)
+        rows.append(
+            Row(
+                [(pad(label, room), ""), ("  ", ""), *bar, (f" {used:4.0%}", style)],
+                f"{node.key}#space",
+                node.key,
+            )
+        )
     return rows

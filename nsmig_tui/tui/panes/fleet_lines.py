@@ -73,7 +73,7 @@ def _node(row: NodeLine, width: int, model: FleetModel, signs: Signs, now: float
     elif not row.vnode.last_contact:
         tail.append(("not asked yet", "wait"))
     else:
-        counts = count_pieces(row.counts, signs)
+        counts = count_pieces(row.counts, signs) or [("no vhosts  ", "dim")]
         short = len(row.name) + 5 + _long(tail) + _long(counts) > width
         tail += count_pieces(row.counts, signs, tight=True) if short else counts
         if width >= 60:

@@ -20,6 +20,9 @@ AGAINST_TODAY = (
 )
 """In what words a restore says how a file differs from today; sign, style and words shown for each."""
 
+SIZES = {"bytes": "content"}
+"""Words for sizes whose names say too little."""
+
 COUNTED = re.compile(r"(\d+) file\(s\), (\d+) bytes: ")
 
 
@@ -41,7 +44,8 @@ def lines(plan: Planned, signs: Signs, width: int) -> list[Row]:
 
 def facts(plan: Planned, signs: Signs) -> Line:
     """Sizes and time on one line."""
-    parts = [f"{name.replace('_', ' ')} {_size(name, value)}" for name, value in plan.sizes.items()]
+    parts = [f"{SIZES.get(name, name).replace('_', ' ')} {_size(name, value)}"
+             for name, value in plan.sizes.items()]  # fmt: skip
     if plan.expected_s:
         parts.append(f"about {span(plan.expected_s)}")
     return [(f"  {signs.dot}  ".join(parts), "")]
@@ -156,7 +160,7 @@ def _shown(tree: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def against_today(plan: Planned) -> list[tuple[str, str]]:
-    """How many files a restore would carry over, revert and bring back; each a style and a line."""
+    """How many files are new since, would revert and would come back; each a style and a line."""
     found = []
     for step in plan.steps:
         for change in step.get("changes") or ():
@@ -164,6 +168,8 @@ def against_today(plan: Planned) -> list[tuple[str, str]]:
             for mark, sign, style, meaning in AGAINST_TODAY:
                 if counted and int(counted[1]) and mark in str(change["what"]):
                     count = f"{plural(int(counted[1]), 'file')}, {size(int(counted[2]))}"
+                    # What becomes of new ones is still to be chosen.
+                    meaning = "new since" if style == "add" else meaning
                     found.append(("ok" if style == "add" else "warn", f"{sign} {count} {meaning}"))
                     break
     return found

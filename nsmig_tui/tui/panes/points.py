@@ -67,8 +67,12 @@ def runs(records: list[RunRecord], signs: Signs, now: float, width: int, *, name
             (pad(f"{sign} {record.outcome}", 14), entry[2]),
         ]
         if named:
-            line.append((pad(f"{record.vhost or record.vnode}", 28), ""))
-        line += [(f"{took:>6}  ", "dim"), (record.operator, "dim")]
+            line.append((pad(record.vhost or record.vnode, 28 if width < 120 else 40), ""))
+            if width >= 100:
+                line.append((pad(f"  {record.vnode if record.vhost else ''}", 22), "dim"))
+        line.append((f"{took:>6}  ", "dim"))
+        if sum(len(text) for text, _style in line) + len(record.operator) <= width:
+            line.append((record.operator, "dim"))
         rows.append(Row(line, record.run, record))
         if record.errors and not named:
             rows += wrap.text(record.errors[0], width, "fail", indent=4)

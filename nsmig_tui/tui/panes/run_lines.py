@@ -12,6 +12,10 @@ from .wrap import Row
 ORDER = {"failed": 0, "refused": 0, "undoing": 1, "running": 2, "left": 3, "waiting": 4, "skipped": 5}
 
 
+TELLING = ("failed", "refused", "undoing", "left", "skipped", "cancelled")
+"""Of a run in one of these phases the reason says more than a bar."""
+
+
 def in_order(states: tuple[RunState, ...]) -> list[RunState]:
     """Failures first, then what moves, what waits, and what is done."""
     return sorted(states, key=lambda state: (ORDER.get(state.phase, 6), state.queued))
@@ -20,10 +24,11 @@ def in_order(states: tuple[RunState, ...]) -> list[RunState]:
 def row(state: RunState, width: int, signs: Signs, now: float) -> Line:
     """One run on one line; columns fall away from the right as it narrows."""
     word, style = signs.phase(state.phase)
-    steps = [signs.step(step.state) for step in state.steps] or [(signs.dots, "dim")]
+    steps = [signs.step(step.state) for step in state.steps]
     tail_room = 0 if width < 72 else 12
-    bar_room = 12 if width < 100 else 24
-    room = max(16, min(56, width - 8 - 9 - bar_room - 6 - tail_room - 10))
+    bar_room = 8 if width < 100 else 24
+    node_room = 18 if width >= 110 and state.vhost else 0
+    room = max(16, min(56, width - 8 - node_room - 9 - bar_room - 6 - 6 - tail_room))
     name = state.vhost or state.vnode
     if state.verb != "migrate":
         name = f"{state.verb} {name}"
@@ -31,14 +36,12 @@ def row(state: RunState, width: int, signs: Signs, now: float) -> Line:
         (pad(word, 8), style),
         (pad(name, room), "bold" if state.phase == "running" else ""),
         (" ", ""),
+        (pad(state.vnode, node_room - 1) + " " if node_room else "", "dim"),
         *steps,
         (" " * max(1, 8 - len(steps)), ""),
     ]
-    if state.phase in ("failed", "refused", "undoing", "left") and state.error:
-        return [
-            *line,
-            (pad(state.error, bar_room + 6 + tail_room + 10), "fail" if style == "fail" else "warn"),
-        ]
+    if state.phase in TELLING and state.error:
+        return [*line, (pad(state.error, max(8, width - 17 - node_room - room)), style)]
     line += [*signs.bar(state.fraction(), bar_room, style), (f" {percent(state.fraction())} ", "")]
     line.append((f"{span(state.elapsed(now)) if state.started is not None else '':>6}", "dim"))
     if tail_room:

@@ -20,6 +20,7 @@ from ..panes import findings, overview, plan, points, run_lines, wrap
 from ..panes.wrap import Row
 from ..widgets.bars import ClickBar
 from ..widgets.virtual_list import VirtualList
+from ..words import sentences
 
 if TYPE_CHECKING:
     from ..app import NsmigApp
@@ -105,7 +106,7 @@ class Detail(Vertical):
         try:
             self.plans[host.key] = await self.app.engine.plan_migrate(host.node.name, host.domain, options)
         except NsmigError as error:
-            self.plans[host.key] = f"No plan: {error}"
+            self.plans[host.key] = f"No plan: {sentences(error.message, error.hint)}"
         self.reload(top=True)
 
     async def ask_archives(self) -> None:
@@ -118,7 +119,7 @@ class Detail(Vertical):
         try:
             self.archives[host.key] = await self.app.engine.points(host.node.name, host.domain)
         except NsmigError as error:
-            self.archives[host.key] = str(error)
+            self.archives[host.key] = sentences(error.message, error.hint)
         self.reload()
 
     # -- finding ---------------------------------------------------------------------------------

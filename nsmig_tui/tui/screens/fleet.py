@@ -12,7 +12,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from .. import actions, filtering
-from ..fleet_model import SORTS, FleetLine, HostLine
+from ..fleet_model import SORTS, FleetLine, HostLine, NodeLine
 from ..panes import fleet_lines
 from ..safe import content
 from ..selection import Targets, choose
@@ -94,7 +94,10 @@ class FleetScreen(Marking, Filtering, WorkScreen):
     def show_status(self) -> None:
         """How many are shown and marked, and the sort order."""
         model = self.app.model
-        line: Line = [(f" {model.matching:,} of {plural(len(model.hosts), 'vhost')}", "dim")]
+        words = f"{model.matching:,} of {plural(len(model.hosts), 'vhost')}"
+        if model.nodes and not model.hosts:
+            words = "No vhost is known yet: d discovers."
+        line: Line = [(f" {words}", "dim")]
         if self.app.marks:
             nodes = {key.partition("/")[0] for key in self.app.marks}
             line.append((f"   {len(self.app.marks):,} marked on {plural(len(nodes), 'vnode')}", "mark"))
@@ -124,9 +127,13 @@ class FleetScreen(Marking, Filtering, WorkScreen):
     def title_pieces(self) -> Line:
         """Breadcrumbs while only the pane is shown."""
         row = self.tree.row
-        if not self.has_class("-detail") or not isinstance(row, HostLine):
+        if not self.has_class("-detail") or row is None:
             return [("Fleet", "bold")]
-        return [(f"Fleet > {row.vnode.vsite} > {row.node.name} > {row.domain}", "bold")]
+        if isinstance(row, HostLine):
+            names = [row.vnode.vsite, row.node.name, row.domain]
+        else:
+            names = [row.vnode.vsite, row.name] if isinstance(row, NodeLine) else [row.name]
+        return [(" > ".join(["Fleet", *names]), "bold")]
 
     def targets(self) -> Targets:
         """Marks, else the line under the cursor."""
@@ -156,8 +163,11 @@ class FleetScreen(Marking, Filtering, WorkScreen):
     @on(VirtualList.Opened, "#tree")
     def _opened(self, event: VirtualList.Opened) -> None:
         event.stop()
+        self._open(event.row)
+
+    def _open(self, row: FleetLine) -> None:
         self.add_class("-detail")
-        self.detail.show_line(event.row)
+        self.detail.show_line(row)
         self.detail.take_focus()
         self.refresh_bars()
 
@@ -215,9 +225,14 @@ class FleetScreen(Marking, Filtering, WorkScreen):
         self.show_tree()
 
     def zoom(self) -> None:
-        """The pane over the whole width, or beside the tree again."""
-        self.toggle_class("-zoom")
-        self.call_after_refresh(self.detail.reload)
+        """The pane over the whole width, or the tree again: beside it, where there is room for both."""
+        if self.has_class("-wide"):
+            self.toggle_class("-zoom")
+            self.call_after_refresh(self.detail.reload)
+        elif self.has_class("-detail"):
+            self.action_back()
+        elif self.tree.row is not None:
+            self._open(self.tree.row)
 
     # -- the pane --------------------------------------------------------------------------------
 

@@ -21,15 +21,16 @@ from ..panes.wrap import Row
 from ..selection import Targets
 from ..widgets.bars import LineBar
 from ..widgets.virtual_list import VirtualList
-from ..words import Line, ago, plural, size, span, when
+from ..words import Line, ago, plural, sentences, size, span, when
 from .base import WorkScreen
 
 UNDO = "undo"
+LEFT, RESTORED = "NOT carried over", "restored too"
 CHOICES = (
-    Choice("exact", "x", "exact: files that are new since are NOT carried over", typed=True,
-           why="what was written since leaves the live tree"),
-    Choice("with_mail", "w", "with mail: msg/ is restored too", typed=True,
-           why="mail that came since leaves the live mailboxes"),
+    Choice("exact", "x", "files that are new since", ("carried over", LEFT), typed=True,
+           why="they leave the live tree"),
+    Choice("with_mail", "w", "mail", ("stays as it is", RESTORED), typed=True,
+           why="what came since leaves the mailboxes"),
 )  # fmt: skip
 
 
@@ -86,7 +87,7 @@ class RollbackScreen(WorkScreen):
         try:
             self.points = await self.app.engine.points(self.host.node.name, self.host.domain)
         except NsmigError as error:
-            self.query_one("#facts", LineBar).show([(f" {error}", "fail")])
+            self.query_one("#facts", LineBar).show([(f" {sentences(error.message, error.hint)}", "fail")])
             return
         words = f" {plural(len(self.points), 'archive')} on {self.host.node.name}, newest first."
         words += (
@@ -125,7 +126,7 @@ class RollbackScreen(WorkScreen):
                 self.host.node.name, self.host.domain, options
             )
         except NsmigError as error:
-            self.plans[key] = f"This cannot be done: {error}"
+            self.plans[key] = f"This cannot be done: {sentences(error.message, error.hint)}"
         self._show_plan()
 
     def _show_plan(self) -> None:
@@ -172,8 +173,8 @@ class RollbackScreen(WorkScreen):
             return
         options = RollbackOptions(
             archive=None if row.key == UNDO else row.key,
-            exact=chosen.get("exact") == "yes",
-            with_mail=chosen.get("with_mail") == "yes",
+            exact=chosen.get("exact") == LEFT,
+            with_mail=chosen.get("with_mail") == RESTORED,
             confirm_wait=self.app.options.confirm_wait,
         )
         self.dismiss(None)
@@ -190,7 +191,6 @@ class RollbackScreen(WorkScreen):
             age = ago(point.created_at, self.app.clock())
             facts.append(("", f"Archive of {when(point.created_at)} UTC ({age}), {size(point.size)}."))
             facts.append(("", "The tree that it replaces is kept in .archive/replaced-…"))
-            facts.append(("", "Files that are new since are carried over; mail stays live."))
             facts += plan.against_today(made) if isinstance(made, Planned) else []
             if not isinstance(made, Planned):
                 facts.append(("warn", "Databases are not part of it."))
@@ -204,7 +204,9 @@ class RollbackScreen(WorkScreen):
         if isinstance(made, Planned):
             count = sum(len(step.get("changes") or ()) for step in made.steps)
             facts.append(("", f"{plural(count, 'change')}; about {span(made.expected_s)}."))
-            facts += [("warn", f"Warning: {warning}") for warning in made.warnings]
+            # What becomes of mail is for a choice to say: the plan was made before it.
+            warnings = [one for one in made.warnings if not (choices and one.startswith("mail "))]
+            facts += [("warn", f"Warning: {warning}") for warning in warnings]
         facts.append(("ok", "Way back: a rollback can itself be undone. No service is stopped."))
         verb = "undo" if row.key == UNDO else "restore"
         return ConfirmDialog(

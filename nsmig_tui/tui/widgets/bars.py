@@ -83,6 +83,7 @@ class ClickBar(LineBar):
 
     def on_click(self, event: Click) -> None:
         """Find the word under the mouse."""
+        at = event.x - self.gutter.left
         for start, end, name in self._spans:
-            if start <= event.x < end:
+            if start <= at < end:
                 self.post_message(self.Chosen(self, name))
