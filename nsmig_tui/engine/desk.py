@@ -30,7 +30,7 @@ class Desk:
     clock: Callable[[], float] = time.time
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     read_only: bool = False
-    _watches: dict[str, JournalWatch] = field(default_factory=dict)
+    _watches: dict[tuple[str, str], JournalWatch] = field(default_factory=dict)
 
     def vnode(self, name: str) -> Vnode:
         """A vnode by name. Raises UsageError for one that is not known."""
@@ -83,7 +83,8 @@ class Desk:
 
     def link(self, vnode: Vnode, domain: str, run: str, emit: Emit) -> RunnerLink:
         """A run on one vhost, to start or to follow; all that are followed on a vnode share its watch."""
-        watch = self._watches.setdefault(vnode.name, JournalWatch(self.connector, vnode, self.scripts))
+        there = (vnode.name, vnode.ssh_host)
+        watch = self._watches.setdefault(there, JournalWatch(self.connector, vnode, self.scripts))
         return RunnerLink(self.connector, watch, vnode, domain, run, self.scripts, emit)
 
     def saw(self, vnode: Vnode, capabilities: Capabilities) -> Vnode:

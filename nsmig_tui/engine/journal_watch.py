@@ -78,7 +78,7 @@ class JournalWatch:
             return
         try:
             found = await self._ask([ask.args for ask in asks])
-        except ConnectError as error:
+        except Exception as error:  # also a mistake of ours: who follows must hear of it
             for ask in asks:
                 if not ask.answer.done():
                     ask.answer.set_exception(error)

@@ -47,12 +47,19 @@ look() {
   if [ "$WAIT" -gt 10 ] && read -r step phase total 2>/dev/null <"$RD/progress" && [ "$phase" = gzip ]; then WAIT=10; fi
 }
 
-known() { # is there more than is known already?
-  if [ -f "$J/journal" ]; then set -- "$J/journal"; else return 0; fi
-  lines=0
-  while read -r line; do lines=$((lines + 1)); done <"$1"
-  if [ "$lines" -gt "$KNOWN" ]; then NEWS=1; fi
-  case $line in *"${TAB}await$TAB"*|*"${TAB}end$TAB"*) if [ "$lines" -gt "$KNOWN" ]; then URGENT=1; fi ;; esac
+list() { if [ -f "$J/journal" ]; then LISTED="$LISTED $J/journal"; fi; }
+
+# Is there more than is known already? COUNTS: "LINES PATH", a pair for each run that has a journal.
+known() {
+  case " $LISTED " in *" $J/journal "*) ;; *) return 0 ;; esac
+  # shellcheck disable=SC2086 # pairs of words
+  set -- $COUNTS
+  lines=$1
+  shift 2
+  COUNTS=$*
+  if [ "$lines" -le "$KNOWN" ]; then return 0; fi
+  NEWS=1
+  if [ -e "$RD/urgent" ]; then URGENT=1; fi
 }
 
 tell() {
@@ -69,9 +76,12 @@ tell() {
 }
 
 wait_for_news() {
-  NEWS='' URGENT='' OVER='' looks=0
+  NEWS='' URGENT='' OVER='' LISTED='' COUNTS='' looks=0
   trap 'rm -f "$MARK"; exit 1' HUP PIPE TERM
   true >"$MARK" || return
+  each_run list "$@"
+  # shellcheck disable=SC2086 # one path a word
+  if [ -n "$LISTED" ]; then COUNTS=$(wc -l $LISTED); fi
   each_run known "$@"
   while :; do
     each_run look "$@"

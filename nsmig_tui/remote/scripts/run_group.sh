@@ -41,16 +41,16 @@ others_come() { # kind place
 }
 
 # A group waits for those on their way, and before its first change for those not begun yet: 15 s at most
-# after the last arrival there, 5 s at a later change.
+# after the last arrival there, 5 s at a later change, and never longer than others wait in line.
 gather() { # kind place
   most=50
   if [ "$2" = 1 ]; then most=150; sleep "$GATHER"; fi
-  left=$most before=0
-  while [ "$left" -gt 0 ]; do
+  left=$most before=0 all=900
+  while [ "$left" -gt 0 ] && [ "$all" -gt 0 ]; do
     if ! others_come "$1" "$2" && { [ "$2" != 1 ] || [ "${FEWEST:-0}" = 0 ]; }; then return 0; fi
     if [ "$ASKED" != "$before" ]; then before=$ASKED left=$most; fi
     sleep 0.1
-    left=$((left - 1))
+    left=$((left - 1)) all=$((all - 1))
   done
 }
 
