@@ -23,7 +23,7 @@ def explain(error: BaseException, vnode: str, target: str) -> ConnectError:
 
 def _words(error: BaseException, target: str) -> tuple[str, str]:
     """Message and hint for one exception."""
-    detail = clean(str(error) or type(error).__name__, 300)
+    detail = clean(_plain(error) or type(error).__name__, 300)
     if isinstance(error, asyncssh.PermissionDenied):
         return f"The login was refused: {detail}.", f"Check user and keys with `ssh {target}`, and the agent."
     if isinstance(error, asyncssh.HostKeyNotVerifiable):
@@ -41,6 +41,13 @@ def _words(error: BaseException, target: str) -> tuple[str, str]:
     if isinstance(error, asyncssh.Error):
         return f"SSH failed: {detail}.", f"Try `ssh {target}`."
     return _system_words(error, target, detail)
+
+
+def _plain(error: BaseException) -> str:
+    """What an error says, without the number that the operating system puts before it."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error)
 
 
 def _system_words(error: BaseException, target: str, detail: str) -> tuple[str, str]:

@@ -74,12 +74,16 @@ def test_compat(node: Node, product: Product, compat: str, used: bool, links: bo
         seed_references(node, vhost)
     before = web(node)
     product.ready(node, DOMAIN)
-    assert product.migrate(node, DOMAIN, compat=compat).ok
+    went = product.migrate(node, DOMAIN, compat=compat)
+    assert went.ok, went
     top = node.srv / DOMAIN
     assert (top / "web/page.html").is_symlink() is links
     assert (top / "var/log").is_symlink() is links
     if links:
         assert (top / "web/page.html").read_text() == (top / "web/app/public/page.html").read_text()
+        stay = {entry.name for entry in (top / "web").iterdir() if entry.is_symlink()}
+        told = next(w for w in went.warnings if "stay in web" in w).partition(": ")[2].split()
+        assert set(told) == stay and len(stay) > 5, "each link that stays is named"
     assert wrong_answers(node, vhost) == []
     assert product.rollback(node, DOMAIN).ok
     assert differences(before, web(node)) == []

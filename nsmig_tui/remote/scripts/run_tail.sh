@@ -95,7 +95,7 @@ settle_compat() {
   else # they have been there all the time, and are not taken away for a moment
     in_web compat_links . app/public "$UPATH/web/app/public"
     in_web list_links >"$CUR/compat.web"
-    warn "$(wc -l <"$CUR/compat.web") link(s) stay in web for old paths: $(head -n 5 "$CUR/compat.web" | tr '\n' ' ')"
+    warn "$(wc -l <"$CUR/compat.web") link(s) stay in web for old paths: $(head -n 500 "$CUR/compat.web" | tr '\n' ' ')"
   fi
   if [ -d "$UPATH/web/.nsmig-switched" ]; then in_web rmdir .nsmig-switched; fi
   pt compat-web

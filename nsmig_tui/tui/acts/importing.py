@@ -53,11 +53,7 @@ async def first_start(ui: NsmigApp, targets: Targets) -> None:
 async def import_from(ui: NsmigApp, source: str) -> None:
     """Ask for the file, read it, let the operator pick, and keep what was picked."""
     default = str(ui.options.ssh_config or "~/.ssh/config") if source == "ssh" else "/etc/ansible/hosts"
-    label = (
-        "OpenSSH configuration:"
-        if source == "ssh"
-        else "Ansible inventory (INI, JSON, or what its tool reads):"
-    )
+    label = "OpenSSH configuration:" if source == "ssh" else "Ansible inventory (INI, YAML, JSON):"
     path = await ui.ask(PromptDialog("Import vnodes", label, default))
     if path is None:
         return
