@@ -43,6 +43,7 @@ all_to_legacy() { # from the folder we stand in
   for e in "$@"; do
     if [ -e "./$e" ] || [ -L "./$e" ]; then names="$names ./$e"; fi
   done
+  for e in "$@"; do pt "legacy-$e"; done # as many points as one by one
   if [ -z "$names" ]; then return 0; fi
   # shellcheck disable=SC2086 # names of ours, without blanks
   devices=$(stat -c %d "$L" $names) || fail "cannot look at what is to be put away"
