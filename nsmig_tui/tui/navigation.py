@@ -194,9 +194,6 @@ class Navigation(Asking):
 
     def ssh_command(self, vnode: Vnode) -> list[str]:
         """The command that opens a shell on the vnode, with the same configuration as the engine's."""
-        own = getattr(self.parts, "ssh_command", None)
-        if own is not None:
-            return list(own(vnode))
         config = ["-F", str(self.options.ssh_config)] if self.options.ssh_config else []
         if self.options.demo:
             # Its servers give no terminal: without -T their shell would wait for an Enter that never comes.

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import signal
+import sys
+import threading
 import traceback
+from collections.abc import Callable
+from functools import partial
 
 from rich.text import Text
 from textual.app import App
@@ -25,6 +30,9 @@ class CalmApp(App[int]):
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
                 number = getattr(signal, name)
                 loop.add_signal_handler(number, self._on_signal, int(number))
+        if not self.is_headless:
+            hung_up = partial(loop.call_soon_threadsafe, self._on_signal, int(signal.SIGHUP))
+            threading.Thread(target=watch_terminal, args=(hung_up,), name="terminal", daemon=True).start()
 
     def release_signals(self) -> None:
         """Give the signals back."""
@@ -41,6 +49,20 @@ class CalmApp(App[int]):
         self.bell()
         self._exit_renderables.append(crash_report(self._exception))
         self._close_messages_no_wait()
+
+
+def watch_terminal(hung_up: Callable[[], object]) -> None:
+    """Wait until the terminal is gone, and tell it: only a controlling terminal sends SIGHUP.
+
+    Otherwise Textual would read its end for ever, and wait for ever to draw on it.
+    """
+    # A closed loop (RuntimeError) has nobody left to tell.
+    with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
+        watched = select.poll()
+        # No event asked for: what is left is that the other side has hung up.
+        watched.register(sys.__stdin__.fileno(), 0)
+        watched.poll()
+        hung_up()
 
 
 def crash_report(error: BaseException | None) -> Text:

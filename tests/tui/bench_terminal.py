@@ -93,12 +93,12 @@ def bench_fleet(vnodes, each):
         terminal.key(b"O", 1.0)
         for name, keys in KEYS:
             show(f"key {name}", [pressed(terminal, key) for _ in range(8) for key in keys])
-        terminal.key(b"/", 0.5)
+        terminal.key(b"/", 0.3)
         for query in QUERIES:
-            letters = [(chr(letter), pressed(terminal, bytes([letter]), 0.6)) for letter in query]
+            letters = [(chr(letter), pressed(terminal, bytes([letter]), 0.3)) for letter in query]
             for letter, found in letters:
                 show(f"filter {query.decode()}, {letter!r}", [found])
-            terminal.key(b"\x15", 0.6)
+            terminal.key(b"\x15", 0.3)
         print(
             f"memory               {terminal.status('VmRSS'):.0f} MiB (peak {terminal.status('VmHWM'):.0f})"
         )

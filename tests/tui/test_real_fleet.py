@@ -206,7 +206,7 @@ async def test_screens_settings_and_help(scene, keys, tmp_path, monkeypatch):
         assert "There is nothing in the log" in text(app, "#lines")
         await do(pilot, "back", "back", "help")
         helping = await dialog(app, pilot, HelpDialog)
-        assert next(line for line in helping.lines if line.id == "validate").keys == "f7"
+        assert next(line for line in helping.lines if line.id == "validate").keys == "F7"
         assert "never migrated" in next(line for line in helping.lines if line.id == "rollback").why
         await pilot.press("escape")
         await do(pilot, "quit")

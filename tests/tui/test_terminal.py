@@ -43,6 +43,13 @@ def test_a_signal_leaves_the_terminal_whole(terminal, number, code):
         assert sequence in rest
 
 
+def test_a_terminal_that_is_gone_without_a_signal_is_noticed(terminal):
+    shown = terminal()
+    os.close(shown.master)
+    shown.master = os.open(os.devnull, os.O_RDWR)
+    assert shown.process.wait(10) == 130
+
+
 def test_no_color_sends_no_colour(terminal):
     shown = terminal(NO_COLOR="1")
     _first, rest = shown.read(quiet=0.5)
