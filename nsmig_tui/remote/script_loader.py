@@ -20,7 +20,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         *("prelude", "capabilities", "walk", "run_base", "run_lock", "run_pins", "run_services"),
         *("run_config", "run_group", "run_backup"),
         *("run_tree", "run_hold", "run_tail", "run_verify", "run_undo", "run_restore"),
-        *("run_unrestore", "run_main"),
+        *("run_unrestore", "run_preflight", "run_main"),
     ),
 }
 

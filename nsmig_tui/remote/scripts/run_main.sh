@@ -1,58 +1,5 @@
 # Entry of the runner: `sh runner.sh RUNDIR`, detached by launch. Verbs: migrate, resume, undo.
 # Exit codes: 0 done, 4 refused, 5 undone, 6 a person must look, 75 locked.
-preflight() {
-  step pre_flight_checks
-  id=
-  read -r id 2>/dev/null <"$R/etc/machine-id" || :
-  if [ "$id" != "$MACHINE_ID" ]; then fail "this is not the machine that was discovered"; fi
-  structure_is_sound
-  avail=$(df -Pk "$UPATH" | awk 'NR==2 {print $4}')
-  if [ "$avail" -lt "$NEED_KB" ]; then fail "not enough space: $NEED_KB KiB needed, $avail KiB free"; fi
-  inodes=$(df -Pi "$UPATH" | awk 'NR==2 {print $4}')
-  case $inodes in ''|*[!0-9]*|0) ;; *) if [ "$inodes" -lt "$NEED_INODES" ]; then fail "not enough inodes: $NEED_INODES needed, $inodes free"; fi ;; esac
-  # not tried with a file: the folder's time says whether somebody changed the configuration
-  if [ ! -w "$R/etc/nginx" ]; then fail "$R/etc/nginx cannot be written"; fi
-  vnode_lock
-  save_originals
-  config_was_good nginx || fail "before we begin: $WHY"
-  if ! nginx_pid; then fail "nginx is not running"; fi
-  if [ -n "$FPM_CONF" ]; then config_was_good fpm || fail "before we begin: $WHY"; fi
-  vnode_unlock
-  if [ -n "$FPM_CONF" ]; then
-    # another run's reload may be under way: php-fpm replaces itself and is back in a moment
-    tries=0
-    # shellcheck disable=SC2086
-    until fpm_alive && accepts $OLD_SOCKETS; do
-      tries=$((tries + 1))
-      if [ "$tries" -gt 30 ]; then fail "php-fpm is not running, or does not accept on the old socket"; fi
-      sleep 0.1
-    done
-  fi
-}
-
-# Real folders, the very ones that were examined, on the file system of VPATH. One look for all of them.
-structure_is_sound() {
-  set -- "$VPATH" "$UPATH" "$UPATH/web"
-  for x in var var/log var/run var/tmp msg; do
-    if [ -L "$UPATH/$x" ]; then fail "$x is a link"; fi
-    if is_dir "$UPATH/$x"; then set -- "$@" "$UPATH/$x"; fi
-  done
-  seen=$(stat -c '%d %i/%F/%n' "$@" 2>/dev/null)
-  device=${seen%% *}
-  case $seen in *" $UPATH_INO/directory/$UPATH$NL"*) ;; *) fail "$UPATH is not the folder that was examined" ;; esac
-  case $seen$NL in *" $WEB_INO/directory/$UPATH/web$NL"*) ;; *) fail "web is not the folder that was examined" ;; esac
-  old_ifs=$IFS
-  IFS=$NL
-  for x in $seen; do
-    case $x in
-      "$device "*) ;;
-      *"/$UPATH") IFS=$old_ifs; fail "$UPATH is a file system of its own; this shape is not supported" ;;
-      *) IFS=$old_ifs; fail "${x#*/*/} is on another file system" ;;
-    esac
-  done
-  IFS=$old_ifs
-}
-
 staging() {
   make_staging
   # shellcheck disable=SC3067 # dash, BusyBox and POSIX 2024 have -O
