@@ -85,7 +85,7 @@ def spec_from(value: Mapping[str, Any]) -> BatchSpec:
     )
 
 
-BEFORE_WE_BEGAN = ("fails before we begin", "is not running", "'s configuration cannot be read")
+BEFORE_WE_BEGAN = ("before we begin: ", "is not running", "'s configuration cannot be read")
 """What is said of a vnode whose services are found broken before anything was touched."""
 
 SERVICES_SUFFER = ("nginx", "php-fpm", "the runner stopped")

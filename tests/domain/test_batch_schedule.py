@@ -1,11 +1,14 @@
 """The batch's rules: limits, set-aside vnodes, failures, canaries, pause, stop, retry."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nsmig_tui
+from nsmig_tui.domain import batch
 from nsmig_tui.domain.batch import BatchItem, Limits, trouble_of
 from nsmig_tui.domain.batch_schedule import Place, Schedule
 from nsmig_tui.domain.events import Result
@@ -65,12 +68,19 @@ def test_one_failure_touches_nobody_else():
     assert schedule.over
 
 
+@pytest.mark.parametrize("sign", [*batch.BEFORE_WE_BEGAN, batch.LOCK_STAYED])
+def test_a_sign_of_trouble_is_something_that_is_really_said(sign):
+    ours = Path(nsmig_tui.__file__).parent
+    files = [*ours.rglob("*.sh"), *ours.rglob("*.py")]
+    assert [file.name for file in files if file.name != "batch.py" and sign in file.read_text()]
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [
         (3, "no route to host"),
         (130, "the connection to a stays lost"),
-        (4, "nginx -t fails before we begin: [emerg] unknown directive"),
+        (4, "before we begin: nginx -t: [emerg] unknown directive"),
         (4, "php-fpm is not running"),
         (4, "nginx's configuration cannot be read: /etc/nginx/x.conf:2: unexpected end of file"),
         (5, "the vnode's configuration lock stayed taken for 300 s"),

@@ -51,7 +51,7 @@ class TableEngine:
         code = tries.pop(0) if tries else 0
         if isinstance(code, BaseException):
             raise code
-        words = ("nginx -t fails before we begin: broken",) if code == 4 else ("it broke",) if code else ()
+        words = ("before we begin: nginx -t: broken",) if code == 4 else ("it broke",) if code else ()
         status = "failed" if code else "migrated"
         result = ev.Result(
             vnode, domain, "r", ok=not code, status=status, errors=words, exit_code=code, duration_s=3.0
