@@ -164,7 +164,7 @@ async def test_broken_nginx_sets_the_vnode_aside(tmp_path):
         spec_with("a/x.test", "a/y.test", limits=Limits(per_vnode=1, ahead=0)),
     )
     assert await scene.run() == 4
-    assert "nginx -t fails" in scene.view().aside["a"]
+    assert "nginx -t: broken" in scene.view().aside["a"]
     assert scene.engine.calls == [("migrate", "x.test"), ("take_up", "x.test")]
 
 
