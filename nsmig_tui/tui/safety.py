@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any, TextIO
 
 from rich.text import Text
 from textual.app import App
@@ -63,6 +64,45 @@ def watch_terminal(hung_up: Callable[[], object]) -> None:
         watched.register(sys.__stdin__.fileno(), 0)
         watched.poll()
         hung_up()
+
+
+class LostTerminal:
+    """A terminal's output whose writes, once the terminal is gone, are no errors but go nowhere.
+
+    Textual writes from a thread that ends with the first write that fails. Its queue then fills, and the
+    next one to draw waits for ever, so that nothing could end the program any more.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Write what there is a terminal for."""
+        with contextlib.suppress(OSError):
+            return self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what there is a terminal for."""
+        with contextlib.suppress(OSError):
+            self._file.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+@contextlib.contextmanager
+def terminal_may_go() -> Iterator[None]:
+    """While this lasts, Textual's output survives the loss of the terminal."""
+    before = sys.__stderr__
+    if before is None:
+        yield
+        return
+    sys.__stderr__ = LostTerminal(before)  # type: ignore[assignment,misc]
+    try:
+        yield
+    finally:
+        sys.__stderr__ = before  # type: ignore[misc]
 
 
 def crash_report(error: BaseException | None) -> Text:

@@ -10,6 +10,7 @@ from .. import wiring
 from ..domain.errors import UsageError
 from .app import NsmigApp
 from .options import from_settings
+from .safety import terminal_may_go
 
 
 class LateAnswers:
@@ -36,7 +37,8 @@ def start(settings: Any) -> int:
         # Textual takes an empty NO_COLOR for a set one; the convention, and our settings, do not.
         os.environ.pop("NO_COLOR", None)
     app = answers.app = NsmigApp(parts, options)
-    app.run(mouse=options.mouse)
+    with terminal_may_go():
+        app.run(mouse=options.mouse)
     if app.wants_demo:
         from ..demo.background import open_demo
 

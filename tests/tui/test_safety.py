@@ -1,16 +1,20 @@
 """Hostile text, crash reports, signals: the terminal and the secrets stay whole."""
 
 import io
+import os
 import re
+import sys
+import threading
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from textual.drivers._writer_thread import WriterThread
 from textual.worker import WorkerFailed
 
 from nsmig_tui.domain import events as ev
 from nsmig_tui.tui.safe import content, one_line
-from nsmig_tui.tui.safety import crash_report
+from nsmig_tui.tui.safety import crash_report, terminal_may_go
 
 EVIL = "\x1b]0;owned\x07\x1b]52;c;ZXZpbA==\x07[/x][bold]php_value[memory_limit]\u202e\x9b31m\x00"
 
@@ -109,3 +113,23 @@ def test_a_crash_in_a_worker_tells_the_place_and_not_the_wrapping():
     except KeyError as error:
         report = crash_report(WorkerFailed(error))
     assert "KeyError" in report.plain and "test_safety.py" in report.plain and "gone" not in report.plain
+
+
+def test_drawing_on_a_terminal_that_is_gone_holds_nobody_up(monkeypatch):
+    ours, theirs = os.openpty()
+    os.close(ours)
+    with open(theirs, "w", encoding="utf-8", closefd=True) as gone:
+        with pytest.raises(OSError):
+            os.write(theirs, b"x")
+        monkeypatch.setattr(sys, "__stderr__", gone)
+        with terminal_may_go():
+            writer = WriterThread(sys.__stderr__)
+            writer.start()
+            drawing = threading.Thread(
+                target=lambda: [writer.write("x" * 9000) for _ in range(100)], daemon=True
+            )
+            drawing.start()
+            drawing.join(20)
+            assert not drawing.is_alive(), "the queue is full and nobody empties it"
+            writer.stop()
+        assert sys.__stderr__ is gone
