@@ -19,7 +19,7 @@ from ..domain.events import (
     StepStarted,
     Warned,
 )
-from ..domain.fleet import RunRecord, Status, Vhost
+from ..domain.fleet import Layout, RunRecord, Status, Vhost
 from ..domain.ports import FleetStore
 
 Clock = Callable[[], float]
@@ -135,6 +135,10 @@ class Bookkeeper:
         self.tell(result)
         return result
 
+    def cut_off(self) -> None:
+        """Close the row of a look that its operator broke off: nothing was changed and nothing goes on."""
+        self.store.save_run(self._record("interrupted", self.clock()))
+
     def _record(self, outcome: str, finished: float | None) -> RunRecord:
         return RunRecord(
             self.run,
@@ -149,6 +153,19 @@ class Bookkeeper:
             tuple(dict.fromkeys(self.warnings)),
             tuple(dict.fromkeys(self.errors)),
         )
+
+
+def returned(vhost: Vhost) -> Vhost:
+    """The vhost in its old layout again, ready to be migrated anew."""
+    return replace(
+        vhost,
+        status=Status.VALIDATED,
+        layout=Layout.NS1,
+        migrated_at=None,
+        last_error="",
+        last_hint="",
+        steps_completed=(),
+    )
 
 
 def failed(vhost: Vhost, error: str, hint: str) -> Vhost:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -50,6 +51,9 @@ async def discover(desk: Desk, name: str, emit: Emit) -> list[Result]:
         shell = await desk.shell(vnode)
         seen = await reading.discover(shell, vnode, desk.scripts)
         same_machine(vnode, seen.capabilities)
+    except asyncio.CancelledError:
+        books.cut_off()
+        raise
     except NsmigError as error:
         books.errors.append(error.message)
         books.hint = error.hint

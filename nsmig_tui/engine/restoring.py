@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..domain.errors import ExitCode, Refused
 from ..domain.events import Planned, Result
-from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
+from ..domain.fleet import STEPS, Vhost, Vnode
 from ..domain.options import MigrateOptions, RollbackOptions, RollbackPoint
 from ..domain.planning import plan_text, runner_values
 from ..domain.ports import Shell
 from ..domain.sections import split_sections
 from ..domain.text import clean
 from . import reading
-from .bookkeeping import Bookkeeper
+from .bookkeeping import Bookkeeper, returned
 from .desk import Desk, same_machine
 from .migrating import badly_ended, run_values
 from .runner_link import Ending
@@ -129,16 +127,7 @@ def after_restore(books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending)
     view = ending.view
     books.errors += [e for e in view.errors if e not in books.errors]
     if view.state == "ok":
-        back = replace(
-            vhost,
-            status=Status.VALIDATED,
-            layout=Layout.NS1,
-            migrated_at=None,
-            last_error="",
-            last_hint="",
-            steps_completed=(),
-        )
-        return books.end("ok", back, archive=vhost.backup_archive)
+        return books.end("ok", returned(vhost), archive=vhost.backup_archive)
     if view.state == "refused":
         return books.end("refused", vhost, code=ExitCode.REFUSED)
     return badly_ended(books, vnode, vhost, ending, vhost.backup_archive, "")

@@ -130,7 +130,7 @@ async def _follow(desk: Desk, books: Bookkeeper, vnode: Vnode, kept: Record) -> 
 def _attached(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending) -> Result:
     """The Result of a run that was watched to its end."""
     if ending.view.verb == "undo":
-        return after_undo(desk, books, vnode, vhost, ending)
+        return after_undo(books, vnode, vhost, ending)
     if ending.view.verb in GOING_BACK:
         return after_restore(books, vnode, vhost, ending)
     return conclude(desk, books, vnode, vhost, ending)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..domain.errors import ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Planned, Result
-from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
+from ..domain.fleet import STEPS, Status, Vhost, Vnode
 from ..domain.http_answers import neighbour_requests, requests_for
 from ..domain.options import RollbackOptions, RollbackPoint
 from ..domain.planning import plan_text
@@ -14,7 +14,7 @@ from ..domain.ports import Shell
 from ..domain.readings import Inspection
 from ..domain.surroundings import Serving
 from . import reading, restoring
-from .bookkeeping import Bookkeeper
+from .bookkeeping import Bookkeeper, returned
 from .desk import Desk, ended_by, same_machine, still_there
 from .http_checks import differences, take_baseline
 from .migrating import badly_ended, run_values
@@ -110,7 +110,7 @@ async def undo(
     if ending.view.state == "ok":
         wrong = await differences(await desk.shell(vnode), before)
         books.warnings += [f"after the undo: {why}" for why in wrong[:5]]
-    return after_undo(desk, books, vnode, vhost, ending)
+    return after_undo(books, vnode, vhost, ending)
 
 
 def _content_names(seen: Inspection) -> tuple[str, ...]:
@@ -138,21 +138,12 @@ def undo_files(
     return {"runner.sh": desk.scripts("runner").encode(), "plan": plan_text(values)}
 
 
-def after_undo(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending) -> Result:
+def after_undo(books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending) -> Result:
     """The Result of an undo."""
     view = ending.view
     books.errors += [e for e in view.errors if e not in books.errors]
     if view.state == "ok":
-        back = replace(
-            vhost,
-            status=Status.VALIDATED,
-            layout=Layout.NS1,
-            migrated_at=None,
-            last_error="",
-            last_hint="",
-            steps_completed=(),
-            rollback_available=vhost.backup_archive is not None,
-        )
+        back = replace(returned(vhost), rollback_available=vhost.backup_archive is not None)
         return books.end("ok", back, archive=vhost.backup_archive)
     if view.state == "refused":
         books.hint = f"Archives, if any: nsmig rollback {vnode.name} {vhost.domain} --list"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from ..domain.errors import ExitCode, NsmigError
@@ -30,6 +31,9 @@ async def validate(desk: Desk, name: str, domain: str, emit: Emit) -> Result:
         same_machine(vnode, seen.capabilities)
         if vhost.status in (Status.MIGRATED, Status.NATIVE):
             still_there(vnode, vhost, seen)
+    except asyncio.CancelledError:
+        books.cut_off()
+        raise
     except NsmigError as error:
         return ended_by(error, books, vhost)
     desk.saw(vnode, seen.capabilities)

@@ -43,6 +43,7 @@ class Navigation(Asking):
     memory: Memory
     marks: set[str]
     _fleet: FleetScreen | None = None
+    _left_before = False
 
     def open_first(self) -> None:
         """The fleet, as the first thing that is seen."""
@@ -109,6 +110,8 @@ class Navigation(Asking):
 
     def load_model(self) -> None:
         """Read the fleet from the store."""
+        # Only what an earlier reading left can be garbage among the lines.
+        self._left_before = bool(self.model.hosts)
         self.model.load(self.store.vnodes())
         page = self.store.brief(limit=FIRST_PAGE)
         self.model.add(page)
@@ -140,8 +143,9 @@ class Navigation(Asking):
         if len(self.model.hosts) >= FIRST_PAGE:
             # Python's look for garbage among so many lines would hold up a key now and then: it leaves out
             # what is frozen. So what an earlier reading left must go first.
-            gc.unfreeze()
-            gc.collect()
+            if self._left_before:
+                gc.unfreeze()
+                gc.collect()
             gc.freeze()
 
     def reload_fleet(self, focus: str = "") -> None:

@@ -1,5 +1,6 @@
 """The command as a process: what only a real one shows."""
 
+import json
 import os
 import pty
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from tmux import wait_until
 
 RUN = """
 import asyncio, sys
@@ -69,6 +71,22 @@ def test_interrupted_is_130_with_the_way_to_go_on(environment, name):
     lines = out.splitlines()
     assert '"exit_code": 130' in lines[-2] and "other.example" in lines[-2]
     assert lines[-1] == '{"type": "summary", "ok": 0, "failed": 1, "skipped": 0}'
+
+
+@pytest.mark.parametrize("words", [["discover", "web2"], ["validate", "web2", "other.example"]])
+def test_a_look_that_is_broken_off_is_not_under_way_for_ever(environment, tmp_path, words):
+    asked, config = tmp_path / "asked", tmp_path / "ssh_config"
+    config.write_text(f"Host *\n  ProxyCommand touch {asked}; exec sleep 30\n")
+    running = subprocess.Popen(
+        [*NSMIG, f"--ssh-config={config}", *words], stderr=subprocess.PIPE, env=environment, text=True
+    )
+    wait_until(asked.exists)
+    running.send_signal(signal.SIGINT)
+    _out, err = running.communicate()
+    assert running.returncode == 130 and "Traceback" not in err
+    done = subprocess.run([*NSMIG, "history", "--json"], capture_output=True, env=environment, check=True)
+    run = next(row for row in json.loads(done.stdout) if row["verb"] == words[0])
+    assert run["outcome"] == "interrupted"
 
 
 def test_a_reader_that_goes_away_stops_nothing(environment):

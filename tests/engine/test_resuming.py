@@ -69,7 +69,7 @@ def scene(tmp_path, monkeypatch):
     async def undo(desk, books, vnode, vhost, shell, options):
         made.done.append("undo")
         ending = Ending(journal(books.run, "begin undo me", "end ok"))
-        return resuming.after_undo(desk, books, vnode, vhost, ending)
+        return resuming.after_undo(books, vnode, vhost, ending)
 
     async def no_sleep(seconds):
         return None
