@@ -35,6 +35,9 @@ class Transition:
 
     ``staged``: the directory that holds the site between the two renames. ``switched``: a directory that
     exists once the new layout is in place, and ``new_root`` the root from then on.
+
+    nginx looks for the directory first and opens the file some microseconds later: a request that is just
+    between the two when the directory is renamed finds nothing. Only an exchange has no such instant.
     """
 
     staged: str
