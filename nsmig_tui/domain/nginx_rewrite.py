@@ -13,6 +13,8 @@ from .path_map import Found, PathMap, substitute
 from .rewrite import Draft, Edit, Outcome, apply_edits, newline_of, respelled
 
 ROOT_VARIABLE = "$nsmig_root"
+DISK_VARIABLE = "$nsmig_disk"
+CACHE = "open_file_cache"
 _NO_VARIABLES = (
     *("error_log", "include", "server", "client_body_temp_path", "proxy_temp_path", "proxy_cache_path"),
     *("fastcgi_temp_path", "fastcgi_cache_path", "uwsgi_temp_path", "scgi_temp_path", "xslt_stylesheet"),
@@ -33,24 +35,30 @@ MAPPED = frozenset(
 class Transition:
     """For vnodes without atomic exchange: the root is chosen for each request by what exists on disk.
 
-    ``staged``: the directory that holds the site between the two renames. ``switched``: a directory that
-    exists once the new layout is in place, and ``new_root`` the root from then on.
-
-    nginx looks for the directory first and opens the file some microseconds later: a request that is just
-    between the two when the directory is renamed finds nothing. Only an exchange has no such instant.
+    ``old_root``: the content's place before. ``staged``: the directory that holds the site between the two
+    renames. ``switched``: a directory that exists once the new layout is in place, and ``new_root`` the
+    root from then on. nginx looks for a directory first and opens the file some microseconds later; a
+    request that meets a rename between the two would find nothing. So what nginx reads itself it reads
+    by ``held``, a link that leads to the content wherever it stands (see run_keeper.sh). What it tells
+    other programs, which have no such way, is the place on disk.
     """
 
+    old_root: str
     staged: str
     switched: str
     new_root: str
+    held: str
 
-    def preamble(self, old_root: str, newline: str) -> str:
-        """The lines that go to the start of a server block."""
+    def preamble(self, old_root: str, newline: str, *, uncached: bool) -> str:
+        """The lines that go to the start of a server block; ``uncached``: nothing is to be remembered."""
         lines = (
             "",
-            f"    set {ROOT_VARIABLE} {old_root};",
-            f"    if (-d {self.staged}) {{ set {ROOT_VARIABLE} {self.staged}; }}",
-            f"    if (-d {self.switched}) {{ set {ROOT_VARIABLE} {self.new_root}; }}",
+            *(["    open_file_cache off;"] if uncached else []),
+            f"    set {DISK_VARIABLE} {old_root};",
+            f"    if (-d {self.staged}) {{ set {DISK_VARIABLE} {self.staged}; }}",
+            f"    if (-d {self.switched}) {{ set {DISK_VARIABLE} {self.new_root}; }}",
+            f"    set {ROOT_VARIABLE} {DISK_VARIABLE};",
+            f"    if (-d {self.held}) {{ set {ROOT_VARIABLE} {self.held}; }}",
             "",
         )
         return newline.join(lines)
@@ -95,6 +103,8 @@ class _Rewriter:
         self.own = {server.number for server in site.servers}
         self.domain = site.domain
         self.variable_base = ""
+        self.transition: Transition | None = None
+        self.told_place = False
         self.values: dict[str, str] = {}
         self.sockets: set[str] | None = None
         fallback = posixpath.dirname(model.main)
@@ -106,13 +116,19 @@ class _Rewriter:
         """One server block, edited where it stands."""
         first = server.names[0] if server.names else self.domain
         self.values = {"host": self.domain, "http_host": self.domain, "server_name": first}
-        self.variable_base = ""
+        self.variable_base, self.told_place, self.transition = "", False, transition
         self.draft.edit(server.file, self._block(server.file, server.directive.block or ()))
-        if transition is not None and self.variable_base and server.directive.body:
-            start = server.directive.body[0]
-            newline = newline_of(self.model.texts[server.file])
-            text = transition.preamble(self.variable_base, newline)
-            self.draft.edit(server.file, [Edit(start, start, text)])
+        self.transition = None
+        if transition is None or not server.directive.body or not (self.variable_base or self.told_place):
+            return
+        cached = bool(server.any(CACHE)) or any(p.directive.name == CACHE for p in self.model.outside)
+        start = server.directive.body[0]
+        text = transition.preamble(
+            self.variable_base or transition.old_root,
+            newline_of(self.model.texts[server.file]),
+            uncached=cached and not server.own(CACHE),
+        )
+        self.draft.edit(server.file, [Edit(start, start, text)])
 
     def outside(self) -> None:
         """Literal paths of this vhost that stand in no server block: upstreams, maps, caches."""
@@ -131,8 +147,32 @@ class _Rewriter:
                 edits += self._include(file, directive)
                 continue
             edits += self._args(file, directive, False, True)
+            edits += self._while_moving(file, directive)
             edits += self._block(file, directive.block or ())
         return edits
+
+    def _while_moving(self, file: str, directive: Directive) -> list[Edit]:
+        """What a directive needs while the tree is switched without an exchange."""
+        if self.transition is None:
+            return []
+        if directive.name == CACHE and directive.args:  # it would remember for a minute where the root was
+            return [Edit(directive.args[0].start, directive.args[-1].end, "off")]
+        if directive.name == "location" and directive.body and self._passes(directive):
+            self.told_place = True
+            start = directive.body[0]
+            return [Edit(start, start, f" set {ROOT_VARIABLE} {DISK_VARIABLE};")]
+        return []
+
+    def _passes(self, directive: Directive) -> bool:
+        """Whether a location hands its requests to another program, itself or by what it includes."""
+        for inner in directive.block or ():
+            if inner.name in PASS or (inner.name == "if" and self._passes(inner)):
+                return True
+            if inner.name == "include":
+                read = (self.model.trees[path] for path in self.model.included(inner))
+                if any(d.name in PASS for tree in read for d in walk(tree)):
+                    return True
+        return False
 
     def _args(self, file: str, directive: Directive, in_map: bool, variables: bool) -> list[Edit]:
         text = self.model.texts[file]
@@ -214,7 +254,7 @@ class _Rewriter:
         if not edits:
             return None
         private = self.model.users.get(path, frozenset()) <= self.own and not self._is_templated(path)
-        if private:
+        if private and self.transition is None:
             self.draft.edit(path, edits)
             return None
         return apply_edits(self.model.texts[path], edits)

@@ -175,7 +175,13 @@ def _stages(
     socks = [pool.listen for pool in serving.pools]
     if serving.nginx is not None:
         model, site = serving.nginx, serving.site
-        switch = Transition(f"{staging}/new/{held[4:]}", f"{upath}/web/.nsmig-switched", f"{upath}/{held}")
+        switch = Transition(
+            f"{upath}/web",
+            f"{staging}/new/{held[4:]}",
+            f"{upath}/web/.nsmig-switched",
+            f"{upath}/{held}",
+            f"{staging}/held",
+        )
         stages["bridge"] = ("nginx", nginx_changes(model, site, roots, copies=False, sockets=socks))
         stages["transition"] = (
             "nginx",
@@ -247,9 +253,7 @@ def _warnings(
     if seen.is_dir(".ssh") and ".ssh" not in keep and options.backup:
         found.append(".ssh leaves the live tree: logins by keys kept there stop working")
     if hold != "app" and seen.capabilities.exchange == "none":
-        found.append(
-            "the content has an entry called app; without an exchange it is unreachable for a moment"
-        )
+        found.append("the content has an entry called app; without an exchange PHP can miss it for a moment")
     return found
 
 

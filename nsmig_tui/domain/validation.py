@@ -198,6 +198,7 @@ def _services(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
         yield Finding(ERROR, SERVICES, "nginx -t fails", "", says[0] if says else "", "Mend it first.")
     if seen.nginx is not None and seen.nginx.running is False:
         yield Finding(ERROR, SERVICES, "nginx is not running", hint="Start nginx.")
+    yield from _exchange(seen)
     if serving.fpm is not None and serving.master is None:
         yield Finding(ERROR, SERVICES, f"no running php-fpm uses {serving.fpm.main}", hint="Start php-fpm.")
     for config in seen.fpm:
@@ -282,6 +283,19 @@ def _hint_for(kind: str) -> str:
     if kind == "certbot":
         return "A link keeps it valid; change webroot_path after the migration."
     return "Links keep the old path valid; change it when there is time."
+
+
+def _exchange(seen: Inspection) -> Iterator[Finding]:
+    """Two renames in place of one exchange are the longer way: more stages of configuration, more reloads."""
+    if seen.capabilities.exchange == "none":
+        yield Finding(
+            WARNING,
+            SERVICES,
+            "directories cannot change places in one step here",
+            "perl or mv --exchange, and a file system that can",
+            "two renames, and an nginx configuration that knows both places meanwhile",
+            "Install perl, or coreutils 9.5 or later, for the shorter way.",
+        )
 
 
 def _root_logs(upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:

@@ -15,7 +15,9 @@ from nsmig_tui.domain.rewrite import Edit, apply_edits, diff
 
 SITES = "/etc/nginx/sites-enabled"
 STAGED = "/srv/.nsmig/a.test/new/app/public"
-TRANSITION = Transition(STAGED, f"{UPATH}/web/.nsmig-switched", f"{UPATH}/web/app/public")
+HELD = "/srv/.nsmig/a.test/held"
+SWITCHED = f"{UPATH}/web/.nsmig-switched"
+TRANSITION = Transition(f"{UPATH}/web", STAGED, SWITCHED, f"{UPATH}/web/app/public", HELD)
 
 
 def texts(outcome):
@@ -180,10 +182,12 @@ def test_transition_sends_the_root_through_a_variable():
     model = nginx({"all": LITERAL})
     new = texts(nginx_changes(model, site(model), paths, copies=False, transition=TRANSITION))[f"{SITES}/all"]
     head = (
-        b"server {\n    set $nsmig_root /srv/a.test/web;\n"
-        b"    if (-d %b) { set $nsmig_root %b; }\n"
+        b"server {\n    set $nsmig_disk /srv/a.test/web;\n"
+        b"    if (-d %b) { set $nsmig_disk %b; }\n"
         % (STAGED.encode(), STAGED.encode())
-        + b"    if (-d /srv/a.test/web/.nsmig-switched) { set $nsmig_root /srv/a.test/web/app/public; }\n"
+        + b"    if (-d /srv/a.test/web/.nsmig-switched) { set $nsmig_disk /srv/a.test/web/app/public; }\n"
+        + b"    set $nsmig_root $nsmig_disk;\n    if (-d %b) { set $nsmig_root %b; }\n"
+        % (HELD.encode(), HELD.encode())
     )
     newline = b"\r\n"
     assert head.replace(b"\n", newline) in new
@@ -192,6 +196,49 @@ def test_transition_sends_the_root_through_a_variable():
     assert b"DOCUMENT_ROOT $nsmig_root$fastcgi_script_name" in new
     assert b"error_log /srv/.nsmig/a.test/log/error.log warn" in new
     assert new.endswith(LITERAL[LITERAL.index(b"server { server_name b.test") :])
+
+
+def test_what_other_programs_are_told_in_transition_is_the_place_on_disk():
+    model = nginx({"a": A_SITE, "b": B_SITE})
+    new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False, transition=TRANSITION))
+    text = new[f"{SITES}/a"].decode()
+    locations = re.findall(r"location [^{]*\{([^}]*)\}", text)
+    php = [inner for inner in locations if "fastcgi_pass" in inner]
+    assert php and all(inner.startswith(" set $nsmig_root $nsmig_disk;") for inner in php)
+    assert not any("$nsmig_disk" in inner for inner in locations if inner not in php)
+
+
+def test_a_place_that_hands_on_by_an_include_is_told_the_place_on_disk_too():
+    text = b"""server { server_name a.test; root /srv/a.test/web;
+        location / { try_files $uri @app; }
+        location @app { include /etc/nginx/inner.conf; }
+        location /x { if ($arg_a) { proxy_pass http://127.0.0.1:8; } }
+        location /plain { expires 1d; } }"""
+    model = nginx({"a": text}, inner=b"fastcgi_pass unix:/run/other.sock;")
+    new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False, transition=TRANSITION))
+    assert new[f"{SITES}/a"].count(b"{ set $nsmig_root $nsmig_disk;") == 2
+    assert b"@app { set $nsmig_root $nsmig_disk; include" in new[f"{SITES}/a"]
+    assert b"/x { set $nsmig_root $nsmig_disk; if" in new[f"{SITES}/a"]
+
+
+def test_a_server_that_hands_all_on_still_knows_the_variables():
+    text = b"server { server_name a.test; root /srv/a.test/web; }\n"
+    other = b"server { listen 81; server_name a.test; location / { proxy_pass http://127.0.0.1:8; } }"
+    model = nginx({"a": text + other})
+    new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False, transition=TRANSITION))
+    assert new[f"{SITES}/a"].count(b"set $nsmig_disk /srv/a.test/web;") == 2
+
+
+@pytest.mark.parametrize("where", ["http", "server", "location", ""])
+def test_nothing_is_remembered_of_where_the_root_was(where):
+    cache = {where: "open_file_cache max=1000 inactive=60s;"}
+    text = f"""server {{ server_name a.test; root /srv/a.test/web; {cache.get("server", "")}
+        location /x {{ {cache.get("location", "")} expires 1d; }} }}"""
+    model = nginx({"0": cache.get("http", "").encode(), "a": text.encode()})
+    new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False, transition=TRANSITION))
+    expected = {"http": 1, "server": 1, "location": 2, "": 0}[where]
+    assert new[f"{SITES}/a"].count(b"open_file_cache off;") == expected
+    assert b"max=1000" not in new[f"{SITES}/a"]
 
 
 def test_transition_refuses_what_takes_no_variable():
@@ -204,7 +251,7 @@ def test_transition_refuses_what_takes_no_variable():
 def test_shared_root_in_transition_keeps_the_template_as_default():
     model = nginx({"a": A_SITE, "b": B_SITE})
     new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False, transition=TRANSITION))
-    assert b"set $nsmig_root /srv/$host/web;" in new[f"{SITES}/a"]
+    assert b"set $nsmig_disk /srv/$host/web;" in new[f"{SITES}/a"]
     assert b"root $nsmig_root;" in new[f"{SITES}/a"]
     assert set(new) == {f"{SITES}/a"}
 

@@ -87,6 +87,7 @@ RULES = [
         "root",
     ),
     (can(web_gid=None), ERROR, USER, "www-data or nginx"),
+    (can(exchange="none"), WARNING, SERVICES, "in one step"),
     ({"places": places(upath=place(mode="777"))}, ERROR, USER, "everybody may write"),
     ({"places": places(upath=place(mode="1757"))}, ERROR, USER, "everybody may write"),
     ({"places": places(upath=place("link", target="/x"))}, CRITICAL, STRUCTURE, "no real directory"),

@@ -15,7 +15,7 @@ from lab.prober import Prober
 from lab.product import Product
 from lab.scene import DOMAIN, Operator, Scene, set_scene
 from lab.tree import differences, node_picture
-from lab.variants import busybox_first, without_perl
+from lab.variants import busybox_first, replace_tool, without_perl
 
 from nsmig_tui import wiring
 from nsmig_tui.domain.fleet import Vnode
@@ -80,7 +80,38 @@ def test_without_perl_an_odd_site(lab: Lab, node: Node, tmp_path: Path) -> None:
     """The longest way, a content with an app of its own, without an exchange."""
     scene = set_scene(node, shape="literal", content="odd")
     without_perl(node)
-    there_and_back(lab, scene, tmp_path)
+    static = [t for t in scene.pages() if not t.path.endswith((".php", "/"))]
+    with Prober(node, static, interval_ms=2) as prober:
+        there_and_back(lab, scene, tmp_path)
+    assert prober.wrong == [], (len(prober.wrong), prober.wrong[:2], prober.wrong[-1])
+
+
+@pytest.mark.parametrize("form", [{"shape": "literal"}, {"shape": "shared"}], ids=["literal", "shared"])
+def test_without_perl_no_answer_hangs_on_a_path(
+    lab: Lab, node: Node, tmp_path: Path, form: dict[str, Any]
+) -> None:
+    """While the tree may be switched, static answers come wherever the content stands.
+
+    A request that nginx has given its root and whose file it has not opened yet meets the rename: no path
+    on disk could be right for it, so none is used.
+    """
+    scene = set_scene(node, **form)
+    without_perl(node)
+    replace_tool(
+        node,
+        "mv",
+        f"""if [ "$2" = /srv/{DOMAIN}/web ]; then
+            "$REAL" -T "$2" "$2.elsewhere" && sleep 0.3 && "$REAL" -T "$2.elsewhere" "$2" || exit 1
+            echo >>/root/moved
+        fi
+        exec "$REAL" "$@" """,
+    )
+    static = [t for t in scene.pages() if not t.path.endswith((".php", "/"))]
+    with Prober(node, static, interval_ms=2) as prober:
+        there_and_back(lab, scene, tmp_path)
+    assert len(node.path("/root/moved").read_text()) == 2
+    assert prober.wrong == [], (len(prober.wrong), prober.wrong[:2], prober.wrong[-1])
+    assert node.sh("pgrep -u www-data -x sleep || true").stdout == ""
 
 
 def test_busybox(lab: Lab, node: Node, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ keep_transition_logs() { # folder
 # From the old places to the new ones, with the sites answering at every moment.
 switch_over() {
   stage_tree
-  if [ "$XCHG" = none ]; then nginx_to transition; fi
+  if [ "$XCHG" = none ]; then keep_at_hand; nginx_to transition; fi
   switch_tree
   step permissions_update
   seek_content
@@ -56,8 +56,8 @@ switch_over() {
     relay_new "$x" "$i"
   done
   if [ -z "$LOG_INO" ]; then new_folder log 750; fi
-  nginx_to final
-  content_to_app
+  # what nginx holds it finds wherever it goes; without that it has to look elsewhere first
+  if [ "$XCHG" = none ]; then content_to_app; nginx_to final; else nginx_to final; content_to_app; fi
   step service_reload
   fpm_to final "$NEW_SOCKETS" "$OLD_SOCKETS"
   comes_no_more

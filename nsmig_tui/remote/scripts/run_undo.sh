@@ -47,6 +47,7 @@ drop_staging() {
     put_into_archive "$S/kept" "since-$TS"
     warn "what found no place in the old layout is in .archive/$PLACED"
   fi
+  end_keepers
   rm -rf "$S"
   drop_mirror
   rmdir "$VPATH/.nsmig" 2>/dev/null
@@ -206,7 +207,7 @@ undo_all() {
     content_to_hold
     # what is back already does not return to a stage whose places may be gone
     if flagged fpm && ! flagged fpmback; then fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""; fi
-    if [ "$XCHG" = none ]; then mark_switched; fi
+    if [ "$XCHG" = none ]; then mark_switched; keep_at_hand; fi
     if flagged nginx && ! flagged nginxback; then nginx_to "$BRIDGE"; fi
     hold_takes_content
     relay_home log "$LOG_INO"
