@@ -20,17 +20,21 @@ def fpm_changes(
     copies: bool = True,
     keep_old_socket: bool = False,
     existing: Mapping[str, bytes] | None = None,
+    chdir: str = "",
 ) -> Outcome:
     """The edits that map the values of these ``pools`` by ``paths``, and nothing else.
 
     Shared includes are treated as for nginx: an NS3 copy takes their place with ``copies``, else their
     changed text does. ``keep_old_socket`` adds, for each pool whose socket moves, a pool ``NAME-ns1``
     that is the same (its text written out, ``$pool`` replaced) but listens where the pool did before.
+    With ``chdir`` nothing changes but each ``chdir`` below ``web``, to this directory: php-fpm does not
+    start, for any site, where a pool's is not there, and without an exchange ``web`` is not for a moment.
     Raises ValueError when ``paths`` sends a class to an nginx variable.
     """
     if any(new.startswith("$") for _, new in paths.rules):
         raise ValueError("php-fpm has no variables to hold a path")
     rewriter = _Rewriter(model, pools, paths, copies, existing or {})
+    rewriter.chdir = chdir
     for pool in pools:
         rewriter.pool(pool)
     if keep_old_socket:
@@ -66,6 +70,7 @@ class _Rewriter:
     ) -> None:
         self.model, self.paths, self.copies = model, paths, copies
         self.own = {pool.name for pool in pools}
+        self.chdir = ""
         fallback = posixpath.dirname(model.main)
         tops = (paths.upath, *paths.aliases)
         patterns = model.include_patterns()
@@ -109,10 +114,16 @@ class _Rewriter:
             if entry.key == "include" and not self.paths.find(raw):
                 edits += self._include(pool, file, entry)
                 continue
-            new = map_value(self.paths, entry.key, raw, values)
+            new = self._new_value(entry.key, raw, values)
             if new != raw:
                 edits.append(Edit(entry.start, entry.end, new))
         return edits
+
+    def _new_value(self, key: str, raw: str, values: Mapping[str, str]) -> str:
+        if not self.chdir:
+            return map_value(self.paths, key, raw, values)
+        in_web = any(hit.old == "web" for hit in self.paths.find(raw, values))
+        return self.chdir if key == "chdir" and in_web else raw
 
     def _include(self, pool: Pool, file: str, entry: Entry) -> list[Edit]:
         """The edit of one ``include`` inside a pool, after what it reads has been looked at."""

@@ -163,7 +163,10 @@ def make_plan(
 def _stages(
     serving: Serving, upath: str, hold: str, tmp_used: bool, beside: Mapping[str, bytes]
 ) -> dict[str, tuple[str, Outcome]]:
-    """Stage name -> (kind, outcome). Logs and sessions move in the final stages only; see run_tree.sh."""
+    """Stage name -> (kind, outcome), ``apart`` only where it changes something.
+
+    Logs and sessions move in the final stages only; see run_tree.sh.
+    """
     staging = f"{posixpath.dirname(upath)}/.nsmig/{posixpath.basename(upath)}"
     final = final_map(upath, serving.site.links)
     if not tmp_used:
@@ -192,6 +195,9 @@ def _stages(
         model_, pools = serving.fpm, serving.pools
         both: PathMap = final.without("var/log", "var/tmp").with_target("web", held)
         both_t = both.with_target("var/log", f"{staging}/tlog")
+        apart = fpm_changes(model_, pools, roots, copies=False, chdir=staging)
+        if apart.changes:
+            stages["apart"] = ("fpm", apart)
         stages["both"] = ("fpm", fpm_changes(model_, pools, both, copies=False, keep_old_socket=True))
         stages["both_t"] = ("fpm", fpm_changes(model_, pools, both_t, copies=False, keep_old_socket=True))
         stages["fpm final"] = ("fpm", fpm_changes(model_, pools, final, existing=beside))

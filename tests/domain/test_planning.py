@@ -71,7 +71,7 @@ def test_the_disks_are_left_to_the_sites_where_the_vnode_can(tools, ionice, word
     assert (values["IONICE"], values["NICE"]) == (words, "3")
 
 
-STAGES = {"nginx": {"bridge", "transition", "final"}, "fpm": {"both", "both_t", "final"}}
+STAGES = {"nginx": {"bridge", "transition", "final"}, "fpm": {"apart", "both", "both_t", "final"}}
 
 
 @pytest.mark.parametrize("pool", [None, POOL_WITH_TMP])
@@ -98,6 +98,16 @@ def test_both_sockets_accept_while_nginx_changes_over():
     assert b"/srv/a.test/web/run/fpm.sock" in pool.stages["both"]
     assert b"/srv/a.test/var/run/fpm.sock" in pool.stages["both"]
     assert b"/srv/a.test/var/" not in pool.stages["final"]
+
+
+def test_pools_begin_elsewhere_while_web_may_be_missing():
+    pool = next(c for c in plan_for().configs if c.path.endswith("pool.d/a.conf"))
+    assert pool.stages["apart"] == pool.original.replace(
+        b"chdir = /srv/a.test/web", b"chdir = /srv/.nsmig/a.test"
+    )
+    outside = POOL_WITH_TMP.replace(b"chdir = /srv/a.test/web", b"chdir = /")
+    plan = plan_for(seen(fpm=(fpm_config(outside),)))
+    assert not any("apart" in c.stages for c in plan.configs)
 
 
 def test_a_migrated_vhost_is_not_planned_again():

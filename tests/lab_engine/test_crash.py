@@ -15,6 +15,7 @@ from lab.fleet import Lab
 from lab.node import Node
 from lab.product import Product
 from lab.scene import Operator, Scene, set_scene
+from lab.variants import without_perl
 
 pytestmark = pytest.mark.lab
 
@@ -111,6 +112,45 @@ async def killed_undo(operator: Operator, points: list[int], seen: list[str]) ->
     else:
         back = await operator.rollback()
     assert back.ok and back.status == "validated", (seen[-1], back)
+
+
+async def to_the_point(operator: Operator, verb: str, point: int, last: str) -> list[str]:
+    """Points of a run from one on to a name; after each the run is finished and undone, or undone."""
+    seen: list[str] = []
+    while not seen or not seen[-1].endswith(last):
+        if verb == "rollback":
+            assert (await operator.migrate()).ok
+        seen.append(await crash(operator, verb, point))
+        if verb == "migrate" and point % 2:
+            assert (await operator.resume()).ok, seen[-1]
+            operator.scene.is_migrated()
+        back = await operator.resume(undo=True)
+        assert back.ok and back.status == "validated", (seen[-1], back)
+        operator.scene.is_as_before(seen[-1])
+        point += 1
+    return seen
+
+
+@pytest.mark.timeout(900)
+def test_the_switch_without_an_exchange(
+    lab: Lab, node: Node, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Between the two renames ``web`` is missing: even then a start from disk brings all sites."""
+    product = Product(lab, tmp_path)
+    product.add(node)
+    scene = set_scene(node, shape="literal", content="odd")
+    without_perl(node)
+
+    async def work(app: Any) -> list[str]:
+        operator = Operator(app, scene)
+        await operator.ready()
+        there = await to_the_point(operator, "migrate", 5, "tree-switched")
+        return there + await to_the_point(operator, "rollback", 17, "undo-tree")
+
+    seen = product.run(work)
+    with capsys.disabled():
+        print(f"\n{node.name} without an exchange: {', '.join(name.split()[-1] for name in seen)}")
+    assert any(name.endswith("tree-half") for name in seen) and any("undo-half" in name for name in seen)
 
 
 @pytest.mark.timeout(1800)

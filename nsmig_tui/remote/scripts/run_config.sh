@@ -89,7 +89,7 @@ nginx_to() { # stage
 
 fpm_to() { # stage sockets-that-must-accept sockets-that-must-go
   if ! has_stage fpm "$1"; then passes fpm "$1"; return 0; fi
-  if [ "$FPM_AT" = orig ]; then
+  if [ "$FPM_AT" = orig ] || [ "$FPM_AT" = apart ]; then
     for s in $NEW_SOCKETS; do # php-fpm would refuse to start, for every site
       if accepts "$s"; then fail "something else listens on $s already"; fi
     done

@@ -4,6 +4,15 @@
 # there is none, nginx goes by what it finds on disk.
 KEEPER_LIFE=900
 
+# php-fpm does not start, for no site, where the directory of a pool is missing, and web is for a moment: should
+# the machine go down in it, all would be without PHP. So pools that begin in web begin elsewhere meanwhile.
+fpm_apart() { # sockets-that-must-go
+  if ! has_stage fpm apart; then return 0; fi
+  own_change fpm apart "$OLD_SOCKETS" "$1"
+  FPM_AT=apart
+  pt fpm-apart-live
+}
+
 keep_at_hand() {
   if ! web_ids; then
     warn "nginx has no process to go by: a request in the instant of the rename can miss a file"
@@ -36,7 +45,8 @@ web_ids() {
   return 1
 }
 
-become_web() { # shell command, which finds $ARG in its environment; the shell that calls this ends
+become_web() { # shell command, and $ARG for its environment; the shell that calls this ends
+  export ARG="$2"
   if [ "$ROOT_ID" = "$WEB_UID:$WEB_GID" ]; then exec sh -c "$1"; fi
   if setpriv --reuid "$WEB_UID" --regid "$WEB_GID" --clear-groups true 2>/dev/null; then
     exec setpriv --reuid "$WEB_UID" --regid "$WEB_GID" --clear-groups sh -c "$1"
@@ -47,16 +57,14 @@ become_web() { # shell command, which finds $ARG in its environment; the shell t
 start_keeper() { # runs inside the content folder
   (
     exec >"$CUR/keeper.pid" 2>/dev/null </dev/null 3<&- 4<&- 5<&- 6<&- 7>&- 8>&- 9>&- # our locks must not live on in it
-    export ARG="$KEEPER_LIFE"
     # shellcheck disable=SC2016 # the keeper's shell expands
-    become_web 'echo $$; exec sleep "$ARG" >/dev/null'
+    become_web 'echo $$; exec sleep "$ARG" >/dev/null' "$KEEPER_LIFE"
   ) &
 }
 
 nginx_could_go() ( # link: does it lead somewhere for the web server's user?
-  export ARG="$1"
   # shellcheck disable=SC2016 # the other shell expands
-  become_web '[ -d "$ARG" ]' 2>/dev/null
+  become_web '[ -d "$ARG" ]' "$1" 2>/dev/null
 )
 
 keeper_stands() { # has it said its number? In KEEPER, and when it began in START

@@ -37,7 +37,7 @@ keep_transition_logs() { # folder
 # From the old places to the new ones, with the sites answering at every moment.
 switch_over() {
   stage_tree
-  if [ "$XCHG" = none ]; then keep_at_hand; nginx_to transition; fi
+  if [ "$XCHG" = none ]; then fpm_apart ""; keep_at_hand; nginx_to transition; fi
   switch_tree
   step permissions_update
   seek_content

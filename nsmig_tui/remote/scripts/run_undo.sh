@@ -206,13 +206,16 @@ undo_all() {
     relay_back tmp "$TMP_INO"
     content_to_hold
     # what is back already does not return to a stage whose places may be gone
-    if flagged fpm && ! flagged fpmback; then fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""; fi
+    if flagged fpm && ! flagged fpmback && [ -s "$CUR/made.run" ]; then fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""; fi
     if [ "$XCHG" = none ]; then mark_switched; keep_at_hand; fi
     if flagged nginx && ! flagged nginxback; then nginx_to "$BRIDGE"; fi
     hold_takes_content
     relay_home log "$LOG_INO"
     relay_home tmp "$TMP_INO"
-    if flagged fpm; then fpm_to orig "$OLD_SOCKETS" "$NEW_SOCKETS"; fi
+    if flagged fpm; then
+      if [ "$XCHG" = none ] && has_stage fpm apart; then fpm_apart "$NEW_SOCKETS"
+      else fpm_to orig "$OLD_SOCKETS" "$NEW_SOCKETS"; fi
+    fi
     flag fpmback
     if ! content_is "$UPATH/web" && [ -n "$FPM_CONF" ]; then flag refresh; fi
     if ! content_is "$UPATH/web" && ! content_is "$S/new" && ! content_is "$S/new/$HOLD/public"; then
@@ -226,7 +229,10 @@ undo_all() {
     if [ "$XCHG" != none ] && flagged nginx; then nginx_to orig; fi
     if [ "$XCHG" != none ]; then flag nginxback; fi
     tree_back
-    if [ "$XCHG" = none ] && flagged nginx; then nginx_to orig; fi
+    if [ "$XCHG" = none ]; then
+      if flagged fpm && has_stage fpm apart; then fpm_to orig "$OLD_SOCKETS" ""; fi
+      if flagged nginx; then nginx_to orig; fi
+    fi
     keep_transition_logs "$UPATH/var/log"
     php_forgets
     in_dir "$UPATH/web" "$WEB_INO" content_back "$CUR" || fail "cannot give the content its owners and modes back"
