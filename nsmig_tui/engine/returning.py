@@ -38,12 +38,15 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
     kept = await reading.record(shell, vnode, domain, desk.scripts)
     if not kept.exists:
         raise _nothing_to_undo(vnode, vhost, restored=kept.restored)
+    seen, _ = await reading.inspect(shell, vnode, vhost, desk.scripts, test=False)
     up = f"{vnode.vpath}/{domain}"
     steps = {step: [] for step in STEPS}
     steps[STEPS[2]] = [
         {"what": "move", "from": f"{up}/web/app/public", "to": f"{up}/web"},
         {"what": "move", "from": f"{up}/web/log", "to": f"{up}/var/log"},
     ]
+    if seen.is_dir("web/app/public") and seen.is_dir("web/tmp"):
+        steps[STEPS[2]].append({"what": "move", "from": f"{up}/web/tmp", "to": f"{up}/var/tmp"})
     if vhost.backup_archive:  # without an archive nothing was put away
         steps[STEPS[2]].append({"what": "bring back", "from": f"{up}/.archive/legacy-*", "to": up})
     steps[STEPS[3]] = [{"what": "owners and modes go back as they were recorded"}]

@@ -9,6 +9,7 @@ from nsmig_tui.domain.http_answers import baseline_of
 from nsmig_tui.domain.layout import read_journal
 from nsmig_tui.domain.options import RollbackOptions
 from nsmig_tui.domain.ports import HttpAnswer, HttpRequest
+from nsmig_tui.domain.readings import Capabilities, Inspection, Place
 from nsmig_tui.engine import http_checks, returning
 from nsmig_tui.engine.desk import Desk
 from nsmig_tui.engine.reading import Record
@@ -114,3 +115,42 @@ async def test_after_a_whole_migration_the_answers_of_now_count(undo):
     old = record({**WHOLE, "/": (200, b"last year's")}, committed=True)
     assert await undo(old, EDITED, EDITED) == []
     assert await undo(old, EDITED, WHOLE) == ["after the undo: http://shop.test/ has another body now"]
+
+
+@pytest.mark.parametrize(
+    ("folders", "moved"),
+    [
+        (("web/app/public", "web/log", "web/tmp"), ["web/app/public", "web/log", "web/tmp"]),
+        (("web/app/public", "web/log"), ["web/app/public", "web/log"]),
+        (("web/tmp",), ["web/app/public", "web/log"]),
+    ],
+    ids=["moved", "never moved", "the site's own, not moved yet"],
+)
+async def test_the_plan_of_an_undo_names_what_moves(tmp_path, monkeypatch, folders, moved):
+    async def inspect(*_words, test):
+        assert not test, "nginx -t opens log files"
+        return Inspection(places={name: Place("dir") for name in folders}), None
+
+    async def probe(*_words):
+        return Capabilities()
+
+    async def kept(*_words):
+        return Record(exists=True, committed=True)
+
+    class Connector:
+        async def shell(self, vnode):
+            return None
+
+    monkeypatch.setattr(returning.reading, "inspect", inspect)
+    monkeypatch.setattr(returning.reading, "probe", probe)
+    monkeypatch.setattr(returning.reading, "record", kept)
+    store = Store(tmp_path / "nsmig.db")
+    store.save_vnode(VNODE)
+    store.save_vhost(VHOST)
+    desk = Desk(store, Connector(), lambda name: name, "me@here")
+    planned = await returning.plan_rollback(desk, "vn1", "shop.test", RollbackOptions())
+    store.close()
+    moves = [c for step in planned.steps for c in step["changes"] if c["what"] == "move"]
+    assert [c["from"].removeprefix("/srv/shop.test/") for c in moves] == moved
+    if "web/tmp" in moved:
+        assert moves[-1]["to"] == "/srv/shop.test/var/tmp"
