@@ -6,6 +6,7 @@ defaults. A word that the file should not hold is an error that names the file a
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import socket
@@ -139,6 +140,26 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
     values["color"] = not env.get("NO_COLOR")
     values["dumb_terminal"] = env.get("TERM", "") in ("", "dumb")
     return Settings(**{**values, "data_dir": data_dir, "config_dir": config_dir})
+
+
+def need_ssh_config(settings: Settings) -> None:
+    """Raise UsageError when the file that was named in the place of OpenSSH's own cannot be read."""
+    path = settings.ssh_config
+    if path is None:
+        return
+    try:
+        # Not opened: a pipe would wait for its writer.
+        kind = path.stat().st_mode
+        problem = errno.EISDIR if stat.S_ISDIR(kind) else 0 if os.access(path, os.R_OK) else errno.EACCES
+    except OSError as error:
+        problem = error.errno or errno.EIO
+    if problem:
+        where = {"environment": "NSMIG_SSH_CONFIG", "file": f"ssh_config in {CONFIG_NAME}"}
+        word = where.get(settings.origins.get("ssh_config", ""), "--ssh-config")
+        raise UsageError(
+            f"The SSH configuration {path} cannot be read: {os.strerror(problem)}.",
+            hint=f"Correct {word}, or leave it out to use OpenSSH's own files.",
+        )
 
 
 def make_private(directory: Path) -> None:

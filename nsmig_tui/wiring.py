@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .domain.ports import AskHostKey, AskPassword
-from .settings import Settings, make_private
+from .settings import Settings, make_private, need_ssh_config
 
 if TYPE_CHECKING:
     from .domain.ports import Connector, EngineApi
@@ -39,9 +39,10 @@ class App:
 
     @cached_property
     def connector(self) -> Connector:
-        """The shared SSH connections."""
+        """The shared SSH connections. Raises UsageError for a configuration that cannot be read."""
         from .remote.ssh_transport import SshConnector
 
+        need_ssh_config(self.settings)
         return SshConnector(
             ssh_config=self.settings.ssh_config,
             ask_host_key=self._ask_host_key,

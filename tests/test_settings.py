@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nsmig_tui.domain.errors import Refused, UsageError
-from nsmig_tui.settings import load, make_private
+from nsmig_tui.settings import load, make_private, need_ssh_config
 
 
 def write(directory: Path, text: str) -> Path:
@@ -28,6 +28,37 @@ def test_flag_wins_over_environment_over_file(tmp_path):
     settings = read(tmp_path, text, {"ssh_config": "/flag", "data_dir": "/d"}, NSMIG_SSH_CONFIG="/env")
     assert settings.ssh_config == Path("/flag")
     assert (settings.jobs, settings.quiet, settings.data_dir) == (7, True, Path("/d"))
+
+
+@pytest.mark.parametrize(
+    "flags, environ, where",
+    [
+        ({"ssh_config": "MISSING"}, {}, "--ssh-config"),
+        ({}, {"NSMIG_SSH_CONFIG": "MISSING"}, "NSMIG_SSH_CONFIG"),
+        ({}, {}, "config.toml"),
+    ],
+)
+def test_a_named_ssh_configuration_must_be_there(tmp_path, flags, environ, where):
+    settings = read(tmp_path, 'ssh_config = "MISSING"', flags, **environ)
+    with pytest.raises(UsageError, match="MISSING cannot be read: No such file") as caught:
+        need_ssh_config(settings)
+    assert where in caught.value.hint
+
+
+def test_an_ssh_configuration_that_is_no_file_or_closed_to_us(tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match="Is a directory"):
+        need_ssh_config(read(tmp_path, flags={"ssh_config": str(tmp_path)}))
+    closed = tmp_path / "closed"
+    closed.touch(0o000)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(UsageError, match="Permission denied"):
+        need_ssh_config(read(tmp_path, flags={"ssh_config": str(closed)}))
+
+
+@pytest.mark.parametrize("flags", [{}, {"ssh_config": "/dev/null"}], ids=["none", "empty"])
+def test_nobody_needs_an_ssh_configuration(tmp_path, monkeypatch, flags):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    need_ssh_config(read(tmp_path, flags=flags))
 
 
 def test_each_value_knows_where_it_came_from(tmp_path):

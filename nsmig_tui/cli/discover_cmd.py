@@ -18,11 +18,12 @@ async def discover(session: Session, arguments: Namespace) -> int:
         raise UsageError("There are no vnodes yet.", hint="Add one with `nsmig node add NAME`.")
     for name in names:
         session.vnode(name)
+    engine = session.app.engine
     results: list[Result] = []
     codes: list[int] = []
     for name in names:
         try:
-            found = await session.app.engine.discover(name, session.printer.event)
+            found = await engine.discover(name, session.printer.event)
         except NsmigError as error:
             found = [outcome.result_of(error, name, "")]
         except (asyncio.CancelledError, KeyboardInterrupt) as stop:

@@ -103,10 +103,11 @@ async def check(session: Session, arguments: Namespace) -> int:
     names = arguments.names or [vnode.name for vnode in session.app.store.vnodes()]
     for name in names:
         session.vnode(name)
+    engine = session.app.engine
     codes = []
     for name in names:
         try:
-            found = await session.app.engine.check(name)
+            found = await engine.check(name)
         except NsmigError as error:
             found = {
                 "ok": False,

@@ -105,6 +105,14 @@ class VhostBrief(NamedTuple):
     php: str = ""
 
 
+class Refusal(NamedTuple):
+    """A vhost that its last validation refused, and the gravest reason."""
+
+    vnode: str
+    domain: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """One kept run: who did what to which vhost, when, and how it ended.

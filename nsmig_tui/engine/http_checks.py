@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from ..domain.http_answers import Baseline, baseline_of, difference, enough, sound
 from ..domain.ports import HttpAnswer, HttpRequest, Shell
@@ -11,6 +12,8 @@ from ..domain.ports import HttpAnswer, HttpRequest, Shell
 SAMPLES = 3
 """Answers to one request before, at most. Two equal ones are enough where nothing made them up just now;
 what has given no sound answer by then is asked once more."""
+
+NOTHING: Mapping[HttpRequest, Baseline] = MappingProxyType({})
 
 PAUSE = 0.3
 """Seconds before another look at something that is not as it should be."""
@@ -38,13 +41,15 @@ def _known(samples: Sequence[HttpAnswer]) -> bool:
     return len(samples) >= most or enough(samples)
 
 
-async def differences(shell: Shell, before: Sequence[Baseline]) -> list[str]:
-    """What is not as it was. A difference is looked at twice more: a site is alive."""
+async def differences(
+    shell: Shell, before: Sequence[Baseline], also: Mapping[HttpRequest, Baseline] = NOTHING
+) -> list[str]:
+    """What is not as it was, nor as in ``also``. A difference is looked at twice more: a site is alive."""
     wrong = list(before)
     found: list[str] = []
     for attempt in range(3):
         answers = await shell.http_all([b.request for b in wrong])
-        pairs = [(b, difference(b, a)) for b, a in zip(wrong, answers, strict=True)]
+        pairs = [(b, _difference(b, also.get(b.request), a)) for b, a in zip(wrong, answers, strict=True)]
         wrong = [b for b, why in pairs if why]
         found = [why for _, why in pairs if why]
         if not wrong:
@@ -52,3 +57,8 @@ async def differences(shell: Shell, before: Sequence[Baseline]) -> list[str]:
         if attempt < 2:
             await asyncio.sleep(PAUSE)
     return found
+
+
+def _difference(was: Baseline, other: Baseline | None, now: HttpAnswer) -> str:
+    why = difference(was, now)
+    return "" if why and other is not None and not difference(other, now) else why

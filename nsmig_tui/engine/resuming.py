@@ -69,7 +69,7 @@ async def _go_on(
     going_back = kept.journal.verb in GOING_BACK or kept.journal.undoing
     broken_off = kept.journal.state not in ENDED and going_back
     if kept.exists and (undo_it or broken_off):
-        return await undo(desk, books, vnode, vhost, shell, RollbackOptions())
+        return await undo(desk, books, vnode, vhost, shell, kept, RollbackOptions())
     if kept.restored and (undo_it or broken_off):
         return await unrestore(desk, books, vnode, vhost, shell)
     if kept.exists and not kept.committed:

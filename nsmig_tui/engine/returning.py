@@ -38,12 +38,15 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
     kept = await reading.record(shell, vnode, domain, desk.scripts)
     if not kept.exists:
         raise _nothing_to_undo(vnode, vhost, restored=kept.restored)
+    seen, _ = await reading.inspect(shell, vnode, vhost, desk.scripts, test=False)
     up = f"{vnode.vpath}/{domain}"
     steps = {step: [] for step in STEPS}
     steps[STEPS[2]] = [
         {"what": "move", "from": f"{up}/web/app/public", "to": f"{up}/web"},
         {"what": "move", "from": f"{up}/web/log", "to": f"{up}/var/log"},
     ]
+    if seen.is_dir("web/app/public") and seen.is_dir("web/tmp"):
+        steps[STEPS[2]].append({"what": "move", "from": f"{up}/web/tmp", "to": f"{up}/var/tmp"})
     if vhost.backup_archive:  # without an archive nothing was put away
         steps[STEPS[2]].append({"what": "bring back", "from": f"{up}/.archive/legacy-*", "to": up})
     steps[STEPS[3]] = [{"what": "owners and modes go back as they were recorded"}]
@@ -90,25 +93,35 @@ async def rollback(desk: Desk, name: str, domain: str, options: RollbackOptions,
         kept = await reading.record(shell, vnode, domain, desk.scripts)
         if not kept.exists:
             raise _nothing_to_undo(vnode, vhost, restored=kept.restored)
-        return await undo(desk, books, vnode, vhost, shell, options)
+        return await undo(desk, books, vnode, vhost, shell, kept, options)
     except NsmigError as error:
         return ended_by(error, books, vhost)
 
 
 async def undo(
-    desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell, options: RollbackOptions
+    desk: Desk,
+    books: Bookkeeper,
+    vnode: Vnode,
+    vhost: Vhost,
+    shell: Shell,
+    kept: reading.Record,
+    options: RollbackOptions,
 ) -> Result:
     """Run the undo on the vnode and compare the answers before and after."""
     seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, test=False)
     same_machine(vnode, seen.capabilities)
     still_there(vnode, vhost, seen)
+    # Half-way through a migration the site may be gone, or show what it must not.
+    whole = () if kept.committed else kept.baseline
     asked = [*requests_for(serving, _content_names(seen)), *neighbour_requests(serving)]
-    before = await take_baseline(shell, asked)
+    now = await take_baseline(shell, [b.request for b in whole] or asked)
+    status = {b.request: b.status for b in whole}
+    edited = {b.request: b for b in now if status.get(b.request) == b.status}
     link = desk.link(vnode, vhost.domain, books.run, books.tell)
     await link.start(undo_files(desk, books, vnode, vhost, seen, serving, options))
     ending = await link.follow()
     if ending.view.state == "ok":
-        wrong = await differences(await desk.shell(vnode), before)
+        wrong = await differences(await desk.shell(vnode), whole or now, edited)
         books.warnings += [f"after the undo: {why}" for why in wrong[:5]]
     return after_undo(books, vnode, vhost, ending)
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from peewee import Select, Table, fn
 
-from ..domain.fleet import ArchiveRecord, RunRecord, StatusChange, Vhost, VhostBrief, Vnode
+from ..domain.fleet import ArchiveRecord, Refusal, RunRecord, Status, StatusChange, Vhost, VhostBrief, Vnode
 from . import rows
 from .database import open_database, told
 
@@ -104,6 +104,13 @@ class Store:
         later = (table.vnode > after[0]) | ((table.vnode == after[0]) & (table.domain > after[1]))
         query = table.select(*of).where(later).order_by(table.vnode, table.domain).limit(limit)
         return [VhostBrief(*row[:4], bool(row[4]), row[5] or 0, row[6] or "") for row in self._fetch(query)]
+
+    def refusals(self, limit: int = 200) -> list[Refusal]:
+        """The first ``limit`` vhosts that are where validation refused them, by vnode and domain."""
+        table = self._vhost
+        bad = (table.status == Status.DISCOVERED.value) & (table.last_error != "") & (table.findings != "[]")
+        query = table.select(table.vnode, table.domain, table.last_error).where(bad & (table.vanished == 0))
+        return [Refusal(*row) for row in self._fetch(query.order_by(table.vnode, table.domain).limit(limit))]
 
     def save_vhost(self, vhost: Vhost) -> None:
         """Insert or replace one vhost; a change of status or of findings goes to the histories."""

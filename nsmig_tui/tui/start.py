@@ -8,6 +8,7 @@ from typing import Any
 
 from .. import wiring
 from ..domain.errors import UsageError
+from ..settings import need_ssh_config
 from .app import NsmigApp
 from .options import from_settings
 from .safety import terminal_may_go
@@ -28,7 +29,8 @@ class LateAnswers:
 
 
 def start(settings: Any) -> int:
-    """Run the application; answers the exit code. Raises UsageError where there is no terminal for it."""
+    """Run the application; answers the exit code. Raises UsageError where it cannot work."""
+    need_ssh_config(settings)
     refuse_bad_terminal()
     answers = LateAnswers()
     parts = wiring.build(settings, ask_host_key=answers.host_key, ask_password=answers.password)

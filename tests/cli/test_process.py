@@ -10,6 +10,10 @@ import sys
 import pytest
 from tmux import wait_until
 
+from nsmig_tui.domain.errors import UsageError
+from nsmig_tui.settings import load
+from nsmig_tui.tui.start import start
+
 RUN = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[1])
@@ -51,6 +55,39 @@ def test_no_terminal_no_screen(environment, term):
     )
     assert done.returncode == 2
     assert b"--json" in done.stderr and b"--help" in done.stderr and done.stdout == b""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("node", "check"),
+        ("discover", "web1"),
+        ("validate", "web1", "good.example"),
+        ("migrate", "web1", "good.example", "--yes"),
+        ("migrate", "--all-validated", "--yes"),
+        ("rollback", "web1", "good.example", "--list"),
+    ],
+    ids=" ".join,
+)
+def test_a_missing_ssh_configuration_is_wrong_usage(environment, tmp_path, words):
+    missing = str(tmp_path / "missing")
+    done = subprocess.run(
+        [*NSMIG, "--ssh-config", missing, *words], capture_output=True, env=environment, check=False
+    )
+    assert done.returncode == 2
+    assert f"{missing} cannot be read: No such file".encode() in done.stderr
+    assert b"--ssh-config" in done.stderr
+
+
+def test_a_missing_ssh_configuration_opens_no_screen(environment, tmp_path):
+    with pytest.raises(UsageError, match="cannot be read"):
+        start(load({"ssh_config": str(tmp_path / "missing")}))
+
+
+def test_who_connects_to_nobody_needs_no_ssh_configuration(environment, tmp_path):
+    words = ["--ssh-config", str(tmp_path / "missing"), "list"]
+    done = subprocess.run([*NSMIG, *words], capture_output=True, env=environment, check=False)
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])

@@ -46,6 +46,15 @@ def follow(watch, domain, word=""):
     return asyncio.ensure_future(watch.news(domain, "r1", 0, word))
 
 
+async def filled(vnode):
+    """A watch with as many questions under way as there may be, and those who wait for the answers."""
+    watch, others = JournalWatch(vnode, Vnode("vn1"), str), []
+    for number in range(ROUNDS):
+        others.append(follow(watch, f"s{number}.test"))
+        await vnode.open_question(number)
+    return watch, others
+
+
 async def test_those_that_come_together_are_asked_after_together(vnode):
     watch = JournalWatch(vnode, Vnode("vn1"), str)
     three = [follow(watch, name) for name in ("a.test", "b.test", "c.test")]
@@ -56,30 +65,22 @@ async def test_those_that_come_together_are_asked_after_together(vnode):
 
 
 async def test_who_comes_later_waits_for_nobody_until_enough_are_under_way(vnode):
-    watch = JournalWatch(vnode, Vnode("vn1"), str)
-    each = []
-    for number in range(ROUNDS):
-        each.append(follow(watch, f"s{number}.test"))
-        await vnode.open_question(number)
+    watch, others = await filled(vnode)
     late = [follow(watch, "x.test"), follow(watch, "y.test")]
     for _ in range(20):
         await asyncio.sleep(0)
     assert len(vnode.asked) == ROUNDS
     vnode.gates[0].set()
-    await each[0]
+    await others[0]
     (await vnode.open_question(ROUNDS)).set()
     await asyncio.gather(*late)
     assert vnode.asked[-1] == ["x.test", "y.test"]
-    for task in each:
+    for task in others:
         task.cancel()
 
 
 async def test_a_word_is_never_kept_waiting(vnode):
-    watch = JournalWatch(vnode, Vnode("vn1"), str)
-    others = []
-    for number in range(ROUNDS):
-        others.append(follow(watch, f"s{number}.test"))
-        await vnode.open_question(number)
+    watch, others = await filled(vnode)
     said = follow(watch, "a.test", "undo it\tanswered\n500")
     (await vnode.open_question(ROUNDS)).set()
     assert (await said).alive == "yes" and vnode.words == ["undo it answered 500"]

@@ -66,7 +66,7 @@ def scene(tmp_path, monkeypatch):
         async def follow(self, verdict=None):
             return Ending(made.ends.pop(0))
 
-    async def undo(desk, books, vnode, vhost, shell, options):
+    async def undo(desk, books, vnode, vhost, shell, kept, options):
         made.done.append("undo")
         ending = Ending(journal(books.run, "begin undo me", "end ok"))
         return resuming.after_undo(books, vnode, vhost, ending)

@@ -337,6 +337,15 @@ def test_a_poll_hears_of_what_is_written_while_it_waits(sh):
     assert not list(sh.var.glob(".poll*")), "a poll leaves nothing behind"
 
 
+def test_a_poll_clears_away_what_a_killed_one_left(sh):
+    at_work(sh, "a.test")
+    killed, living = sh.var / ".poll.999999999", sh.var / f".poll.{os.getpid()}"
+    killed.touch()
+    living.touch()
+    poll(sh, wait=1)
+    assert list(sh.var.glob(".poll*")) == [living]
+
+
 def test_a_look_without_waiting_writes_nothing(sh):
     there = at_work(sh, "a.test")
     before = sorted(sh.var.rglob("*")), sh.var.stat().st_mtime_ns, there.stat().st_mtime_ns

@@ -140,6 +140,7 @@ async def test_the_dashboard_names_what_needs_attention_and_leads_there(world, o
             "3 vsites",
             "unreachable: connection timed out",
             "forum.example.org",
+            "refused: The pool listens where the site does not ask.",
             "/srv is 88% full",
             "3 of 4",
         ):

@@ -7,7 +7,7 @@ from waiting import until
 
 from nsmig_tui.domain import run_state
 from nsmig_tui.domain.errors import Refused
-from nsmig_tui.domain.fleet import RunRecord
+from nsmig_tui.domain.fleet import Refusal, RunRecord
 from nsmig_tui.domain.run_state import RunState
 from nsmig_tui.tui.acts import work
 from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
@@ -129,10 +129,22 @@ def test_space_keeps_its_bars_apart_from_long_paths(width):
             run_state.replace(vnode, vpath="/a/very/long/path/to/everything/that/is/served/here")
         )
     model.load(store.vnodes(), store.brief())
-    lines = [said(row.pieces) for row in dashboard.lines(model, [], Signs(), NOW, width)]
+    lines = [said(row.pieces) for row in dashboard.lines(model, [], store.refusals(), Signs(), NOW, width)]
     begin = lines.index("Space, fullest first") + 1
     bars = lines[begin : lines.index("", begin)]
     assert bars and all("  ━" in line and len(line) <= width for line in bars)
+
+
+@pytest.mark.parametrize("width", [40, 76, 136])
+def test_a_refusal_is_one_safe_line_however_long_its_reason(width):
+    store, model = tui_world.fleet(), FleetModel()
+    model.load(store.vnodes(), store.brief())
+    bad = Refusal("vn1.example.net", "blog.example.org", "web is\n\x1b[31ma link" + " to nowhere" * 30)
+    rows = dashboard.attention(model, [bad], NOW, width)
+    row = next(row for row in rows if row.key == "vn1.example.net/blog.example.org")
+    line = said(row.pieces)
+    assert "refused: web is" in line and line.endswith("…") and len(line) <= width
+    assert line.isprintable()
 
 
 async def test_a_vnode_without_vhosts_says_so(open_app):

@@ -9,7 +9,7 @@ from batch_world import BatchesHere
 from nsmig_tui.domain import events as ev
 from nsmig_tui.domain.batch_plan import FileSystem, Measured
 from nsmig_tui.domain.errors import ConnectError, Refused
-from nsmig_tui.domain.fleet import STEPS, Layout, RunRecord, Status, Vhost, Vnode
+from nsmig_tui.domain.fleet import STEPS, Layout, Refusal, RunRecord, Status, Vhost, Vnode
 from nsmig_tui.domain.options import RollbackPoint
 from nsmig_tui.tui.fleet_model import brief_of
 
@@ -56,6 +56,11 @@ class FakeStore:
     def brief(self, after=("", ""), limit=5000):
         found = [brief_of(self._vhosts[key]) for key in sorted(self._vhosts) if key > after]
         return found[:limit]
+
+    def refusals(self, limit=200):
+        found = [one for _key, one in sorted(self._vhosts.items()) if one.status is Status.DISCOVERED]
+        bad = [one for one in found if one.last_error and one.findings and not one.vanished]
+        return [Refusal(one.vnode, one.domain, one.last_error) for one in bad][:limit]
 
     def save_vhost(self, vhost):
         self._vhosts[vhost.vnode, vhost.domain] = vhost
@@ -411,6 +416,10 @@ def _vhost(vnode, domain, status, gigabytes):
         "pool_files": [f"/etc/php/8.2/fpm/pool.d/{domain}.conf"],
     }
     failed, migrated = status is Status.FAILED, status is Status.MIGRATED
+    errors = {
+        Status.FAILED: ("nginx -t failed: unknown directive", "Mend the site file."),
+        Status.DISCOVERED: (FINDINGS[0]["message"], FINDINGS[0]["hint"]),
+    }
     return Vhost(
         vnode,
         domain,
@@ -424,8 +433,8 @@ def _vhost(vnode, domain, status, gigabytes):
         migrated_at=NOW - 3600 if migrated else None,
         validated_at=NOW - 7200 if status is not Status.NATIVE else None,
         backup_archive=f"/srv/{domain}/.archive/pre-migration-20260921-131320.tar.gz" if migrated else None,
-        last_error="nginx -t failed: unknown directive" if failed else "",
-        last_hint="Mend the site file." if failed else "",
+        last_error=errors.get(status, ("", ""))[0],
+        last_hint=errors.get(status, ("", ""))[1],
         steps_completed=STEPS if migrated else (),
         details=details,
         findings=FINDINGS,

@@ -79,6 +79,8 @@ wait_for_news() {
   NEWS='' URGENT='' OVER='' LISTED='' COUNTS='' looks=0
   trap 'rm -f "$MARK"; exit 1' HUP PIPE TERM
   true >"$MARK" || return
+  # what a poll that was killed outright left behind
+  for mark in "$VAR"/.poll.*; do if [ ! -d "/proc/${mark##*.}" ]; then rm -f "$mark"; fi; done
   each_run list "$@"
   # shellcheck disable=SC2086 # one path a word
   if [ -n "$LISTED" ]; then COUNTS=$(wc -l $LISTED); fi

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
-from ...domain.fleet import RunRecord
+from ...domain.fleet import Refusal, RunRecord
 from ..fleet_model import FleetModel
-from ..words import Line, Signs, pad, plural
+from ..safe import one_line
+from ..words import Line, Signs, pad, plural, shortened
 from . import points, wrap
 from .fleet_lines import ORDER
 from .overview import space
@@ -22,20 +24,29 @@ STALE = 7 * 86400
 """Seconds after which a vnode counts as not seen for long."""
 
 
-def lines(model: FleetModel, records: list[RunRecord], signs: Signs, now: float, width: int) -> list[Row]:
+def lines(
+    model: FleetModel,
+    records: list[RunRecord],
+    refusals: Sequence[Refusal],
+    signs: Signs,
+    now: float,
+    width: int,
+) -> list[Row]:
     """All parts, one under the other; lines about a vnode or vhost can be opened."""
     counts = model.totals()
     rows = [Row(_summary(model, counts)), wrap.blank(), wrap.heading("Vhosts by status")]
     rows += _bars(counts, signs, width)
     rows += [wrap.blank(), Row([("Needs attention", "head")])]
-    rows += attention(model, signs, now, width) or [Row([(f"  Nothing. {signs.mark('migrated')[0]}", "ok")])]
+    rows += attention(model, refusals, now, width) or [
+        Row([(f"  Nothing. {signs.mark('migrated')[0]}", "ok")])
+    ]
     rows += _space(model, signs, width)
     rows += [wrap.blank(), Row([("Recent runs  ", "head"), *_success(records)])]
     rows += points.runs(records[:12], signs, now, width, named=True)
     return [Row(row.pieces, row.key if row.about is not None else "", row.about) for row in rows]
 
 
-def attention(model: FleetModel, signs: Signs, now: float, width: int) -> list[Row]:
+def attention(model: FleetModel, refusals: Sequence[Refusal], now: float, width: int) -> list[Row]:
     """What a person should look at, worst first."""
     rows: list[Row] = []
     for node in model.nodes.values():
@@ -56,6 +67,8 @@ def attention(model: FleetModel, signs: Signs, now: float, width: int) -> list[R
             )
         elif host.status == "vanished":
             rows.append(_trouble(host.domain, f"is no longer on {host.node.name}", "warn", host.key, width))
+    for vnode, domain, reason in refusals:
+        rows.append(_trouble(domain, f"refused: {reason}", "warn", f"{vnode}/{domain}", width))
     for node in model.nodes.values():
         used = space(node.vnode.facts)[0]
         if used is not None and used > FULL:
@@ -70,7 +83,8 @@ def attention(model: FleetModel, signs: Signs, now: float, width: int) -> list[R
 
 def _trouble(name: str, words: str, style: str, key: str, width: int) -> Row:
     room = min(34, max(16, width // 3))
-    return Row([("  ", ""), (pad(name, room), "bold"), (" ", ""), (words, style)], key, key)
+    said = shortened(one_line(words), width - room - 3)
+    return Row([("  ", ""), (pad(name, room), "bold"), (" ", ""), (said, style)], key, key)
 
 
 def _summary(model: FleetModel, counts: Counter[str]) -> Line:

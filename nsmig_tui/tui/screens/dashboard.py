@@ -26,7 +26,8 @@ class DashboardScreen(ListScreen):
     def rows(self, width: int) -> list[Row]:
         """All parts of it, from the database."""
         app = self.app
-        return dashboard.lines(app.model, app.store.runs(limit=LOOK_BACK), app.signs, app.clock(), width)
+        records, refusals = app.store.runs(limit=LOOK_BACK), app.store.refusals()
+        return dashboard.lines(app.model, records, refusals, app.signs, app.clock(), width)
 
     @on(VirtualList.Opened, "#lines")
     def _opened(self, event: VirtualList.Opened) -> None:

@@ -1,0 +1,156 @@
+"""What an undo says of the site's answers, whatever state it found the site in."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from nsmig_tui.domain.fleet import Vhost, Vnode
+from nsmig_tui.domain.http_answers import baseline_of
+from nsmig_tui.domain.layout import read_journal
+from nsmig_tui.domain.options import RollbackOptions
+from nsmig_tui.domain.ports import HttpAnswer, HttpRequest
+from nsmig_tui.domain.readings import Capabilities, Inspection, Place
+from nsmig_tui.engine import http_checks, returning
+from nsmig_tui.engine.desk import Desk
+from nsmig_tui.engine.reading import Record
+from nsmig_tui.engine.runner_link import Ending
+from nsmig_tui.store.fleet_store import Store
+
+VNODE, VHOST = Vnode("vn1"), Vhost("vn1", "shop.test")
+HALF = {"/": (404, b"no"), "/log/": (403, b"closed")}
+"""The tree is new and the configuration old: the site is gone, and its logs' folder is below the root."""
+
+WHOLE = {"/": (200, b"home"), "/log/": (404, b"no")}
+EDITED = {**WHOLE, "/": (200, b"edited home")}
+BROKEN = {"/": (502, b"bad"), "/log/": (502, b"bad")}
+
+
+def answered(site, request):
+    status, body = site[request.path]
+    return HttpAnswer(status, {"content-length": str(len(body))}, body)
+
+
+def record(site, *, committed):
+    """What the vnode keeps of a migration that began when the site answered like this."""
+    requests = [HttpRequest("shop.test", path) for path in site]
+    baseline = tuple(baseline_of(one, [answered(site, one)] * 2) for one in requests)
+    return Record(exists=True, committed=committed, baseline=baseline)
+
+
+@pytest.fixture
+def undo(tmp_path, monkeypatch):
+    """Undo where the site answers like ``now``, and like ``then`` afterwards; answers the warnings."""
+    store = Store(tmp_path / "nsmig.db")
+    store.save_vnode(VNODE)
+    store.save_vhost(VHOST)
+    site = {}
+
+    class Shell:
+        async def http_all(self, requests, *, timeout=10.0):
+            return [answered(site["now"], request) for request in requests]
+
+    class Connector:
+        async def shell(self, vnode):
+            return Shell()
+
+    class Link:
+        async def start(self, files):
+            site["now"] = site["then"]
+
+        async def follow(self):
+            return Ending(read_journal(b"0\t100\tr\tbegin\tundo me\n1\t101\tr\tend\tok\n"))
+
+    async def inspect(*_words, test):
+        return SimpleNamespace(capabilities=None, entries={}), None
+
+    async def no_sleep(_seconds):
+        return None
+
+    monkeypatch.setattr(returning.reading, "inspect", inspect)
+    for name in ("same_machine", "still_there", "undo_files"):
+        monkeypatch.setattr(returning, name, lambda *words: None)
+    found = [HttpRequest("shop.test", path) for path in WHOLE]
+    monkeypatch.setattr(returning, "requests_for", lambda serving, entries: found)
+    monkeypatch.setattr(returning, "neighbour_requests", lambda serving: [])
+    monkeypatch.setattr(Desk, "link", lambda *words: Link())
+    monkeypatch.setattr(http_checks.asyncio, "sleep", no_sleep)
+    desk = Desk(store, Connector(), lambda name: name, "me@here")
+
+    async def run(kept, now, then):
+        site.update(now=now, then=then)
+        books = desk.books("undo", "vn1", "shop.test", lambda event: None)
+        result = await returning.undo(desk, books, VNODE, VHOST, Shell(), kept, RollbackOptions())
+        assert result.ok
+        return list(result.warnings)
+
+    yield run
+    store.close()
+
+
+@pytest.mark.parametrize("now", [HALF, BROKEN, WHOLE], ids=["half", "broken", "whole"])
+async def test_what_was_only_half_way_there_is_not_missed(undo, now):
+    assert await undo(record(WHOLE, committed=False), now, WHOLE) == []
+
+
+async def test_a_site_that_stays_broken_is_told_though_it_was_broken_half_way(undo):
+    said = await undo(record(WHOLE, committed=False), BROKEN, BROKEN)
+    assert said[0] == "after the undo: http://shop.test/ answered 200 before and 502 now"
+
+
+async def test_a_page_that_was_edited_since_is_no_difference(undo):
+    assert await undo(record(WHOLE, committed=False), EDITED, EDITED) == []
+
+
+async def test_another_page_than_before_and_than_half_way_is_one(undo):
+    said = await undo(record(WHOLE, committed=False), HALF, EDITED)
+    assert said == ["after the undo: http://shop.test/ has another body now"]
+
+
+async def test_a_record_without_answers_leaves_those_of_now(undo):
+    said = await undo(Record(exists=True), WHOLE, BROKEN)
+    assert said[0] == "after the undo: http://shop.test/ answered 200 before and 502 now"
+
+
+async def test_after_a_whole_migration_the_answers_of_now_count(undo):
+    old = record({**WHOLE, "/": (200, b"last year's")}, committed=True)
+    assert await undo(old, EDITED, EDITED) == []
+    assert await undo(old, EDITED, WHOLE) == ["after the undo: http://shop.test/ has another body now"]
+
+
+@pytest.mark.parametrize(
+    ("folders", "moved"),
+    [
+        (("web/app/public", "web/log", "web/tmp"), ["web/app/public", "web/log", "web/tmp"]),
+        (("web/app/public", "web/log"), ["web/app/public", "web/log"]),
+        (("web/tmp",), ["web/app/public", "web/log"]),
+    ],
+    ids=["moved", "never moved", "the site's own, not moved yet"],
+)
+async def test_the_plan_of_an_undo_names_what_moves(tmp_path, monkeypatch, folders, moved):
+    async def inspect(*_words, test):
+        assert not test, "nginx -t opens log files"
+        return Inspection(places={name: Place("dir") for name in folders}), None
+
+    async def probe(*_words):
+        return Capabilities()
+
+    async def kept(*_words):
+        return Record(exists=True, committed=True)
+
+    class Connector:
+        async def shell(self, vnode):
+            return None
+
+    monkeypatch.setattr(returning.reading, "inspect", inspect)
+    monkeypatch.setattr(returning.reading, "probe", probe)
+    monkeypatch.setattr(returning.reading, "record", kept)
+    store = Store(tmp_path / "nsmig.db")
+    store.save_vnode(VNODE)
+    store.save_vhost(VHOST)
+    desk = Desk(store, Connector(), lambda name: name, "me@here")
+    planned = await returning.plan_rollback(desk, "vn1", "shop.test", RollbackOptions())
+    store.close()
+    moves = [c for step in planned.steps for c in step["changes"] if c["what"] == "move"]
+    assert [c["from"].removeprefix("/srv/shop.test/") for c in moves] == moved
+    if "web/tmp" in moved:
+        assert moves[-1]["to"] == "/srv/shop.test/var/tmp"
