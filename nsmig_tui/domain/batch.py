@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -105,8 +106,9 @@ def trouble_of(result: Result) -> str:
     first = result.errors[0] if result.errors else ""
     if result.exit_code in (3, 130):
         return first or "it cannot be reached"
+    own_name = re.compile(rf"(?<![\w.-]){re.escape(result.vhost)}(?![\w-])")  # may have nginx in it
     for words in result.errors:
-        if result.exit_code == 6 and any(sign in words for sign in SERVICES_SUFFER):
+        if result.exit_code == 6 and any(sign in own_name.sub("", words) for sign in SERVICES_SUFFER):
             return words
         if LOCK_STAYED in words:
             return words

@@ -154,6 +154,12 @@ def test_cancel_lets_what_is_under_way_end():
     assert schedule.over and schedule.stopped == "cancelled"
 
 
+def test_a_name_with_nginx_in_it_is_no_trouble_with_nginx():
+    item = BatchItem("a", "nginx.example")
+    assert trouble_of(bad(item, 6, "undo stopped: cannot exchange /srv/nginx.example/web back")) == ""
+    assert trouble_of(bad(item, 6, "undo stopped: nginx did not reload for nginx.example")) != ""
+
+
 def test_retry_takes_up_failed_and_set_aside_ones():
     schedule = Schedule(items("a", each=3), Limits(per_vnode=1))
     (one,) = schedule.begin()

@@ -145,7 +145,7 @@ def test_the_switch_without_an_exchange(
         operator = Operator(app, scene)
         await operator.ready()
         there = await to_the_point(operator, "migrate", 5, "tree-switched")
-        return there + await to_the_point(operator, "rollback", 17, "undo-tree")
+        return there + await to_the_point(operator, "rollback", 22, "undo-tree")
 
     seen = product.run(work)
     with capsys.disabled():
