@@ -293,6 +293,10 @@ class SshShell:
             async with asyncio.timeout(self._limits.open):
                 await talk.ready
         except TimeoutError as error:
+            if talk.is_renewed and not talk.said():
+                # It spoke before, so the line is dead: as when not even a channel opens.
+                link.line.connection.abort()
+                raise _Unsent(error) from error
             if link.privilege.way is sudo.Way.PLAIN and not talk.said():
                 # Silence before the very first word: the line is dead, the next call shall dial anew.
                 link.line.connection.abort()

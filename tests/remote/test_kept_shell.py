@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from nsmig_tui.domain.errors import ConnectError
 from nsmig_tui.remote import ssh_shell, wire
+from nsmig_tui.remote.ssh_transport import Limits
 
 from .conftest import Site
 
@@ -52,6 +56,16 @@ async def test_a_shell_that_was_ended_meanwhile_is_replaced(site: Site) -> None:
     assert (await shell.run("echo on"))[1] == b"on\n"
     await asyncio.sleep(0.1)
     assert (await shell.run("echo on"))[1] == b"on\n"
+    assert site.habits.connections == 2
+
+
+async def test_a_shell_that_has_gone_silent_is_given_up_with_its_line(site: Site) -> None:
+    shell = await site.connector(limits=Limits(open=1.0)).shell(site.vnode)
+    _, number = await shell.run(OF)
+    os.kill(int(number), signal.SIGSTOP)
+    assert await shell.run("echo on") == (0, b"on\n")
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(int(number), signal.SIGKILL)
     assert site.habits.connections == 2
 
 
