@@ -88,11 +88,10 @@ def _placed(placed: Placed, paths: PathMap, values: Mapping[str, str]) -> list[P
 
 def _value(value: str, name: str, where: str, paths: PathMap, values: Mapping[str, str]) -> list[Problem]:
     plain = substitute(value, values)
-    tops = (paths.upath, *paths.aliases)
     # most values name no path at all; whatever can be said of one below holds one of these
-    near = [paths.upath.rpartition("/")[0] + "/"] if values else []
-    if not any(mark in plain for mark in [*near, *(top.rpartition("/")[2] for top in tops)]):
+    if not (values and paths.beside in plain) and not paths.is_near(plain):
         return []
+    tops = (paths.upath, *paths.aliases)
     problems = []
     for word in _WORD.findall(plain):
         normal = posixpath.normpath(word)

@@ -10,7 +10,7 @@ import posixpath
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from .nginx_sites import Problem
 from .nginx_syntax import decode, matches_include
@@ -60,11 +60,24 @@ class Pool:
 
     def value(self, key: str) -> str | None:
         """The value in force, with ``$pool`` replaced, or None."""
-        values = [entry.value for entry in self.entries if entry.key == key]
+        values = self._values.get(key)
         if not values:
             return None
-        chosen = values[0] if _FIRST_WINS.match(key) else values[-1]
+        chosen = values[0] if len(values) == 1 or _FIRST_WINS.match(key) else values[-1]
         return chosen.replace("$pool", self.name)
+
+    @cached_property
+    def text(self) -> str:
+        """All values, one a line, with ``$pool`` replaced: for a quick look at whether a word is in any."""
+        return "\n".join(entry.value for entry in self.entries).replace("$pool", self.name)
+
+    @cached_property
+    def _values(self) -> dict[str, list[str]]:
+        """All values of each key, in php-fpm's order."""
+        found: dict[str, list[str]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.key, []).append(entry.value)
+        return found
 
     @property
     def listen(self) -> str:
@@ -247,7 +260,9 @@ def _unsupported(pool: Pool) -> list[Problem]:
 
 def _references(pool: Pool, tops: tuple[str, ...]) -> list[Problem]:
     """Paths of this vhost in a pool that is not its own."""
-    problems = []
+    problems: list[Problem] = []
+    if not any(top in pool.text for top in tops):
+        return problems
     for entry in pool.entries:
         value = entry.value.replace("$pool", pool.name)
         if any(top in value and re.search(rf"(?<![\w./-]){re.escape(top)}(?![\w.-])", value) for top in tops):

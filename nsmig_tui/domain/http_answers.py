@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from .ports import HttpAnswer, HttpRequest
@@ -43,7 +43,7 @@ class Baseline:
 
     def as_json(self) -> dict[str, Any]:
         """As a plain dictionary, for the run's record on the vnode."""
-        return asdict(self)
+        return {**vars(self), "request": vars(self.request)}
 
 
 KEPT_HEADERS = ("location", "www-authenticate", "content-type")

@@ -66,24 +66,35 @@ class PathMap:
         """Every path in ``text`` that a rule changes; ``values`` are those of variables such as ``host``."""
         if not self.rules or ("/" not in text and "$" not in text):
             return []
+        replaced = "$" in text and values and _names_any(text, values)
+        if not replaced and not self.is_near(text):
+            return []
         plain, where = _substitute(text, values or {})
-        if not self.is_near(plain):
+        if replaced and not self.is_near(plain):
             return []
         found = []
-        olds = _olds_pattern(tuple(old for old, _ in self.rules))
-        for base_match in _base_pattern((self.upath, *self.aliases)).finditer(plain):
+        base, olds = self._patterns
+        for base_match in base.finditer(plain):
             match = olds.match(plain, base_match.end())
             if match is None:
                 continue
             begin, start, end = where[base_match.start()], where[match.start("old")], where[match.end("old")]
-            base = text[begin:start]
             old = re.sub("/+", "/", match["old"])
-            found.append(Found(begin, start, end, base, old, "$" in text[begin:end]))
+            found.append(Found(begin, start, end, text[begin:start], old, "$" in text[begin:end]))
         return found
 
     def is_near(self, text: str) -> bool:
         """Whether ``text``, its variables replaced, holds what any of our paths holds: a quick first look."""
-        return any(mark in text for mark in self._marks)
+        # Not any(): this is asked of every value in a server's configuration.
+        for mark in self._marks:  # noqa: SIM110
+            if mark in text:
+                return True
+        return False
+
+    @cached_property
+    def beside(self) -> str:
+        """The directory that ``upath`` and other vhosts lie in, with a slash at its end."""
+        return self.upath.rpartition("/")[0] + "/"
 
     def apply(self, text: str, values: Mapping[str, str] | None = None) -> str:
         """``text`` with every old path in it replaced, and nothing else."""
@@ -113,6 +124,12 @@ class PathMap:
     def _marks(self) -> tuple[str, ...]:
         """What a text must hold to name one of our paths at all, however its slashes are doubled."""
         return tuple(base.rstrip("/").rpartition("/")[2] for base in (self.upath, *self.aliases))
+
+    @cached_property
+    def _patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
+        """Where a top directory of ours begins, and what may follow it."""
+        olds = tuple(old for old, _ in self.rules)
+        return _base_pattern((self.upath, *self.aliases)), _olds_pattern(olds)
 
 
 def final_map(upath: str, aliases: tuple[str, ...] = ()) -> PathMap:
@@ -159,9 +176,14 @@ def _spelled(path: str) -> str:
     return "/+".join(re.escape(part) for part in path.split("/"))
 
 
+def _names_any(text: str, values: Mapping[str, str]) -> bool:
+    """Whether one of the variables may be in ``text``: most values hold others only."""
+    return any(name in text for name in values)
+
+
 def _substitute(text: str, values: Mapping[str, str]) -> tuple[str, Sequence[int]]:
     """``text`` with known variables replaced, and for each offset in it the offset in ``text``."""
-    if "$" not in text or not values:
+    if "$" not in text or not _names_any(text, values):
         return text, range(len(text) + 1)
     out: list[str] = []
     where: list[int] = []

@@ -71,8 +71,14 @@ def plain_members(archive: bytes) -> dict[str, bytes] | None:
         size = header[124:136].rstrip(b"\0 ")
         plain = header[156:157] in (b"0", b"\0") and header[257:262] == b"ustar"
         told = header[148:156].strip(b"\0 ")
-        summed = sum(header) - sum(header[148:156]) + 8 * 32
-        if not plain or not _OCTAL.fullmatch(size) or not _OCTAL.fullmatch(told) or int(told, 8) != summed:
+        # The low half of Adler-32 adds up bytes, in C; the field itself counts as blanks.
+        summed = zlib.adler32(header[156:], zlib.adler32(b" " * 8, zlib.adler32(header[:148]))) & 0xFFFF
+        if (
+            not plain
+            or not _OCTAL.fullmatch(size)
+            or not _OCTAL.fullmatch(told)
+            or (int(told, 8) + 1) % 65521 != summed
+        ):
             return None
         start, end = at + 512, at + 512 + int(size, 8)
         if end > len(archive):

@@ -109,11 +109,9 @@ class Bookkeeper:
         skipped: bool = False,
     ) -> Result:
         """Close the books: the vhost's row, the run's row, the Result."""
-        if vhost is not None:
-            self._keep(lambda: self.store.save_vhost(vhost))
         ok = code == ExitCode.DONE
         record = replace(self._record(outcome, self.clock()), backup_archive=archive, archive_sha256=sha256)
-        self._keep(lambda: self.store.save_run(record))
+        self._keep(lambda: self.store.save_run(record, vhost))
         if self.unkept:
             again = f"`nsmig discover {self.vnode}` reads from the vnode what was done"
             self.warnings.append(f"not all of this is recorded here: {self.unkept} {again}")

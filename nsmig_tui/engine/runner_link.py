@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
-import tarfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -44,14 +42,16 @@ class Ending:
 
 
 def pack(files: Mapping[str, bytes]) -> bytes:
-    """The run's files as one tar, root-only modes."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(data), 0o600
-            tar.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()
+    """The run's files as one tar (ustar), root-only modes. ``tarfile`` takes a millisecond for them."""
+    parts: list[bytes] = []
+    for name, data in files.items():
+        before = b"%-100b%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.encode(), 0o600, 0, 0, len(data), 0)
+        before = before.replace(b" ", b"\0")
+        after = b"0".ljust(101, b"\0") + b"ustar\00000"
+        parts += [before, b"%06o\0 " % (sum(before) + 8 * ord(" ") + sum(after)), after.ljust(356, b"\0")]
+        parts += [data, bytes(-len(data) % 512)]
+    packed = b"".join(parts) + bytes(1024)
+    return packed + bytes(-len(packed) % 10240)
 
 
 class RunnerLink:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from typing import Any
 
 import asyncssh
 from asyncssh.constants import MSG_IGNORE
+from asyncssh.logging import SSHLogger
+from asyncssh.packet import SSHPacketLogger
 
 from nsmig_tui.domain.errors import ConnectError
 from nsmig_tui.domain.ports import AskHostKey
@@ -302,6 +305,24 @@ def _without_fillers(connection: asyncssh.SSHClientConnection) -> asyncssh.SSHCl
 
         connection.send_packet = send_packet  # type: ignore[method-assign]
     return connection
+
+
+def _word_no_debug_log() -> None:
+    """Stop asyncssh from wording several lines of debug log for each packet that nobody will read."""
+
+    def nothing(*_args: Any, **_more: Any) -> None:
+        return
+
+    if not logging.getLogger("asyncssh").isEnabledFor(logging.DEBUG):
+        for logger, name in (
+            (SSHPacketLogger, "log_sent_packet"),
+            (SSHPacketLogger, "log_received_packet"),
+            (SSHLogger, "debug1"),
+        ):
+            setattr(logger, name, nothing)
+
+
+_word_no_debug_log()
 
 
 def _abandon(carriers: list[asyncssh.SSHClientConnection]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from nsmig_tui.domain.ports import HttpAnswer
 from nsmig_tui.domain.text import clean
@@ -74,11 +75,15 @@ def _cut(raw: bytes, *, ended: bool) -> Cut | None:
         return Cut(early(), 0, False) if ended else None
     wish = headers.get("connection", "").lower()
     goes_on = framed and status != 101 and "close" not in wish and (not old or "keep-alive" in wish)
-    return Cut(HttpAnswer(status, headers, body), taken, goes_on)
+    return Cut(HttpAnswer(status, dict(headers), body), taken, goes_on)
 
 
+@lru_cache(64)
 def _head(head: bytes) -> tuple[bool, int, dict[str, str]]:
-    """(HTTP/1.0?, status, headers by lower-case name). Raises _Broken."""
+    """(HTTP/1.0?, status, headers by lower-case name). Raises _Broken.
+
+    Remembered: pages asked for twice, and all that are not there, have equal heads for a second.
+    """
     first, *lines = head.split(b"\n")
     match = _STATUS.fullmatch(first.rstrip(b"\r"))
     if match is None:

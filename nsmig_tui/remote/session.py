@@ -8,6 +8,7 @@ asks for it with a private marker.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import asyncssh
@@ -45,11 +46,13 @@ class Conversation(asyncssh.SSHClientSession[bytes]):
         self._gone: asyncio.Future[None] = loop.create_future()
         for future in (self.ready, self.finished):
             future.add_done_callback(_retrieved)
+        self.is_renewed = False
         self._says_ready = says_ready
         self._password = password
         self._prompt = prompt_marker(nonce).encode()
         self._nonce = nonce
         self._word = wire.ready_word(nonce).encode()
+        self._limit = limit
         self._reader = wire.AnswerReader(nonce, limit)
         self._noise = bytearray(b"\n")
         self._stderr = bytearray()
@@ -65,10 +68,36 @@ class Conversation(asyncssh.SSHClientSession[bytes]):
         if not self._says_ready:
             self._channel.write(wire.ready_line(self._nonce))
 
-    def send(self, stream: bytes) -> None:
-        """Send the frame and close the shell's standard input. Only once ``ready`` is done."""
+    def send(self, stream: bytes, *, more: bool = False) -> None:
+        """Send the frame, and close the shell's input unless ``more`` will follow. Only once it is ready."""
         self._channel.write(stream)
-        self._channel.write_eof()
+        if not more:
+            self._channel.write_eof()
+
+    def renew(self, nonce: str) -> None:
+        """Begin the next exchange over the same shell, which has answered in full before: ask for a new word.
+
+        Lines are lost, and shells are ended, while nothing is said: that must show before anything is sent.
+        """
+        loop = asyncio.get_running_loop()
+        self.ready, self.finished = loop.create_future(), loop.create_future()
+        for future in (self.ready, self.finished):
+            future.add_done_callback(_retrieved)
+        self.is_renewed, self._password = True, None
+        self._word = wire.ready_word(nonce).encode()
+        self._reader = wire.AnswerReader(nonce, self._limit)
+        self._noise = bytearray(b"\n")
+        self._stderr.clear()
+        self._channel.write(wire.ready_line(nonce))
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the channel is closed."""
+        return self._gone.done()
+
+    def abort(self) -> None:
+        """End the channel."""
+        self._channel.abort()
 
     def data_received(self, data: bytes, datatype: Any) -> None:
         """Take what the server printed."""
@@ -94,6 +123,8 @@ class Conversation(asyncssh.SSHClientSession[bytes]):
 
         Something the script left behind may hold it open, so this waits only a moment.
         """
+        with contextlib.suppress(OSError):  # it is closed already
+            self._channel.write_eof()
         await asyncio.wait([self._gone], timeout=1.0)
 
     def said(self) -> str:

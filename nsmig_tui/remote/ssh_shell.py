@@ -24,15 +24,53 @@ from .session import Conversation, NotStarted, WrongPassword
 from .slots import Slots
 from .ssh_errors import explain
 
+KEPT = 4
+"""Shells on a vnode that wait for more to do. A new one costs us, and the vnode, more than most questions."""
+
+KEPT_S = 20.0
+"""Seconds after which a shell that has nothing to do is ended."""
+
 
 @dataclass
 class _Link:
-    """A line with what is known about it."""
+    """A line with what is known about it, and the root shells there that have answered and wait for more."""
 
     line: Line
     slots: Slots
     privilege: sudo.Privilege = field(default_factory=lambda: sudo.Privilege(sudo.Way.PLAIN, -1))
     password: Secret | None = None
+    kept: dict[Conversation, asyncio.TimerHandle] = field(default_factory=dict)
+
+    def take(self, nonce: str) -> Conversation | None:
+        """A shell that waits, made ready for another exchange."""
+        while self.kept:
+            talk, timer = self.kept.popitem()
+            timer.cancel()
+            if not talk.is_gone:
+                with contextlib.suppress(OSError):  # its channel is being closed just now
+                    talk.renew(nonce)
+                    return talk
+            self.slots.opened -= 1
+        return None
+
+    def keep(self, talk: Conversation) -> bool:
+        """Let a shell wait for more; False when enough of them do."""
+        if len(self.kept) >= KEPT or talk.is_gone:
+            return False
+        self.kept[talk] = asyncio.get_running_loop().call_later(KEPT_S, self._end, talk)
+        return True
+
+    def _end(self, talk: Conversation) -> None:
+        del self.kept[talk]
+        self.slots.opened -= 1
+        talk.abort()
+
+    async def close(self, *, at_once: bool = False) -> None:
+        """End the line."""
+        for timer in self.kept.values():
+            timer.cancel()
+        self.kept.clear()
+        await self.line.close(at_once=at_once)
 
 
 class SshShell:
@@ -115,7 +153,7 @@ class SshShell:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
         if self._link:
-            await self._link.line.close()
+            await self._link.close()
             self._link = None
 
     async def _linked(self) -> _Link:
@@ -178,7 +216,9 @@ class SshShell:
         for attempt in range(2):
             link = await self._linked()
             try:
-                return await self._converse(link, script, args, data, timeout)
+                while True:
+                    with contextlib.suppress(_Ended):
+                        return await self._converse(link, script, args, data, timeout)
             except _Unsent as error:
                 if attempt or link.line.is_open:
                     raise explain(error.cause, self._vnode, self._target) from error
@@ -191,11 +231,12 @@ class SshShell:
     ) -> tuple[int, bytes]:
         """One exchange on one channel."""
         nonce = wire.new_nonce()
-        stream = wire.frame(script, args, nonce, data)
+        more = link is self._link  # before, the way to root is still being looked for
+        stream = wire.frame(script, args, nonce, data, more=more)
         try:
-            async with self._session(link, nonce) as talk:
+            async with self._session(link, nonce, more) as talk:
                 await self._await_ready(link, talk)
-                talk.send(stream)
+                talk.send(stream, more=more)
                 async with asyncio.timeout(timeout):
                     return await talk.finished
         except TimeoutError as error:
@@ -213,25 +254,31 @@ class SshShell:
             ) from error
 
     @contextlib.asynccontextmanager
-    async def _session(self, link: _Link, nonce: str) -> AsyncIterator[Conversation]:
-        """A session on the link, opened patiently: servers may allow fewer than we ask for (MaxSessions)."""
+    async def _session(self, link: _Link, nonce: str, more: bool) -> AsyncIterator[Conversation]:
+        """A session on the link, opened patiently: servers may allow fewer than we ask for (MaxSessions).
+
+        ``more``: it may be one that has answered before, and may be kept for another answer.
+        """
         patience, pause = self._limits.open, 0.02
         while True:
             async with link.slots:
                 try:
-                    channel, talk = await self._open(link, nonce)
+                    talk = (link.take(nonce) if more else None) or await self._open(link, nonce)
                 except asyncssh.ChannelOpenError as error:
                     refused = error
                     link.slots.shrink()
                 else:
-                    link.slots.opened += 1
+                    kept = False
                     try:
                         yield talk
-                        await talk.leave()
+                        kept = more and link.keep(talk)
+                        if not kept:
+                            await talk.leave()
                         return
                     finally:
-                        link.slots.opened -= 1
-                        channel.abort()
+                        if not kept:
+                            link.slots.opened -= 1
+                            talk.abort()
             if link.slots.opened == 0:
                 # None of ours is in the way, so waiting for a slot is no waiting at all.
                 patience -= pause
@@ -246,6 +293,10 @@ class SshShell:
             async with asyncio.timeout(self._limits.open):
                 await talk.ready
         except TimeoutError as error:
+            if talk.is_renewed and not talk.said():
+                # It spoke before, so the line is dead: as when not even a channel opens.
+                link.line.connection.abort()
+                raise _Unsent(error) from error
             if link.privilege.way is sudo.Way.PLAIN and not talk.said():
                 # Silence before the very first word: the line is dead, the next call shall dial anew.
                 link.line.connection.abort()
@@ -258,6 +309,8 @@ class SshShell:
         except NotStarted as error:
             if not link.line.is_open:
                 raise _Unsent(asyncssh.ConnectionLost("connection lost")) from error
+            if talk.is_renewed:
+                raise _Ended from error
             if link.privilege.way is sudo.Way.PLAIN:
                 raise ConnectError(
                     "The login shell runs no commands."
@@ -267,7 +320,7 @@ class SshShell:
                 ) from error
             raise sudo.not_root(self._vnode, error.said) from error
 
-    async def _open(self, link: _Link, nonce: str) -> tuple[Any, Conversation]:
+    async def _open(self, link: _Link, nonce: str) -> Conversation:
         """Open one session channel. ChannelOpenError is left to the caller, it may pass."""
         with_password = link.privilege.way is sudo.Way.SUDO_PASSWORD
         password = link.password if with_password else None
@@ -280,7 +333,9 @@ class SshShell:
         try:
             async with asyncio.timeout(self._limits.open):
                 # Shielded: asyncssh forgets a half-open session that is cancelled, the server does not.
-                return await asyncio.shield(opening)
+                _, made = await asyncio.shield(opening)
+                link.slots.opened += 1
+                return made
         except (asyncssh.ChannelOpenError, asyncio.CancelledError):
             opening.add_done_callback(_end_late)
             raise
@@ -309,6 +364,10 @@ class _Unsent(Exception):
     def __init__(self, cause: BaseException) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+class _Ended(Exception):
+    """A shell that was kept has been ended over there; nothing was sent to it."""
 
 
 def _end_late(opening: asyncio.Future[Any]) -> None:

@@ -85,7 +85,12 @@ printf '\\nNSMIG-BEGIN %s\\n' {n}
 printf '\\nNSMIG-END %s %s\\n' {n} "$?"
 exit 0
 }}
-nsmig_main_{n}"""
+{call}"""
+
+_LAST = "nsmig_main_{n}"
+# The subshell keeps what the call sets, and its exit, from the shell that goes on; where it did not come to
+# its own end, the shell must not go on as if it had.
+_MORE = "(nsmig_main_{n}) || exit 1; unset -f nsmig_main_{n}\n"
 
 _REASONS = {
     "damaged-script": "the script did not arrive whole",
@@ -118,11 +123,13 @@ def ready_word(nonce: str) -> str:
     return f"NSMIG-READY-{_checked(nonce)}"
 
 
-def frame(script: str, args: Sequence[str | bytes], nonce: str, data: bytes | None = None) -> bytes:
+def frame(
+    script: str, args: Sequence[str | bytes], nonce: str, data: bytes | None = None, *, more: bool = False
+) -> bytes:
     """The bytes to send to ``/bin/sh``; ``data``, if given, becomes the script's standard input.
 
-    Raises ValueError for what cannot travel: NUL bytes, or more than the limits of this module.
-    The stream ends without a newline on purpose: only its very last byte completes the call.
+    ``more``: the shell stays for another frame, else it ends. Raises ValueError for what cannot travel: NUL
+    bytes, or more than the limits of this module. Only the very last bytes of the stream call what it holds.
     """
     _checked(nonce)
     text = script.encode()
@@ -145,7 +152,7 @@ def frame(script: str, args: Sequence[str | bytes], nonce: str, data: bytes | No
             raise ValueError(f"{len(data)} bytes of data; at most {MAX_DATA} can be sent")
         parts.append(_fill(_DATA, nonce, data, data=base64.encodebytes(data)))
         run = f'decode_{nonce} | /bin/sh -c "$nsmig_script" nsmig "$@"'
-    parts.append(_RUN.format(n=nonce, run=run).encode())
+    parts.append(_RUN.format(n=nonce, run=run, call=(_MORE if more else _LAST).format(n=nonce)).encode())
     return b"".join(parts)
 
 

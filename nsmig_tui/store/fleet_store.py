@@ -16,10 +16,18 @@ from . import rows
 from .database import open_database, told
 
 Built = TypeVar("Built")
+Many = Callable[[str, list[Any]], None]
+"""Runs one statement over many rows."""
+
 UNFINISHED = ("running", "interrupted")
 SETTLED = ("ok", "undone")
 CHANGING = ("migrate", "rollback", "undo", "restore", "resume")
 """Verbs that can leave something half-done on a vnode."""
+
+_VNODES = f"SELECT {', '.join(rows.VNODE)} FROM vnode"
+_VHOSTS = f"SELECT {', '.join(rows.VHOST)} FROM vhost"
+
+_KEEP_VALUE = "INSERT OR REPLACE INTO kept_value (key, value) VALUES (?, ?)"
 
 LOG_EVERY = 1.0
 """Seconds that a line of a log may wait for company: a transaction costs more than many lines."""
@@ -37,6 +45,7 @@ class Store:
         self._clock = clock
         self._database = open_database(path)
         self._waiting: list[tuple[str, float, str]] = []
+        self._values: dict[str, str] = {}
         self._logged = -LOG_EVERY
         self._vnode = Table("vnode", rows.VNODE)
         self._vhost = Table("vhost", rows.VHOST)
@@ -45,7 +54,6 @@ class Store:
         self._status_change = Table("status_change", ("id", *rows.STATUS_CHANGE))
         self._finding = Table("finding", ("id", "at", "vnode", "domain", *rows.FINDING_WORDS))
         self._log_line = Table("log_line", ("id", "run", "at", "line"))
-        self._kept_value = Table("kept_value", ("key", "value"))
 
     # -- vnodes ------------------------------------------------------------------------------------
 
@@ -60,7 +68,7 @@ class Store:
 
     def vnode(self, name: str) -> Vnode | None:
         """The vnode called ``name``, if there is one."""
-        found = self._fetch(self._vnode.select().where(self._vnode.name == name))
+        found = self._rows(f"{_VNODES} WHERE name = ?", name)
         return rows.to_vnode(found[0]) if found else None
 
     def save_vnode(self, vnode: Vnode) -> None:
@@ -89,8 +97,7 @@ class Store:
 
     def vhost(self, vnode: str, domain: str) -> Vhost | None:
         """One vhost, if it is known."""
-        table = self._vhost
-        found = self._fetch(table.select().where((table.vnode == vnode) & (table.domain == domain)))
+        found = self._rows(f"{_VHOSTS} WHERE vnode = ? AND domain = ?", vnode, domain)
         return rows.to_vhost(found[0]) if found else None
 
     def brief(self, after: tuple[str, str] = ("", ""), limit: int = 5000) -> list[VhostBrief]:
@@ -118,35 +125,34 @@ class Store:
 
     def save_vhosts(self, vhosts: Sequence[Vhost]) -> None:
         """Insert or replace many vhosts in one transaction."""
-        now = self._clock()
         with self._writing() as many:
-            known = self._known(vhosts)
-            changes, findings, new_rows = [], [], []
-            for vhost in vhosts:
-                row = rows.vhost_row(vhost)
-                old_status, old_validated, old_findings = known.get(row[:2], (None, None, "[]"))
-                if old_status != row[2]:
-                    changes.append((now, *row[:2], old_status, row[2], row[13]))
-                if vhost.findings and (old_validated, old_findings) != (vhost.validated_at, row[-1]):
-                    findings.extend(rows.finding_rows(vhost, now))
-                known[row[:2]] = (row[2], vhost.validated_at, row[-1])
-                new_rows.append(row)
-            many(_replace("vhost", rows.VHOST), new_rows)
-            many(_insert("status_change", rows.STATUS_CHANGE), changes)
-            many(_insert("finding", ("at", "vnode", "domain", *rows.FINDING_WORDS)), findings)
+            self._put_vhosts(many, vhosts)
+
+    def _put_vhosts(self, many: Many, vhosts: Sequence[Vhost]) -> None:
+        now = self._clock()
+        known = self._known(vhosts)
+        changes, findings, new_rows = [], [], []
+        for vhost in vhosts:
+            row = rows.vhost_row(vhost)
+            old_status, old_validated, old_findings = known.get(row[:2], (None, None, "[]"))
+            if old_status != row[2]:
+                changes.append((now, *row[:2], old_status, row[2], row[13]))
+            if vhost.findings and (old_validated, old_findings) != (vhost.validated_at, row[-1]):
+                findings.extend(rows.finding_rows(vhost, now))
+            known[row[:2]] = (row[2], vhost.validated_at, row[-1])
+            new_rows.append(row)
+        many(_replace("vhost", rows.VHOST), new_rows)
+        many(_insert("status_change", rows.STATUS_CHANGE), changes)
+        many(_insert("finding", ("at", "vnode", "domain", *rows.FINDING_WORDS)), findings)
 
     def _known(self, vhosts: Sequence[Vhost]) -> dict[tuple[str, str], tuple[Any, ...]]:
         """What the histories compare with: (vnode, domain) -> (status, validated_at, findings as stored)."""
-        table = self._vhost
-        query = table.select(table.vnode, table.domain, table.status, table.validated_at, table.findings)
+        select = "SELECT vnode, domain, status, validated_at, findings FROM vhost WHERE vnode = ?"
         if len(vhosts) == 1:
-            query = query.where((table.vnode == vhosts[0].vnode) & (table.domain == vhosts[0].domain))
-            return {row[:2]: row[2:] for row in self._fetch(query)}
+            one = self._rows(f"{select} AND domain = ?", vhosts[0].vnode, vhosts[0].domain)
+            return {row[:2]: row[2:] for row in one}
         names = sorted({vhost.vnode for vhost in vhosts})
-        found: dict[tuple[str, str], tuple[Any, ...]] = {}
-        for name in names:
-            found.update((row[:2], row[2:]) for row in self._fetch(query.where(table.vnode == name)))
-        return found
+        return {row[:2]: row[2:] for name in names for row in self._rows(select, name)}
 
     # -- histories ---------------------------------------------------------------------------------
 
@@ -170,9 +176,14 @@ class Store:
 
     # -- runs --------------------------------------------------------------------------------------
 
-    def save_run(self, record: RunRecord) -> None:
-        """Insert or replace one run; an archive with a known checksum is remembered on its own too."""
+    def save_run(self, record: RunRecord, vhost: Vhost | None = None) -> None:
+        """Insert or replace one run; an archive with a known checksum is remembered on its own too.
+
+        ``vhost``: what the run made of its vhost, saved in the same transaction.
+        """
         with self._writing() as many:
+            if vhost is not None:
+                self._put_vhosts(many, (vhost,))
             many(_replace("run", rows.RUN), [rows.run_row(record)])
             if record.backup_archive and record.archive_sha256:
                 many(
@@ -233,16 +244,16 @@ class Store:
         """
         self._waiting.append((run, at, rows.plain(line)))
         if time.monotonic() - self._logged >= LOG_EVERY:
-            self._write_log()
+            self._write_waiting()
 
-    def _write_log(self) -> None:
-        if self._waiting:
+    def _write_waiting(self) -> None:
+        if self._waiting or self._values:
             with self._writing():
-                pass  # every transaction takes the waiting lines along
+                pass  # every transaction takes along what waits
 
     def log_lines(self, run: str) -> list[tuple[float, str]]:
         """A run's log, oldest line first."""
-        self._write_log()
+        self._write_waiting()
         table = self._log_line
         return self._fetch(table.select(table.at, table.line).where(table.run == run).order_by(table.id))
 
@@ -270,36 +281,48 @@ class Store:
 
     # -- values ------------------------------------------------------------------------------------
 
-    def put(self, key: str, value: Any) -> None:
-        """Remember a JSON-able ``value``, such as the state of a view. None forgets it."""
+    def put(self, key: str, value: Any, *, later: bool = False) -> None:
+        """Remember a JSON-able ``value``, such as the state of a view. None forgets it.
+
+        ``later``: a value that may wait for whatever is written next, and be lost with a killed process.
+        """
+        if later and value is not None:
+            self._values[key] = rows.to_json(value)
+            return
         with self._writing() as many:
             if value is None:
                 many("DELETE FROM kept_value WHERE key = ?", [(key,)])
             else:
-                many(_replace("kept_value", ("key", "value")), [(key, rows.to_json(value))])
+                many(_KEEP_VALUE, [(key, rows.to_json(value))])
 
     def get(self, key: str) -> Any:
         """What was put under ``key``, or None."""
-        table = self._kept_value
-        found = self._fetch(table.select(table.value).where(table.key == key))
+        if key in self._values:
+            return rows.from_json(self._values[key])
+        found = self._rows("SELECT value FROM kept_value WHERE key = ?", key)
         return rows.from_json(found[0][0]) if found else None
 
     def close(self) -> None:
         """Close the file. The store cannot be used afterwards."""
         try:
-            self._write_log()
+            self._write_waiting()
         finally:
             with told(self._path):
                 self._database.close()
 
     # -- inside ------------------------------------------------------------------------------------
 
+    def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What a written-out statement gives: composing one costs ten times what SQLite needs for it."""
+        with told(self._path):
+            return self._database.execute_sql(statement, values).fetchall()
+
     def _fetch(self, query: Select) -> list[tuple[Any, ...]]:
         with told(self._path):
             return self._database.execute(query).fetchall()
 
     @contextmanager
-    def _writing(self) -> Iterator[Callable[[str, list[Any]], None]]:
+    def _writing(self) -> Iterator[Many]:
         """One write transaction; gives a function that runs one statement over many rows.
 
         IMMEDIATE: the write lock is taken before we read what we compare with, so that two processes
@@ -312,10 +335,12 @@ class Store:
                 if values:
                     cursor.executemany(statement, values)
 
-            waiting = list(self._waiting)
+            waiting, values = list(self._waiting), list(self._values.items())
             many("INSERT INTO log_line (run, at, line) VALUES (?, ?, ?)", waiting)
+            many(_KEEP_VALUE, values)
             yield many
         del self._waiting[: len(waiting)]
+        self._values.clear()
         self._logged = time.monotonic()
 
 

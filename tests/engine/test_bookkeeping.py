@@ -21,13 +21,12 @@ class Shelf:
     def __init__(self):
         self.rows, self.lines, self.vhosts, self.order = [], [], [], []
 
-    def save_run(self, record):
+    def save_run(self, record, vhost=None):
+        if vhost is not None:
+            self.vhosts.append(vhost)
+            self.order.append("vhost")
         self.rows.append(record)
         self.order.append("run")
-
-    def save_vhost(self, vhost):
-        self.vhosts.append(vhost)
-        self.order.append("vhost")
 
     def log(self, run, at, line):
         self.lines.append((at, line))

@@ -234,6 +234,18 @@ def test_the_files_travel_whole_and_closed():
         assert {m.mode for m in tar} == {0o600}
 
 
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 513, 9_000, 10_240])
+def test_the_files_travel_as_tarfile_would_pack_them(size):
+    files = {f"conf/{size}.final": b"x" * size, "plan": b"A=1\n"}
+    wanted = io.BytesIO()
+    with tarfile.open(fileobj=wanted, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o600
+            tar.addfile(entry, io.BytesIO(content))
+    assert pack(files) == wanted.getvalue()
+
+
 async def test_a_lost_launch_answer_is_asked_again_with_the_same_run():
     fake = FakeVnode(launches=[LOST, (0, b"started again 0\n")])
     one, _ = link(fake)

@@ -161,6 +161,16 @@ def test_runs(store):
     assert [(kept.path, kept.sha256) for kept in store.archives("web1")] == [("/a.tar.gz", "ff" * 32)]
 
 
+def test_a_run_and_what_it_made_of_its_vhost_are_saved_together(store, path):
+    store.save_vnode(Vnode("web1"))
+    store.save_vhost(full_vhost(status=Status.VALIDATED))
+    after = full_vhost(status=Status.MIGRATED)
+    record = RunRecord("r1", "migrate", after.vnode, after.domain, "op", 1.0, 2.0, "ok")
+    store.save_run(record, after)
+    assert store.vhost(after.vnode, after.domain) == after and store.run("r1") == record
+    assert [c.new for c in store.status_changes(after.vnode, after.domain)] == ["validated", "migrated"]
+
+
 def test_archives(store):
     archive = ArchiveRecord("web1", "example.org", "/x.tar.gz", "00", 10, 1.0, 2.0, False, 7)
     newer = ArchiveRecord("web1", "b.example", "/y.tar.gz", created=3.0)
@@ -185,6 +195,26 @@ def test_values(store):
     assert store.get("tree") == {"open": ["web1"], "n": 3}
     store.put("tree", None)
     assert store.get("tree") is None
+
+
+def test_a_value_that_may_wait_is_there_at_once_and_written_with_what_comes_next(store, path):
+    other = Store(path)
+    store.put("speed", {"mb": 1}, later=True)
+    store.put("speed", {"mb": 2}, later=True)
+    assert (store.get("speed"), other.get("speed")) == ({"mb": 2}, None)
+    store.put("another", 1)
+    assert (store.get("speed"), other.get("speed")) == ({"mb": 2}, {"mb": 2})
+    store.put("speed", {"mb": 3}, later=True)
+    store.put("speed", {"mb": 4})
+    assert (store.get("speed"), other.get("speed")) == ({"mb": 4}, {"mb": 4})
+    store.put("speed", {"mb": 5}, later=True)
+    store.put("speed", None)
+    assert store.get("speed") is None and other.get("speed") is None
+    last = Store(path)
+    last.put("speed", 6, later=True)
+    last.close()
+    assert other.get("speed") == 6
+    other.close()
 
 
 def test_what_is_named_a_secret_is_not_stored(store, path):
