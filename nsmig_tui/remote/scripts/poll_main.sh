@@ -104,4 +104,4 @@ if [ "$WAIT" -gt 0 ]; then wait_for_news "$@"; fi
 JOURNALS=
 each_run tell "$@"
 # shellcheck disable=SC2016,SC2086 # awk's own; one path a word: domains hold no blanks
-if [ -n "$JOURNALS" ]; then awk 'FNR > seen { printf "j\t%s\t%s\n", n, $0 }' $JOURNALS; fi
+if [ -n "$JOURNALS" ]; then exec awk 'FNR > seen { printf "j\t%s\t%s\n", n, $0 }' $JOURNALS; fi
