@@ -87,15 +87,20 @@ system_refs() {
     "$R"/etc/fstab "$R"/etc/fail2ban "$R"/etc/ssh/sshd_config "$R"/etc/ssh/sshd_config.d; do
     if [ -e "$e" ]; then set -- "$@" "$e"; fi
   done
-  if [ $# -gt 0 ]; then grep -rsnoE -m 5 -e "$OLD_PATH" "$@" /dev/null 2>/dev/null | ref_rows ""; fi
+  if [ $# = 0 ]; then return; fi
+  found=$(grep -rsnoE -m 5 -e "$OLD_PATH" "$@" /dev/null 2>/dev/null)
+  if [ -n "$found" ]; then printf '%s\n' "$found" | ref_rows ""; fi
 }
 
 application_refs() {
-  small_files "$U/web" | tr '\n' '\000' | xargs -0 grep -snoE -m 5 -e "$OLD_PATH" /dev/null 2>/dev/null | ref_rows application
+  few=$(small_files "$U/web")
+  if [ -z "$few" ]; then return; fi
+  printf '%s\n' "$few" | tr '\n' '\000' | xargs -0 grep -snoE -m 5 -e "$OLD_PATH" /dev/null 2>/dev/null | ref_rows application
 }
 
 TEXT_ONLY=
-if echo x | grep -qI x 2>/dev/null; then TEXT_ONLY=-I; fi
+grep -qI x /dev/null 2>/dev/null
+if [ $? = 1 ]; then TEXT_ONLY=-I; fi
 
 # shellcheck disable=SC2086 # TEXT_ONLY is one option or nothing
 small_files() { # dir: text files up to 1 MiB are worth reading
@@ -177,9 +182,13 @@ everything() {
     if [ -d "$p" ] && ! [ -w "$p" ]; then printf 'readonly\t%s\n' "$p"; fi
   done
   printf '@journal\n'
-  if [ -f "$VAR/$D/journal" ]; then printf 'journal\t%s\n' "$(b64 <"$VAR/$D/journal")"; fi
+  if [ -f "$VAR/$D/journal" ]; then
+    printf 'journal\t'
+    $ENCODE <"$VAR/$D/journal"
+    echo
+  fi
   printf '@pools\n'
-  awk -v r="$R" '$4 == "00010000" && $8 != "" && index($8, r) == 1 { print "listening\t" $8 }' /proc/net/unix 2>/dev/null | sort -u
+  awk -v r="$R" '$4 == "00010000" && $8 != "" && index($8, r) == 1 && !seen[$8]++ { print "listening\t" $8 }' /proc/net/unix 2>/dev/null
   printf '@mail\n'
   if [ -z "$R" ] && [ -r /proc/self/cmdline ]; then
     mail_row dovecot '^/[^ ]*/dovecot'
@@ -190,7 +199,9 @@ everything() {
   capabilities "$U"
   if [ -f "$R/root/.vhosts/$D" ]; then
     printf '@settings\n'
-    printf 'settings\t%s\n' "$(grep -Ev '^[[:space:]]*(export[[:space:]]+)?[A-Za-z0-9_]*(PASS|PASSWD|PASSWORD|SECRET|TOKEN|KEY)[[:space:]]*=' "$R/root/.vhosts/$D" | b64)"
+    printf 'settings\t'
+    grep -Ev '^[[:space:]]*(export[[:space:]]+)?[A-Za-z0-9_]*(PASS|PASSWD|PASSWORD|SECRET|TOKEN|KEY)[[:space:]]*=' "$R/root/.vhosts/$D" | $ENCODE
+    echo
   fi
   printf '@account\n'
   awk -F: -v uid="$UIDN" '$3 == uid { print "account\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7 }' "$R/etc/passwd" 2>/dev/null
