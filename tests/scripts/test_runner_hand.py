@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 
@@ -101,14 +102,17 @@ def test_what_it_can_it_does_without_a_process(sh):
     if not has_hand(sh):
         return
     acts = """
-    mkdir "$R/t/a" && mv -T "$R/t/a" "$R/t/b" && ln -s x "$R/t/l" && put_link y "$R/t/l" && sync "$R/t" || exit 1
-    rm -f "$R/t/none" && rm "$R/t/l" && chmod 700 "$R/t/b" && printf 1 >"$R/t/f" && fill "$R/t/f" "$R/t/g" || exit 2
+    mkdir "$R/t/a" && mv -T "$R/t/a" "$R/t/b" && ln -s x "$R/t/l" && put_link y "$R/t/l" || exit 1
+    sync "$R/t" || exit 1
+    rm -f "$R/t/none" && rm "$R/t/l" && chmod 700 "$R/t/b" || exit 2
+    printf 1 >"$R/t/f" && fill "$R/t/f" "$R/t/g" || exit 2
     same "$R/t/f" "$R/t/g" && hold 4 "$inode" "$R/t/none" "$R/t" && [ "$HELD4" = "$inode" ] || exit 3
     in_dir "$R/t" "$inode" mv -T ./f ./h && in_dir "$R/t" "$inode" put_link y ./l || exit 4
-    in_dir "$R/t" "$inode" rm ./l && in_dir "$R/t" "$inode" xchg ./g ./b && in_dir "$R/t" "$inode" rmdir ./g || exit 5
+    in_dir "$R/t" "$inode" rm ./l && in_dir "$R/t" "$inode" xchg ./g ./b || exit 5
+    in_dir "$R/t" "$inode" rmdir ./g || exit 5
     sleep 0.01
     """
-    done = sh.run(script(sh, "inode=$(ino \"$R/t\")\n" + NO_COMMANDS + acts))
+    done = sh.run(script(sh, 'inode=$(ino "$R/t")\n' + NO_COMMANDS + acts))
     assert (done.returncode, done.stderr) == (0, b"")
     assert set(tree(sh.root / "t")) == {"b", "h"}
 
@@ -136,7 +140,8 @@ def test_without_the_hand_the_commands_go_on(sh, how):
     if not has_hand(sh):
         return
     end = {"killed": 'kill -9 "$HAND"; wait "$HAND"', "stopped being ours": 'rm "$RD/hand.says"'}[how]
-    done = sh.run(script(sh, f'{end} 2>/dev/null\nmkdir "$R/t/x" && ln -s a "$R/t/l" && echo did; hand look / || echo gone'))
+    then = 'mkdir "$R/t/x" && ln -s a "$R/t/l" && echo did; hand look / || echo gone'
+    done = sh.run(script(sh, f"{end} 2>/dev/null\n{then}"))
     assert done.stdout == b"did\ngone\n"
     assert set(tree(sh.root / "t")) == {"x", "l"}
 
@@ -167,15 +172,15 @@ def test_an_exchange_done_by_half_is_not_done_again(sh):
 
 
 def test_a_socket_that_accepts_and_one_that_does_not(sh):
-    import socket
-
     (sh.root / "t").mkdir()
     with socket.socket(socket.AF_UNIX) as live, socket.socket(socket.AF_UNIX) as dead:
         live.bind(str(sh.root / "t/live"))
         live.listen()
         dead.bind(str(sh.root / "t/dead"))
         then = """
-        accepts "$R/t/live" && echo live; accepts "$R/t/live" "$R/t/dead" || echo dead; accepts "$R/t/none" || echo none
+        accepts "$R/t/live" && echo live
+        accepts "$R/t/live" "$R/t/dead" || echo dead
+        accepts "$R/t/none" || echo none
         OTHER_SOCKETS="$R/t/live"; others_listen && echo listens
         OTHER_SOCKETS="$R/t/live $R/t/dead"; others_listen || echo deaf
         OTHER_SOCKETS=; others_listen && echo nobody
