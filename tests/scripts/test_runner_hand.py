@@ -150,7 +150,10 @@ def test_an_answer_that_nobody_fetched_is_not_taken_for_another(sh):
     if not has_hand(sh):
         return
     then = """
-    (printf '%s\\0' 3 "$((ORDER + 1)).look" look / >"/proc/$HAND/fd/3") # asked, and gone
+    # asked, and gone; at last both together
+    (printf '%s\\0' 3 "$((ORDER + 1)).mv" look / >"/proc/$HAND/fd/3")
+    hand look "$R/t/none" && echo wrong
+    printf '%s\\0' 3 x look / 2 y look >"/proc/$HAND/fd/3"
     rm "$R/t/none" 2>/dev/null && echo wrong
     hand look "$R/t/none" && echo wrong
     hand mv "$R/t/none" "$R/t/x" && echo wrong

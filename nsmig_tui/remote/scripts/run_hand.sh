@@ -92,7 +92,7 @@ HAND_PROGRAM='
   while ($said ne "bye") {
     my @words = split /\0/, $asked, -1;
     if (@words < 2 or @words < $words[0] + 2) { sysread(ASK, $asked, 65536, length $asked) or exit 1; next }
-    $asked = "";
+    $asked = join "\0", @words[$words[0] + 1 .. $#words]; # more only when who asked before is gone
     my (undef, $mark, $what, @rest) = @words[0 .. $words[0]];
     my ($before, $do) = @{$act{$what} || [0, sub { "no" }]};
     $said = (grep { !m{^/} } @rest[$before .. $#rest]) ? "no" : $do->(@rest); # we stand elsewhere than who asks
