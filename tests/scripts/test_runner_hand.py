@@ -117,6 +117,23 @@ def test_what_it_can_it_does_without_a_process(sh):
     assert set(tree(sh.root / "t")) == {"b", "h"}
 
 
+def test_times_are_given_to_the_nanosecond(sh):
+    if not has_hand(sh):
+        return
+    (sh.root / "t").mkdir()
+    like, folder, made = (sh.root / "t" / name for name in ("like", "folder", "made"))
+    like.touch()
+    folder.mkdir()
+    os.utime(like, ns=(1_600_000_000_123_456_789, 1_500_000_000_987_654_321))
+    then = NO_COMMANDS + 'touch -r "$R/t/like" "$R/t/folder" && touch -r "$R/t/like" "$R/t/made"'
+    assert sh.run(script(sh, then)).returncode == 0
+    for path in (folder, made):
+        assert (path.stat().st_atime_ns, path.stat().st_mtime_ns) == (
+            1_600_000_000_123_456_789,
+            1_500_000_000_987_654_321,
+        )
+
+
 def test_a_folder_that_was_swapped_is_not_touched(sh):
     (sh.root / "t/sub").mkdir(parents=True)
     inode = (sh.root / "t/sub").stat().st_ino

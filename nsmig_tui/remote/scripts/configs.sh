@@ -67,25 +67,22 @@ included() {
   done | awk '!seen[$0]++'
 }
 
-real_paths() { # paths, one a line; the real ones, in the same order
+real_paths() { # paths, one a line; in REAL the real ones, in the same order
   asked=$1 old_ifs=$IFS
   IFS=$NL
   set -f
   # shellcheck disable=SC2086 # one path a word, by IFS
   set -- $asked
   count=$#
-  real=$(realpath -- "$@" 2>/dev/null) || real=
+  REAL=$(realpath -- "$@" 2>/dev/null) || REAL=
   # shellcheck disable=SC2086
-  set -- $real
+  set -- $REAL
   set +f
   IFS=$old_ifs
-  if [ $# = "$count" ]; then
-    printf '%s\n' "$real"
-    return
-  fi
-  printf '%s\n' "$asked" | while IFS= read -r path; do
+  if [ $# = "$count" ]; then return; fi
+  REAL=$(printf '%s\n' "$asked" | while IFS= read -r path; do
     if [ -L "$path" ]; then readlink -f -- "$path"; else printf '%s\n' "$path"; fi
-  done
+  done)
 }
 
 files_row() { # paths, one a line
@@ -95,7 +92,8 @@ files_row() { # paths, one a line
   printf '\t'
   printf '%s\n' "$1" | $ENCODE
   printf '\t'
-  real_paths "$1" | $ENCODE
+  real_paths "$1"
+  printf '%s\n' "$REAL" | $ENCODE
   echo
 }
 

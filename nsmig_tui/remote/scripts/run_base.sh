@@ -121,11 +121,12 @@ sync_all() {
   }
 }
 
-syscall_numbers() { # in RENAMEAT2, FSYNC and PRCTL; 0 where we do not know
+syscall_numbers() { # in variables of their names; 0 where we do not know
   if [ -n "$RENAMEAT2" ]; then return 0; fi
-  RENAMEAT2=0 FSYNC=0 PRCTL=0
+  RENAMEAT2=0 PRCTL=0
   case $(uname -m) in
-    x86_64) RENAMEAT2=316 FSYNC=74 PRCTL=157 ;; aarch64|riscv64|loongarch64) RENAMEAT2=276 FSYNC=82 PRCTL=167 ;;
+    x86_64) RENAMEAT2=316 PRCTL=157 FSYNC=74 STATX=332 UTIMENSAT=280 ;;
+    aarch64|riscv64|loongarch64) RENAMEAT2=276 PRCTL=167 FSYNC=82 STATX=291 UTIMENSAT=88 ;;
     i?86) RENAMEAT2=353 ;; arm*) RENAMEAT2=382 ;; ppc*) RENAMEAT2=357 ;; s390*) RENAMEAT2=347 ;;
   esac
 }

@@ -8,7 +8,7 @@
 # The hand is killed with the runner: no order outlives who gave it. Like any child it shares the vhost's lock.
 # shellcheck disable=SC2016 # perl expands
 HAND_PROGRAM='
-  my ($place, $prctl, $fsync, $renameat2, $runner) = @ARGV;
+  my ($place, $runner, $renameat2, $prctl, $fsync, $statx, $utimensat) = @ARGV;
   exit 1 if length(pack("p", "")) != 8; # the numbers of system calls are those of 64 bits
   my $signal = pack("i", 0);
   syscall($prctl, 1, 9); # killed with the runner,
@@ -67,6 +67,13 @@ HAND_PROGRAM='
     where => [1, sub { my ($inode, $n) = (shift, 0);
       for (@_) { $n++; my @is = lstat or next; return "ok $n" if -d _ && $is[1] eq $inode }
       "ok 0" }],
+    # the times of one path for another, to the nanosecond
+    touch => [0, sub { my ($like, $path) = @_;
+      my $is = "\0" x 256;
+      open(my $it, ">>", $path) or return "no" if !-e $path;
+      syscall($statx, -100, $like, 0, 0x60, $is) == 0 or return "no";
+      my $times = pack("q4", unpack("x64 q l x4 x32 q l", $is));
+      syscall($utimensat, -100, $path, $times, 0) == 0 ? "ok" : "no" }],
     nap => [1, sub { select(undef, undef, undef, $_[0]); "ok" }],
     listen => [0, sub { my $on = listening() or return "no";
       for (@_) { return "ok some" if !$on->{$_} or !-S }
@@ -109,7 +116,7 @@ own_tools() {
   IFS=:
   for folder in $PATH; do
     case $folder in /bin|/usr/bin|/sbin|/usr/sbin) break ;; esac
-    for tool in chmod chown cmp ln mkdir mv rm rmdir sleep stat sync; do
+    for tool in chmod chown cmp ln mkdir mv rm rmdir sleep stat sync touch; do
       if [ -e "$folder/$tool" ]; then IFS=$old_ifs; return 0; fi
     done
   done
@@ -121,7 +128,7 @@ start_hand() {
   if ! have perl || ! have mkfifo || own_tools; then return 0; fi
   syscall_numbers
   if [ "$PRCTL" = 0 ] || ! mkfifo "$RD/hand.asks" "$RD/hand.says" 2>/dev/null; then return 0; fi
-  PERL5OPT='' PERL_UNICODE=0 perl -e "$HAND_PROGRAM" "$RD" "$PRCTL" "$FSYNC" "$RENAMEAT2" $$ </dev/null 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- &
+  PERL5OPT='' PERL_UNICODE=0 perl -e "$HAND_PROGRAM" "$RD" $$ "$RENAMEAT2" "$PRCTL" "$FSYNC" "$STATX" "$UTIMENSAT" </dev/null 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- &
   HAND=$!
 }
 
@@ -199,6 +206,14 @@ chmod() {
     *) false ;;
   esac
   else_do $? chmod "$@"
+}
+
+touch() {
+  case $#$1 in
+    3-r) hand touch "$2" "$3" ;;
+    *) false ;;
+  esac
+  else_do $? touch "$@"
 }
 
 sync() {
