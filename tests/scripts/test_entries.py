@@ -141,6 +141,16 @@ def test_an_inspection(each_sh, upath):
     assert sorted(p.name for p in upath.rglob("*nsmig*")) == []
 
 
+def test_many_names_are_all_told(each_sh, upath):
+    many = {f"{n:03}\n{'x' * 40}" for n in range(310)}
+    for name in many:
+        (upath / "web" / name).touch()
+    for sh in each_sh:
+        entries = read_inspection(answer(sh, "inspect", "a.test", upath, os.getuid(), 33, "dry")).entries
+        assert many < set(entries["web"]) and list(entries["web"]) == sorted(entries["web"])
+        assert set(entries["var"]) == {"log", "run", "tmp"}
+
+
 def test_a_discovery(sh, upath):
     (sh.root / "srv/Bad Name").mkdir()
     journal = sh.var / "a.test/journal"
