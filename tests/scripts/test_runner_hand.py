@@ -225,3 +225,12 @@ def test_the_hand_dies_with_the_runner_and_lets_go_of_the_lock(sh):
         assert took.returncode == 0
         for left in (sh.root / "rd").glob("hand.*"):
             left.unlink()
+
+
+def test_a_run_that_ends_leaves_nobody_with_the_lock(sh):
+    if not has_hand(sh):
+        return
+    ended = sh.run(script(sh, 'echo "$HAND"; finish ok 0'))
+    assert ended.returncode == 0 and not os.path.exists(f"/proc/{int(ended.stdout)}")
+    assert not list((sh.root / "rd").glob("hand.*"))
+    assert sh.run(sh.parts(*PARTS, then=SETUP.replace("take_lock", "take_lock || exit 75"))).returncode == 0

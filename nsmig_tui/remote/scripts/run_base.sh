@@ -83,7 +83,8 @@ warn() { j warning "$*"; }
 finish() { # outcome exit-code
   j points "$K"
   j end "$1"
-  hand bye || :
+  hand bye
+  if [ $? = 2 ]; then wait "$HAND" 2>/dev/null; fi # it shares the lock: what is begun next must find that free
   exit "$2"
 }
 
