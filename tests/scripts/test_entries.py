@@ -1,8 +1,10 @@
 """The scripts as they are sent: what they answer, in the words of the parser that reads them."""
 
+import base64
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -99,6 +101,21 @@ def upath(tmp_path):
     return top
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["", "a", "ab", "abc", "/etc/php/8.2/fpm/php-fpm.conf", "-./09_azAZ", "x" * 80, "y" * 81, "a b", "ä\n"],
+)
+def test_base64_of_short_words(sh, words):
+    then = """
+    printf "%s|" "$(short_b64 "$1" || printf %s "$1" | b64)"
+    if short_b64 "$1" >"$R/said"; then echo by hand; fi
+    """
+    said, who = sh.run(sh.parts("prelude", "configs", then=then), words).stdout.decode().split("|")
+    assert base64.b64decode(said).decode() == words
+    assert (who == "by hand\n") == bool(re.fullmatch(r"[\w./-]{0,80}", words, re.ASCII))
+    assert who or (sh.root / "said").read_text() == ""
+
+
 def test_an_inspection(each_sh, upath):
     answers = [answer(sh, "inspect", "a.test", upath, os.getuid(), 33, "dry") for sh in each_sh]
     facts = [read_inspection(a) for a in answers]
@@ -124,14 +141,31 @@ def test_an_inspection(each_sh, upath):
     assert sorted(p.name for p in upath.rglob("*nsmig*")) == []
 
 
+def test_many_names_are_all_told(each_sh, upath):
+    many = {f"{n:03}\n{'x' * 40}" for n in range(310)}
+    for name in many:
+        (upath / "web" / name).touch()
+    for sh in each_sh:
+        entries = read_inspection(answer(sh, "inspect", "a.test", upath, os.getuid(), 33, "dry")).entries
+        assert many < set(entries["web"]) and list(entries["web"]) == sorted(entries["web"])
+        assert set(entries["var"]) == {"log", "run", "tmp"}
+
+
 def test_a_discovery(sh, upath):
     (sh.root / "srv/Bad Name").mkdir()
     journal = sh.var / "a.test/journal"
     journal.parent.mkdir(parents=True)
     journal.write_text("1\t2\tr\tbegin\tmigrate me\n")
     (upath / ".archive/pre-migration-x.tar.gz").touch()
+    pools = sh.root / "etc/php/8.2/fpm"
+    (pools / "pool.d").mkdir(parents=True)
+    (pools / "php-fpm.conf").write_text(f"include={pools}/pool.d/*.conf\n")
+    (pools / "pool.d/a b.conf").write_text("[a]\n")
     raw = answer(sh, "discover", sh.root / "srv")
     found = read_discovery(raw)
+    (fpm,) = found.fpm
+    assert fpm.main == str(pools / "php-fpm.conf")
+    assert [f.path for f in fpm.files] == [fpm.main, str(pools / "pool.d/a b.conf")]
     by_name = {v.name: v for v in found.vhosts}
     assert set(by_name) == {"a.test", "b.test", "alias.test", "Bad Name"}
     assert by_name["alias.test"].kind == "link" and by_name["alias.test"].target == "a.test"

@@ -31,13 +31,15 @@ service_manager() {
 }
 
 exchange_way() {
-  if mv --help 2>&1 | grep -q -- --exchange; then printf mv
-  elif have perl && perl -e 'exit($^O eq "linux" ? 0 : 1)' 2>/dev/null; then printf perl
-  else printf none; fi
+  case $(mv --help 2>&1) in
+    *--exchange*) printf mv ;;
+    *) if have perl && perl -e 'exit($^O eq "linux" ? 0 : 1)' 2>/dev/null; then printf perl; else printf none; fi ;;
+  esac
 }
 
 tar_flavour() {
-  case $(tar --version 2>&1 | head -n 1) in *GNU*) printf gnu ;; *usybox*|*BusyBox*) printf busybox ;; *) printf other ;; esac
+  says=$(tar --version 2>&1)
+  case ${says%%"$NL"*} in *GNU*) printf gnu ;; *usybox*|*BusyBox*) printf busybox ;; *) printf other ;; esac
 }
 
 compressor() {
@@ -138,10 +140,10 @@ capabilities() {
     if have "$t"; then tools="$tools $t"; fi
   done
   printf 'tools=%s\n' "${tools# }"
-  { df -Pk "$at"; echo '='; df -Pi "$at"; } 2>/dev/null | awk '
-    $0 == "=" { inodes = NR; next }
-    !inodes && NR == 2 { printf "disk_kb=%s\navail_kb=%s\n", $2, $4 }
-    inodes && NR == inodes + 2 && $4 ~ /^[0-9]+$/ { printf "inodes_free=%s\n", $4 }'
+  free_of -Pk "$at"
+  if [ -n "$FREE" ]; then printf 'disk_kb=%s\navail_kb=%s\n' "$SIZE" "$FREE"; fi
+  free_of -Pi "$at"
+  case $FREE in ''|*[!0-9]*) ;; *) printf 'inodes_free=%s\n' "$FREE" ;; esac
   stat -f -c 'fs=%T' "$at" 2>/dev/null
   awk -F: '$1 == "www-data" || $1 == "nginx" { print (FILENAME ~ /group$/ ? "wugid=" : "wuid=") $1 ":" $3 }' "$R/etc/group" "$R/etc/passwd" 2>/dev/null
   fpm_masters

@@ -29,10 +29,10 @@ nginx_conf() {
   done
 }
 
-# The include patterns that stand in these files. A few processes for any number of files.
+# The include patterns that stand in these files, for a subshell. One process for any number of files.
 nginx_patterns() {
   # shellcheck disable=SC2016 # awk's own
-  awk '{ line = $0; sub(/^[ \t]*#.*/, "", line)
+  exec awk '{ line = $0; sub(/^[ \t]*#.*/, "", line)
     while (match(line, /(^|[ \t;{}])include[ \t]+[^;{}]+;/)) {
       s = substr(line, RSTART, RLENGTH); line = substr(line, RSTART + RLENGTH)
       sub(/^.*include[ \t]+/, "", s); sub(/;$/, "", s); gsub(/["\047 \t]/, "", s); print s } }' "$@"
@@ -40,7 +40,7 @@ nginx_patterns() {
 
 fpm_patterns() {
   # shellcheck disable=SC2016
-  awk '/^[ \t]*include[ \t]*=/ { s = $0; sub(/^[^=]*=[ \t]*/, "", s); sub(/;.*/, "", s); gsub(/["\047 \t]/, "", s); print s }' "$@"
+  exec awk '/^[ \t]*include[ \t]*=/ { s = $0; sub(/^[^=]*=[ \t]*/, "", s); sub(/;.*/, "", s); gsub(/["\047 \t]/, "", s); print s }' "$@"
 }
 
 # All files that $1 leads to by includes, level by level, one a line. $2 names the pattern reader,
@@ -67,25 +67,22 @@ included() {
   done | awk '!seen[$0]++'
 }
 
-real_paths() { # paths, one a line; the real ones, in the same order
+real_paths() { # paths, one a line; in REAL the real ones, in the same order
   asked=$1 old_ifs=$IFS
   IFS=$NL
   set -f
   # shellcheck disable=SC2086 # one path a word, by IFS
   set -- $asked
   count=$#
-  real=$(realpath -- "$@" 2>/dev/null) || real=
+  REAL=$(realpath -- "$@" 2>/dev/null) || REAL=
   # shellcheck disable=SC2086
-  set -- $real
+  set -- $REAL
   set +f
   IFS=$old_ifs
-  if [ $# = "$count" ]; then
-    printf '%s\n' "$real"
-    return
-  fi
-  printf '%s\n' "$asked" | while IFS= read -r path; do
+  if [ $# = "$count" ]; then return; fi
+  REAL=$(printf '%s\n' "$asked" | while IFS= read -r path; do
     if [ -L "$path" ]; then readlink -f -- "$path"; else printf '%s\n' "$path"; fi
-  done
+  done)
 }
 
 files_row() { # paths, one a line
@@ -95,13 +92,43 @@ files_row() { # paths, one a line
   printf '\t'
   printf '%s\n' "$1" | $ENCODE
   printf '\t'
-  real_paths "$1" | $ENCODE
+  real_paths "$1"
+  printf '%s\n' "$REAL" | $ENCODE
   echo
+}
+
+# Short plain texts, as paths of configurations are, become base64 here without a process; answers 1, and prints
+# nothing, for any other.
+CODES='-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefghijklmnopqrstuvwxyz' # from 45 on
+short_b64() { # text
+  case $1 in *[!0-9A-Za-z/._-]*) return 1 ;; esac
+  if [ ${#1} -gt 80 ]; then return 1; fi
+  left=$1 done=
+  set -- A B C D E F G H I J K L M N O P Q R S T U V W X Y Z a b c d e f g h i j k l m n o p q r s t u v w x y z 0 1 2 3 4 5 6 7 8 9 + /
+  while [ -n "$left" ]; do
+    bits=0
+    for n in 1 2 3; do
+      code=0
+      if [ -n "$left" ]; then
+        rest=${left#?}
+        before=${CODES%%"${left%"$rest"}"*}
+        code=$((${#before} + 45)) left=$rest real=$n
+      fi
+      bits=$((bits * 256 + code))
+    done
+    eval "done=\$done\${$((bits / 262144 + 1))}\${$((bits / 4096 % 64 + 1))}"
+    case $real in
+      1) done=$done== ;;
+      2) eval "done=\$done\${$((bits / 64 % 64 + 1))}=" ;;
+      3) eval "done=\$done\${$((bits / 64 % 64 + 1))}\${$((bits % 64 + 1))}" ;;
+    esac
+  done
+  printf %s "$done"
 }
 
 encoded() { # kind, text, rest of the row as it is
   printf '%s\t' "$1"
-  printf %s "$2" | $ENCODE
+  short_b64 "$2" || printf %s "$2" | $ENCODE
   printf '%s\n' "$3"
 }
 
@@ -112,9 +139,25 @@ config_test() {
 }
 
 fpm_binary() { # conf path -> program that checks it
-  v=$(printf %s "${1#"$R"}" | sed -n 's|^/etc/php/\([0-9.]*\)/fpm/.*|\1|p')
+  v=
+  case ${1#"$R"} in /etc/php/*/fpm/*) v=${1#"$R"/etc/php/} v=${v%%/*} ;; esac
+  case $v in *[!0-9.]*) v= ;; esac
   for b in "php-fpm$v" php-fpm "php-fpm${v%%.*}"; do
-    if have "$b"; then command -v "$b"; return; fi
+    if command -v "$b" 2>/dev/null; then return; fi
+  done
+}
+
+# Main files of php-fpm: those of running masters, and those that are there.
+fpm_confs() {
+  old_ifs=$IFS
+  IFS=$NL
+  for row in $MASTERS; do
+    row=${row#*"$TAB"}
+    printf '%s\n' "${row%%"$TAB"*}"
+  done
+  IFS=$old_ifs
+  for c in "$R"/etc/php/*/fpm/php-fpm.conf "$R"/etc/php*/php-fpm.conf "$R"/etc/php-fpm.conf; do
+    if [ -f "$c" ]; then printf '%s\n' "$c"; fi
   done
 }
 
@@ -134,12 +177,10 @@ cat_config() {
     fi
   fi
   printf '@fpm\n'
-  {
-    printf %s "$MASTERS" | cut -f2
-    for c in "$R"/etc/php/*/fpm/php-fpm.conf "$R"/etc/php*/php-fpm.conf "$R"/etc/php-fpm.conf; do
-      if [ -f "$c" ]; then printf '%s\n' "$c"; fi
-    done
-  } | sort -u | while IFS= read -r conf; do
+  told=$NL
+  fpm_confs | while IFS= read -r conf; do
+    case $told in *"$NL$conf$NL"*) continue ;; esac
+    told=$told$conf$NL
     if [ ! -f "$conf" ]; then continue; fi
     program=$(fpm_binary "$conf")
     encoded conf "$conf" "$TAB$program"

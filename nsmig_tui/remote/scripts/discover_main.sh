@@ -3,8 +3,8 @@
 # hundreds of vhosts, so a vhost costs a few processes, not dozens.
 ask_base64
 
-encoded() { # a name as base64
-  printf %s "$1" | b64
+as_b64() { # a name
+  short_b64 "$1" || printf %s "$1" | b64
 }
 
 vhost_row() {
@@ -15,7 +15,7 @@ vhost_row() {
     shape="link"
     target=$(readlink -- "$u" | tr -d '\n' | b64)
   elif [ ! -d "$u" ]; then return; fi
-  printf 'vhost\t%s\t%s\t%s\t%s' "$(encoded "$d")" "$shape" "$(stat -c '%u:%g:%a:%i:%d' -- "$u" 2>/dev/null)" "$target"
+  printf 'vhost\t%s\t%s\t%s\t%s' "$(as_b64 "$d")" "$shape" "$(stat -c '%u:%g:%a:%i:%d' -- "$u" 2>/dev/null)" "$target"
   if [ "$shape" = dir ]; then
     (
       cd "$u" 2>/dev/null || exit

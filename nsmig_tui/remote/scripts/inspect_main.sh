@@ -28,9 +28,30 @@ stat_rows() {
 }
 
 tree_rows() {
-  # awk judges the one walk: counts, sizes, and short lists of what deserves a word
+  # awk judges the one walk: counts, sizes, short lists of what deserves a word, the names at the top and in var
+  # and web (NUL-ended, as one base64 text), and links anywhere in web that climb out of it or name an old path
   cd "$U" || return
-  walk "$scratch/nsmig-walk.$$" | awk -v uid="$UIDN" -v wuid="$WUIDN" "$B64"'
+  kept=
+  if [ -e .archive ] || [ -L .archive ]; then kept=1; fi
+  walk "$scratch/nsmig-walk.$$" | awk -v uid="$UIDN" -v wuid="$WUIDN" -v u="$U" -v kept="$kept" -v oneline="$ONE_LINE" "$B64"'
+    function note(dir, name) { if (++entries[dir] <= 300) names[dir] = names[dir] name "\n" }
+    function tell(kind, dir) {
+      if (!(dir in folder)) return
+      printf "names\t%s\t", kind
+      if (entries[dir] <= 300) { print b64(names[dir]); return }
+      fflush() # awk is slow with long texts
+      system("cd " dir " && find . -maxdepth 1 ! -path . -print0 | base64 " (oneline ? "-w 0" : "| tr -d \"\\012\""))
+      print "" }
+    # each ".." takes one level of the folder of the link; where none is left, it leaves web on its way
+    function follow(link, to,   above, rest, i) {
+      if (substr(to, 1, 1) == "/") { if (index(to, u "/") == 1) row("oldlink", link, to); return }
+      above = substr(link, 7); rest = to
+      while ((i = index(rest, "..")) > 0) {
+        rest = substr(rest, i + 2)
+        if ((i = index(above, "/")) == 0) { row("climb", link, to); return }
+        above = substr(above, i + 1) } }
+    function row(kind, link, to) { rows[++told] = kind "\t" b64(u substr(link, 2)) "\t" b64(to) }
+    BEGIN { b64(""); code["\n"] = 0; if (kept) note(".", "./.archive") } # no name holds a newline here
     function odd(kind) { n[kind]++; if (n[kind] <= 20) { list[kind] = list[kind] "odd\t" kind "\t" b64(path) "\n" } }
     NR % 3 == 1 { split($0, m, " "); next }
     NR % 3 == 2 { path = $0; next }
@@ -45,19 +66,18 @@ tree_rows() {
       if (t == "f" && length(mode) == 4 && substr(mode, 1, 1) ~ /[2-7]/) odd("setuid")
       if (t == "d" && substr(mode, length(mode)) ~ /[2367]/ && !(length(mode) == 4 && substr(mode, 1, 1) ~ /[1357]/)) odd("writable")
       if (path ~ /[\001-\037\177\\]/) odd("oddname")
-      if (path ~ /^\.\/msg\//) mail++ }
+      if (path ~ /^\.\/msg\//) mail++
+      if (path == "." || path == "./var" || path == "./web") { if (t == "d") folder[path] }
+      if (path != "." && index(substr(path, 3), "/") == 0) note(".", path)
+      else if (path ~ /^\.\/(var|web)\/[^\/]*$/) note(substr(path, 1, 5), "." substr(path, 6))
+      if (t == "l" && inweb && links_seen++ < 2000) follow(path, $0) }
     END { for (i in links) { split(links[i], l, "\t"); if (l[1] > seen[i]) { path = l[2]; odd("hardlink") } }
       printf "entries=%d\nalloc=%.0f\nbytes=%.0f\napparent=%.0f\nlongest=%d\nmail=%d\n", all, alloc, bytes, apparent, longest, mail
       for (k in n) printf "n_%s=%d\n", k, n[k]
-      for (k in list) printf "%s", list[k] }'
-}
-
-names() { # kind dir: every entry's name, NUL-ended, as one base64 text
-  if is_dir "$2"; then
-    printf 'names\t%s\t' "$1"
-    (cd "$2" && exec find . -maxdepth 1 ! -path . -print0) | $ENCODE
-    echo
-  fi
+      for (k in list) printf "%s", list[k]
+      print "@entries"
+      tell("top", "."); tell("var", "./var"); tell("web", "./web")
+      for (i = 1; i <= told; i++) print rows[i] }'
 }
 
 # What names an old path; at most five lines a file are told.
@@ -87,29 +107,25 @@ system_refs() {
     "$R"/etc/fstab "$R"/etc/fail2ban "$R"/etc/ssh/sshd_config "$R"/etc/ssh/sshd_config.d; do
     if [ -e "$e" ]; then set -- "$@" "$e"; fi
   done
-  if [ $# -gt 0 ]; then grep -rsnoE -m 5 -e "$OLD_PATH" "$@" /dev/null 2>/dev/null | ref_rows ""; fi
+  if [ $# = 0 ]; then return; fi
+  found=$(grep -rsnoE -m 5 -e "$OLD_PATH" "$@" /dev/null 2>/dev/null)
+  if [ -n "$found" ]; then printf '%s\n' "$found" | ref_rows ""; fi
 }
 
 application_refs() {
-  small_files "$U/web" | tr '\n' '\000' | xargs -0 grep -snoE -m 5 -e "$OLD_PATH" /dev/null 2>/dev/null | ref_rows application
+  few=$(small_files "$U/web")
+  if [ -z "$few" ]; then return; fi
+  printf '%s\n' "$few" | tr '\n' '\000' | xargs -0 grep -snoE -m 5 -e "$OLD_PATH" /dev/null 2>/dev/null | ref_rows application
 }
 
 TEXT_ONLY=
-if echo x | grep -qI x 2>/dev/null; then TEXT_ONLY=-I; fi
+grep -qI x /dev/null 2>/dev/null
+if [ $? = 1 ]; then TEXT_ONLY=-I; fi
 
 # shellcheck disable=SC2086 # TEXT_ONLY is one option or nothing
 small_files() { # dir: text files up to 1 MiB are worth reading
   find "$1" -xdev -type f -size -2049 -print0 2>/dev/null | xargs -0 grep -ls $TEXT_ONLY -F -e "$U/" 2>/dev/null | head -n 40
 }
-
-links_in() { # dir: a link and its target, a line each; a newline in a name is \001
-  if find_prints; then find "$1" -xdev -type l -printf '%p\0%l\0' 2>/dev/null | tr '\n\000' '\001\n'
-  else
-    # shellcheck disable=SC2016 # the inner shell expands
-    find "$1" -xdev -type l -exec sh -c 'for l; do printf "%s\0" "$l"; readlink -n -- "$l"; printf "\0"; done' sh {} + 2>/dev/null | tr '\n\000' '\001\n'
-  fi
-}
-word() { printf %s "$1" | tr '\001' '\n' | b64; } # a name of links_in as base64
 
 space_rows() {
   set --
@@ -135,31 +151,10 @@ everything() {
   if [ -d /dev/shm ]; then scratch=/dev/shm; fi
   (tree_rows)
   printf '@entries\n'
-  names top "$U"
   for s in "${U%/*}"/*; do
     case ${s##*/} in *[!a-z0-9.-]*) continue ;; esac
     if [ -L "$s" ]; then if [ "$(readlink -f -- "$s")" = "$U" ]; then printf 'entry\talias\t%s\n' "$(printf %s "${s##*/}" | b64)"; fi
     elif [ -d "$s" ]; then printf 'sibling\t%s\n' "${s##*/}"; fi
-  done
-  names var "$U/var"
-  names web "$U/web"
-  # links anywhere in web that climb out of it, or name an old path
-  links_in "$U/web" | head -n 4000 | while IFS= read -r l && IFS= read -r t; do
-    case $t in
-      /*) case $t in "$U"/*) printf 'oldlink\t%s\t%s\n' "$(word "$l")" "$(word "$t")" ;; esac ;;
-      *..*)
-        # each ".." takes one level of the link's folder; where none is left, it leaves web on its way
-        above=${l#"$U/web/"} rest=$t
-        while :; do
-          case $rest in *..*) rest=${rest#*..} ;; *) break ;; esac
-          case $above in
-            */*) above=${above#*/} ;;
-            *)
-              printf 'climb\t%s\t%s\n' "$(word "$l")" "$(word "$t")"
-              break ;;
-          esac
-        done ;;
-    esac
   done
   printf '@mounts\n'
   awk -v u="$U" '$5 == u || index($5, u "/") == 1 { print "mount\t" $5 }' /proc/self/mountinfo 2>/dev/null
@@ -177,9 +172,13 @@ everything() {
     if [ -d "$p" ] && ! [ -w "$p" ]; then printf 'readonly\t%s\n' "$p"; fi
   done
   printf '@journal\n'
-  if [ -f "$VAR/$D/journal" ]; then printf 'journal\t%s\n' "$(b64 <"$VAR/$D/journal")"; fi
+  if [ -f "$VAR/$D/journal" ]; then
+    printf 'journal\t'
+    $ENCODE <"$VAR/$D/journal"
+    echo
+  fi
   printf '@pools\n'
-  awk -v r="$R" '$4 == "00010000" && $8 != "" && index($8, r) == 1 { print "listening\t" $8 }' /proc/net/unix 2>/dev/null | sort -u
+  awk -v r="$R" '$4 == "00010000" && $8 != "" && index($8, r) == 1 && !seen[$8]++ { print "listening\t" $8 }' /proc/net/unix 2>/dev/null
   printf '@mail\n'
   if [ -z "$R" ] && [ -r /proc/self/cmdline ]; then
     mail_row dovecot '^/[^ ]*/dovecot'
@@ -190,7 +189,9 @@ everything() {
   capabilities "$U"
   if [ -f "$R/root/.vhosts/$D" ]; then
     printf '@settings\n'
-    printf 'settings\t%s\n' "$(grep -Ev '^[[:space:]]*(export[[:space:]]+)?[A-Za-z0-9_]*(PASS|PASSWD|PASSWORD|SECRET|TOKEN|KEY)[[:space:]]*=' "$R/root/.vhosts/$D" | b64)"
+    printf 'settings\t'
+    grep -Ev '^[[:space:]]*(export[[:space:]]+)?[A-Za-z0-9_]*(PASS|PASSWD|PASSWORD|SECRET|TOKEN|KEY)[[:space:]]*=' "$R/root/.vhosts/$D" | $ENCODE
+    echo
   fi
   printf '@account\n'
   awk -F: -v uid="$UIDN" '$3 == uid { print "account\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7 }' "$R/etc/passwd" 2>/dev/null

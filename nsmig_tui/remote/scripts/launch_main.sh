@@ -6,15 +6,15 @@
 main() {
   case $3 in ''|*[!0-9a-f]*) die "no hash: $3" ;; esac
   RD=$VAR/$1/runs/$2 KEPT=$VAR/.runners/$3
-  mkdir -p "$VAR" && chmod 700 "$VAR" || die "cannot make $VAR"
-  mkdir -p "$VAR/$1/runs" && mkdir "$RD" 2>/dev/null || { if [ -e "$RD/pid" ]; then echo "started again 0"; exit 0; fi; mkdir -p "$RD" || die "cannot make $RD"; }
-  rm -f "$RD/runner.sh"
+  { [ -d "$VAR" ] || mkdir -p "$VAR"; } && chmod 700 "$VAR" || die "cannot make $VAR"
+  { [ -d "$VAR/$1/runs" ] || mkdir -p "$VAR/$1/runs"; } && mkdir "$RD" 2>/dev/null || { if [ -e "$RD/pid" ]; then echo "started again 0"; exit 0; fi; mkdir -p "$RD" || die "cannot make $RD"; }
+  if [ -e "$RD/runner.sh" ] || [ -L "$RD/runner.sh" ]; then rm -f "$RD/runner.sh"; fi
   tar -xf - -C "$RD" || die "cannot unpack the run's files"
   if [ -f "$RD/runner.sh" ]; then
     is_whole "$RD/runner.sh" "$3" "$4" || die "the runner did not arrive whole"
     keep
   elif ! { [ -f "$KEPT" ] && cp "$KEPT" "$RD/runner.sh" && is_whole "$RD/runner.sh" "$3" "$4"; } 2>/dev/null; then
-    rm -f "$RD/runner.sh"
+    if [ -e "$RD/runner.sh" ]; then rm -f "$RD/runner.sh"; fi
     echo wanted
     exit 0
   fi
@@ -28,7 +28,8 @@ main() {
 }
 
 is_whole() { # file sha256 bytes
-  [ "$(wc -c <"$1")" -eq "$3" ] && [ "$(sha256sum <"$1" | cut -d' ' -f1)" = "$2" ]
+  sum=$(sha256sum <"$1")
+  [ "$(wc -c <"$1")" -eq "$3" ] && [ "${sum%% *}" = "$2" ]
 }
 
 # Keeps the runner for the next runs; only the newest: a version of ours has one. Nothing depends on it.

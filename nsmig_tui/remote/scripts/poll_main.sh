@@ -41,8 +41,12 @@ newer() { [ "$1" -nt "$MARK" ]; }
 look() {
   if [ -z "$NEWS" ] && newer "$J/journal"; then NEWS=1; fi
   if newer "$RD/urgent"; then URGENT=1; fi
-  alive
-  case $ALIVE in no|locked) OVER=1 ;; esac
+  # who is the runner was asked when this poll began, and is asked again at its end; here it is enough that it goes on
+  eval "pid=\${PID$N:-}"
+  if [ -z "$pid" ] || [ ! -d "/proc/$pid" ]; then
+    alive
+    case $ALIVE in no|locked) OVER=1 ;; yes) eval "PID$N=\$pid" ;; esac
+  fi
   # while an archive grows, its progress is news enough
   if [ "$WAIT" -gt 10 ] && read -r step phase total 2>/dev/null <"$RD/progress" && [ "$phase" = gzip ]; then WAIT=10; fi
 }
@@ -106,4 +110,4 @@ if [ "$WAIT" -gt 0 ]; then wait_for_news "$@"; fi
 JOURNALS=
 each_run tell "$@"
 # shellcheck disable=SC2016,SC2086 # awk's own; one path a word: domains hold no blanks
-if [ -n "$JOURNALS" ]; then awk 'FNR > seen { printf "j\t%s\t%s\n", n, $0 }' $JOURNALS; fi
+if [ -n "$JOURNALS" ]; then exec awk 'FNR > seen { printf "j\t%s\t%s\n", n, $0 }' $JOURNALS; fi

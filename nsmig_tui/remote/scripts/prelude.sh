@@ -22,7 +22,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # base64 on one line; whether base64 does that by itself is asked once by scripts that encode a lot
 ONE_LINE=
 b64() { if [ -n "$ONE_LINE" ]; then base64 -w 0; else base64 | tr -d '\n'; fi; }
-ask_base64() { if echo | base64 -w 0 >/dev/null 2>&1; then ONE_LINE=1 ENCODE='base64 -w 0'; fi; }
+ask_base64() { if base64 -w 0 </dev/null >/dev/null 2>&1; then ONE_LINE=1 ENCODE='base64 -w 0'; fi; }
 ENCODE=b64 # as the end of a pipe one process less than b64
 
 # inode number of a path, the link itself when it is one; empty when it is not there
@@ -41,6 +41,15 @@ start_of() {
 boot_id() {
   BOOT=none
   read -r BOOT 2>/dev/null </proc/sys/kernel/random/boot_id || BOOT=none
+}
+
+# What df says of a path's file system, in SIZE and FREE; nothing where it says nothing.
+free_of() { # -Pk or -Pi, path
+  SIZE='' FREE='' table=$(df "$1" "$2" 2>/dev/null)
+  case $table in *"$NL"*) ;; *) return 0 ;; esac
+  # shellcheck disable=SC2086 # the words of the line after the heading
+  set -- ${table#*"$NL"}
+  SIZE=${2:-} FREE=${4:-}
 }
 
 # a real directory, not a link to one

@@ -7,7 +7,7 @@ low() { ${IONICE:-} nice -n "$NICE" "$@"; }
 progress() { printf '%s %s %s\n' "$1" "$2" "$3" >"$RD/progress"; }
 
 hash_files() { # one line a file: SHA256, two blanks, path with newlines as \001
-  if printf '' | sha256sum -z >/dev/null 2>&1; then
+  if sha256sum -z </dev/null >/dev/null 2>&1; then
     find . -xdev -path ./.archive -prune -o -type f -print0 | low xargs -0 -r sha256sum -z -- | tr '\n\000' '\001\n'
   else
     # shellcheck disable=SC2016 # the inner shell expands
@@ -111,9 +111,13 @@ archive_folder() {
     mv -T "$S/archive" "$UPATH/.archive" || fail "cannot make .archive"
   fi
   is_dir "$UPATH/.archive" || fail ".archive is not a real folder"
-  ARCHIVE_INO=$(ino "$UPATH/.archive")
+  if hand look "$UPATH/.archive"; then ARCHIVE_INO=${SAID%% *}; else ARCHIVE_INO=$(ino "$UPATH/.archive"); fi
   hold 3 "$ARCHIVE_INO" "$UPATH/.archive"
-  case $(in_archive stat -c '%u:%g %a' .) in
+  if [ -n "$HELD3" ] && hand look "/proc/$$/fd/3/."; then
+    SAID=${SAID#* }
+    SAID=${SAID% * *}
+  else SAID=$(in_archive stat -c '%u:%g %a' .); fi
+  case $SAID in
     "$ROOT_ID 700") ;;
     "$ROOT_ID "*) in_archive chmod 700 . || fail "cannot close .archive to others" ;;
     *) fail ".archive does not belong to root" ;;
@@ -154,12 +158,12 @@ make_archive() {
   compare_entries "$S/archive.part" "$S/manifest.part" || fail "the archive does not hold all that the manifest lists"
   wait "$summing" || fail "cannot read the archive back"
   again
-  bytes=$(stat -c %s "$S/archive.part")
+  if hand look "$S/archive.part"; then bytes=${SAID##* }; else bytes=$(stat -c %s "$S/archive.part"); fi
   read -r sum <"$S/archive.sum"
   low "$GZ" -c "$S/manifest.part" >"$S/manifest.gz.part"
   name=pre-migration-$NAME_TS
   if [ ! -d "$J/manifests" ]; then mkdir "$J/manifests"; fi
-  cp "$S/manifest.part" "$CUR/manifest" && cp "$S/manifest.part" "$J/manifests/$name" && (cd "$CUR" && tar -cf "$S/config.part" conf) || fail "cannot keep the manifest"
+  fill "$S/manifest.part" "$CUR/manifest" && fill "$S/manifest.part" "$J/manifests/$name" && (cd "$CUR" && tar -cf "$S/config.part" conf) || fail "cannot keep the manifest"
   sync_all "$S/manifest.gz.part" "$S/config.part" "$S/archive.part" "$CUR/manifest" "$J/manifests/$name"
   publish "$S/manifest.gz.part" "$name.manifest.gz"
   if [ -e "$S/again.part" ]; then

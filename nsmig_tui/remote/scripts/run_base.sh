@@ -22,6 +22,28 @@ SAME_DEVICE=
 AT=
 FPM_PID=
 RENAMEAT2=
+HAND= # the process number of run_hand.sh's perl
+ORDER=0
+
+# Have the hand do something; what it answers beside "ok" is in SAID. Answers 1 when nothing was done that the
+# command could not do again, 2 when nobody knows. Whether it is still there is asked by its pipe's identity.
+# shellcheck disable=SC3013 # dash, BusyBox and POSIX 2024 have -ef
+hand() { # word argument...
+  SAID=
+  if [ -z "$HAND" ] || ! [ "/proc/$HAND/fd/4" -ef "$RD/hand.says" ]; then return 1; fi
+  ORDER=$((ORDER + 1))
+  printf '%s\0' $(($# + 1)) "$ORDER.$1" "$@" 2>/dev/null >"/proc/$HAND/fd/3" || return 1
+  tag=
+  until [ "$tag" = "$ORDER.$1" ]; do # an answer that nobody fetched was meant for a subshell that is gone
+    read -r tag SAID 2>/dev/null <"/proc/$HAND/fd/4" || return 2
+  done
+  case $SAID in
+    "ok "*) SAID=${SAID#ok } ;;
+    ok) ;;
+    no) return 1 ;;
+    *) return 2 ;;
+  esac
+}
 
 # The time, in NOW: seconds since the epoch with two digits behind the point, by way of the uptime.
 tell_time() {
@@ -61,6 +83,8 @@ warn() { j warning "$*"; }
 finish() { # outcome exit-code
   j points "$K"
   j end "$1"
+  hand bye
+  if [ $? = 2 ]; then wait "$HAND" 2>/dev/null; fi # it shares the lock: what is begun next must find that free
   exit "$2"
 }
 
@@ -98,11 +122,13 @@ sync_all() {
   }
 }
 
-renameat2_number() { # in RENAMEAT2
+syscall_numbers() { # in variables of their names; 0 where we do not know
   if [ -n "$RENAMEAT2" ]; then return 0; fi
+  RENAMEAT2=0 PRCTL=0
   case $(uname -m) in
-    x86_64) RENAMEAT2=316 ;; aarch64|riscv64|loongarch64) RENAMEAT2=276 ;; i?86) RENAMEAT2=353 ;;
-    arm*) RENAMEAT2=382 ;; ppc*) RENAMEAT2=357 ;; s390*) RENAMEAT2=347 ;; *) RENAMEAT2=0 ;;
+    x86_64) RENAMEAT2=316 PRCTL=157 FSYNC=74 STATX=332 UTIMENSAT=280 ;;
+    aarch64|riscv64|loongarch64) RENAMEAT2=276 PRCTL=167 FSYNC=82 STATX=291 UTIMENSAT=88 ;;
+    i?86) RENAMEAT2=353 ;; arm*) RENAMEAT2=382 ;; ppc*) RENAMEAT2=357 ;; s390*) RENAMEAT2=347 ;;
   esac
 }
 
@@ -111,7 +137,9 @@ xchg() {
   case $XCHG in
     mv) while [ $# -ge 2 ]; do mv --exchange -T "$1" "$2" || return 1; shift 2; done ;;
     perl)
-      renameat2_number
+      hand xchg "$@"
+      case $? in 0) return 0 ;; 2) return 1 ;; esac
+      syscall_numbers
       # shellcheck disable=SC2016 # perl expands
       perl -e '$n = shift; while (@ARGV) { ($a, $b) = splice(@ARGV, 0, 2); syscall($n, -100, $a, -100, $b, 2) == 0 or die "exchange: $!\n" }' "$RENAMEAT2" "$@" ;;
     *) return 1 ;;
@@ -132,7 +160,6 @@ make_staging() {
 
 # Exchange needs the file system's help too; it is asked once a boot with two scratch folders.
 probe_exchange() {
-  renameat2_number
   if [ "$XCHG" = none ]; then return 0; fi
   boot_id
   before=
@@ -146,6 +173,13 @@ probe_exchange() {
 
 # Which of the paths is the folder with inode $1? Prints it, or nothing. One look for all of them.
 where() {
+  if hand where "$@"; then
+    if [ "$SAID" != 0 ]; then
+      shift "$SAID"
+      printf %s "$1"
+    fi
+    return 0
+  fi
   w=$1/directory/
   shift
   seen=$(stat -c '%i/%F/%n' -- "$@" 2>/dev/null)
@@ -157,35 +191,56 @@ where() {
   IFS=$old_ifs
 }
 
+# The device of a path, the link itself when it is one, in DEVICE.
+device_of() {
+  if hand look "$1"; then
+    # shellcheck disable=SC2086 # words
+    set -- $SAID
+    DEVICE=$4
+  else DEVICE=$(stat -c %d "$1"); fi
+}
+
+# The content of a file into another, new or not, by one process at most.
+fill() { hand fill "$1" "$2" || cat "$1" >"$2"; } # from to
+
 # Put a file in place of another: whole or not at all, owner and mode kept, temporary name
 # outside the folder that nginx or php-fpm include from.
 put() { # source destination ["exact": owner, mode and time of the source]
   dir=${2%/*}
   tmp=${dir%/*}/.nsmig-$DOMAIN.$$
   if [ "$dir" != "$SAME_DEVICE" ]; then # asked once a folder
-    devices=$(stat -c %d "$dir" "${dir%/*}")
-    if [ "${devices%"$NL"*}" = "${devices#*"$NL"}" ]; then SAME_DEVICE=$dir; else tmp=$dir/.nsmig-$DOMAIN.$$; fi
+    device_of "$dir"
+    device=$DEVICE
+    device_of "${dir%/*}"
+    if [ "$device" = "$DEVICE" ]; then SAME_DEVICE=$dir; else tmp=$dir/.nsmig-$DOMAIN.$$; fi
   fi
   if [ "${3:-}" = exact ]; then cp -p "$1" "$tmp"
-  elif [ -e "$2" ]; then cp -p "$2" "$tmp" && cat "$1" >"$tmp"
+  elif [ -e "$2" ]; then cp -p "$2" "$tmp" && fill "$1" "$tmp"
   else cp "$1" "$tmp" && chmod 644 "$tmp"; fi || { rm -f "$tmp"; return 1; }
   sync_file "$tmp"
   mv -T "$tmp" "$2" || { rm -f "$tmp"; return 1; }
   sync_dir "$dir"
 }
 
-# Are two files equal? One process where there is cmp.
+# Are two files equal? One process at most where there is cmp.
 same() {
-  if have cmp; then cmp -s "$1" "$2"; else [ "$(sha "$1")" = "$(sha "$2")" ]; fi
+  if hand same "$1" "$2"; then [ "$SAID" = same ]
+  elif have cmp; then cmp -s "$1" "$2"; else [ "$(sha "$1")" = "$(sha "$2")" ]; fi
 }
 
 sha() {
-  sum=$(sha256sum <"$1") || return 1
-  printf '%s\n' "${sum%% *}"
+  sum_of "$1" && printf '%s\n' "$SUM"
+}
+
+sum_of() { # file; its SHA-256 in SUM, by one process
+  SUM=$(sha256sum <"$1") || return 1
+  SUM=${SUM%% *}
 }
 
 # A link put in place by one rename. What stands there must be a link or nothing.
 put_link() { # target path
+  hand put "$1" "$2" "$S/ln.$$"
+  case $? in 0) return 0 ;; 2) return 1 ;; esac
   if [ -L "$S/ln.$$" ]; then rm -f "$S/ln.$$"; fi
   ln -s "$1" "$S/ln.$$" && mv -T "$S/ln.$$" "$2"
 }

@@ -9,7 +9,7 @@ save_originals() {
     fi
     if [ ! -f "$path" ]; then fail "$path has gone since the plan was made"; fi
     if [ ! -e "$CUR/conf/$n.orig" ]; then
-      if [ "$(sha "$path")" != "$sum" ]; then fail "$path changed since the plan was made; plan again"; fi
+      if ! sum_of "$path" || [ "$SUM" != "$sum" ]; then fail "$path changed since the plan was made; plan again"; fi
       cp -p "$path" "$CUR/conf/$n.orig.part" && sync_file "$CUR/conf/$n.orig.part" && mv "$CUR/conf/$n.orig.part" "$CUR/conf/$n.orig" || fail "cannot save $path"
     fi
   done <"$CUR/conf/list"
@@ -71,7 +71,7 @@ config_is_good() { # nginx|fpm
 # The same, but not asked again while nothing changed since the last good answer that a run got here.
 config_was_good() { # nginx|fpm
   if [ "$1" = nginx ]; then folder=$R/etc/nginx; else folder=${FPM_CONF%/*}; fi
-  if [ -e "$VAR/$1.good" ] && [ -z "$(find "$folder" -newer "$VAR/$1.good" 2>&1 | head -n 1)" ]; then return 0; fi
+  if [ -e "$VAR/$1.good" ] && [ -z "$(find "$folder" -newer "$VAR/$1.good" 2>&1)" ]; then return 0; fi
   config_is_good "$1"
 }
 

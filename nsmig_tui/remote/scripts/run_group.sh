@@ -24,6 +24,14 @@ passes() { # kind stage: a change that this run has no part in
 
 comes_no_more() { if [ -s "$J/coming" ]; then : >"$J/coming"; fi; }
 
+# Once seen to be the one, a process need only go on to be it: nothing more than a wait of some seconds hangs on it.
+is_alive() { # process number, when it began
+  case $ALIVE in *" $1.$2 "*) [ -d "/proc/$1" ]; return ;; esac
+  start_of "$1"
+  if [ -z "$START" ] || [ "$START" != "$2" ]; then return 1; fi
+  ALIVE="$ALIVE $1.$2 "
+}
+
 # Is a run on its way to this change that has not asked yet? ASKED: how many have; FEWEST: of those at this
 # place, the fewest that are still to be begun after one.
 others_come() { # kind place
@@ -31,9 +39,7 @@ others_come() { # kind place
   way=1
   for mark in "$VAR"/*/coming; do
     read -r at pid start follow 2>/dev/null <"$mark" || continue
-    if [ "$at" != "$2" ]; then continue; fi
-    start_of "$pid"
-    if [ -z "$START" ] || [ "$START" != "$start" ]; then continue; fi
+    if [ "$at" != "$2" ] || ! is_alive "$pid" "$start"; then continue; fi
     if [ -z "$FEWEST" ] || [ "$follow" -lt "$FEWEST" ]; then FEWEST=$follow; fi
     if [ -e "${mark%/*}/wants.$1" ] || [ -e "${mark%/*}/got.$1" ]; then ASKED=$((ASKED + 1)); else way=0; fi
   done
@@ -45,7 +51,7 @@ others_come() { # kind place
 gather() { # kind place
   most=50
   if [ "$2" = 1 ]; then most=150; sleep "$GATHER"; fi
-  left=$most before=0 all=900
+  left=$most before=0 all=900 ALIVE=
   while [ "$left" -gt 0 ] && [ "$all" -gt 0 ]; do
     if ! others_come "$1" "$2" && { [ "$2" != 1 ] || [ "${FEWEST:-0}" = 0 ]; }; then return 0; fi
     if [ "$ASKED" != "$before" ]; then before=$ASKED left=$most; fi

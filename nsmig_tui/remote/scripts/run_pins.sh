@@ -19,8 +19,10 @@ hold() { # number inode path...
 }
 
 hold_it() { # the folder at $at under the number $slot, when its inode is $inode
-  if ! cd -P "$at" 2>/dev/null || [ "$(stat -c %i .)" != "$inode" ]; then return 1; fi
+  cd -P "$at" 2>/dev/null || return 1
   eval "exec $slot<."
+  if ! hand look "/proc/$$/fd/$slot/."; then SAID=$(stat -c %i .); fi
+  if [ "${SAID%% *}" != "$inode" ]; then eval "exec $slot<&-"; return 1; fi
   if same_dir . "$slot"; then eval "HELD$slot=\$inode"; fi
 }
 
@@ -44,7 +46,34 @@ pin() { # path inode
 in_dir() { # path inode command...
   d=$1 di=$2
   shift 2
+  in_hand "$@"
+  case $? in 0) return 0 ;; 2) return 1 ;; esac
   (pin "$d" "$di" && "$@")
+}
+
+# What the hand can do of it, having entered and looked just the same. Answers as hand does.
+in_hand() { # command..., for the folder $d with the inode $di
+  if [ -z "$HAND" ]; then return 1; fi
+  case $di in
+    '') return 1 ;;
+    "$HELD3") which=/proc/$$/fd/3 ;;
+    "$HELD4") which=/proc/$$/fd/4 ;;
+    "$HELD5") which=/proc/$$/fd/5 ;;
+    "$HELD6") which=/proc/$$/fd/6 ;;
+    *) which=$di ;;
+  esac
+  case $#$1 in
+    4mv) if [ "$2" = -T ]; then hand at "$d" "$which" mv "$3" "$4"; else return 1; fi ;;
+    3put_link) hand at "$d" "$which" put "$2" "$3" "$S/ln.$$" ;;
+    2drop_link) hand at "$d" "$which" drop "./$2" ;;
+    2rm) case $2 in ./*) hand at "$d" "$which" rm "$2" ;; *) return 1 ;; esac ;;
+    2rmdir) hand at "$d" "$which" rmdir "$2" ;;
+    *xchg)
+      if [ "$XCHG" != perl ]; then return 1; fi
+      shift
+      hand at "$d" "$which" xchg "$@" ;;
+    *) return 1 ;;
+  esac
 }
 
 # Move one entry between two folders that a vhost's user could swap for links while we work: each side

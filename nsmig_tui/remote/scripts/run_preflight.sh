@@ -5,9 +5,11 @@ preflight() {
   read -r id 2>/dev/null <"$R/etc/machine-id" || :
   if [ "$id" != "$MACHINE_ID" ]; then fail "this is not the machine that was discovered"; fi
   structure_is_sound
-  avail=$(df -Pk "$UPATH" | awk 'NR==2 {print $4}')
+  free_of -Pk "$UPATH"
+  avail=$FREE
   if [ "$avail" -lt "$NEED_KB" ]; then fail "not enough space: $NEED_KB KiB needed, $avail KiB free"; fi
-  inodes=$(df -Pi "$UPATH" | awk 'NR==2 {print $4}')
+  free_of -Pi "$UPATH"
+  inodes=$FREE
   case $inodes in ''|*[!0-9]*|0) ;; *) if [ "$inodes" -lt "$NEED_INODES" ]; then fail "not enough inodes: $NEED_INODES needed, $inodes free"; fi ;; esac
   # not tried with a file: the folder's time says whether somebody changed the configuration
   if [ ! -w "$R/etc/nginx" ]; then fail "$R/etc/nginx cannot be written"; fi

@@ -15,8 +15,10 @@ main() {
     printf 'vhost\t%s\t%s\t%s\n' "$d" "$dev" $((kb * 1024))
     case $seen in *" $dev "*) continue ;; esac
     seen="$seen$dev "
-    avail=$(df -Pk "$U" | awk 'NR==2 {print $4}')
-    inodes=$(df -Pi "$U" 2>/dev/null | awk 'NR==2 {print $4}')
+    free_of -Pk "$U"
+    avail=$FREE
+    free_of -Pi "$U"
+    inodes=$FREE
     case $inodes in ''|*[!0-9]*|0) inodes=- ;; esac
     printf 'system\t%s\t%s\t%s\n' "$dev" "$((avail * 1024))" "$inodes"
   done
