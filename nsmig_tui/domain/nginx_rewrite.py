@@ -49,8 +49,11 @@ class Transition:
     new_root: str
     held: str
 
-    def preamble(self, old_root: str, newline: str, *, uncached: bool) -> str:
-        """The lines that go to the start of a server block; ``uncached``: nothing is to be remembered."""
+    def preamble(self, old_root: str, newline: str, *, uncached: bool, links: bool) -> str:
+        """The lines that go to the start of a server block.
+
+        ``uncached``: nginx is to remember nothing of where it found files. ``links``: it may follow them.
+        """
         lines = (
             "",
             *(["    open_file_cache off;"] if uncached else []),
@@ -58,7 +61,7 @@ class Transition:
             f"    if (-d {self.staged}) {{ set {DISK_VARIABLE} {self.staged}; }}",
             f"    if (-d {self.switched}) {{ set {DISK_VARIABLE} {self.new_root}; }}",
             f"    set {ROOT_VARIABLE} {DISK_VARIABLE};",
-            f"    if (-d {self.held}) {{ set {ROOT_VARIABLE} {self.held}; }}",
+            *([f"    if (-d {self.held}) {{ set {ROOT_VARIABLE} {self.held}; }}"] if links else []),
             "",
         )
         return newline.join(lines)
@@ -121,12 +124,13 @@ class _Rewriter:
         self.transition = None
         if transition is None or not server.directive.body or not (self.variable_base or self.told_place):
             return
-        cached = bool(server.any(CACHE)) or any(p.directive.name == CACHE for p in self.model.outside)
+        said = [p.directive for p in (*server.inner, *self.model.outside)]
         start = server.directive.body[0]
         text = transition.preamble(
             self.variable_base or transition.old_root,
             newline_of(self.model.texts[server.file]),
-            uncached=cached and not server.own(CACHE),
+            uncached=any(d.name == CACHE for d in said) and not server.own(CACHE),
+            links=not any(d.name == "disable_symlinks" and d.values != ("off",) for d in said),
         )
         self.draft.edit(server.file, [Edit(start, start, text)])
 

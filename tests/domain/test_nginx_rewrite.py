@@ -241,6 +241,15 @@ def test_nothing_is_remembered_of_where_the_root_was(where):
     assert b"max=1000" not in new[f"{SITES}/a"]
 
 
+@pytest.mark.parametrize(("word", "followed"), [("on", False), ("if_not_owner", False), ("off", True)])
+def test_no_link_is_followed_where_links_are_forbidden(word, followed):
+    text = f"""server {{ server_name a.test; root /srv/a.test/web;
+        location /x {{ disable_symlinks {word}; }} }}"""
+    model = nginx({"a": text.encode()})
+    new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False, transition=TRANSITION))
+    assert (HELD.encode() in new[f"{SITES}/a"]) is followed
+
+
 def test_transition_refuses_what_takes_no_variable():
     text = b"server { server_name a.test; root /srv/a.test/web; ssl_certificate /srv/a.test/web/c.pem; }"
     model = nginx({"a": text})

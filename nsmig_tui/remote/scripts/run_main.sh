@@ -37,7 +37,12 @@ keep_transition_logs() { # folder
 # From the old places to the new ones, with the sites answering at every moment.
 switch_over() {
   stage_tree
-  if [ "$XCHG" = none ]; then fpm_apart ""; keep_at_hand; nginx_to transition; fi
+  if [ "$XCHG" = none ]; then
+    seek_content
+    case $CONTENT in "$UPATH"/web/*) ;; *) fpm_apart "" ;; esac # what has switched already needs it no more
+    keep_at_hand
+    nginx_to transition
+  fi
   switch_tree
   step permissions_update
   seek_content
