@@ -42,27 +42,25 @@ PATH=${{PATH:+$PATH:}}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 unset CDPATH ENV BASH_ENV GREP_OPTIONS TAR_OPTIONS GZIP POSIXLY_CORRECT 2>/dev/null
 cd / || return
 refuse_{n}() {{ printf '\\nNSMIG-REFUSED %s %s\\n' {n} "$1"; exit 1; }}
-sum_{n}() {{
-case $nsmig_tool in
-openssl) openssl dgst -sha256 -r ;;
-busybox) busybox sha256sum ;;
-shasum) shasum -a 256 ;;
-*) sha256sum ;;
-esac | {{ read -r nsmig_sum nsmig_rest; printf '%s\\n' "$nsmig_sum"; }}
-}}
 nsmig_tool=
 for nsmig_try in shasum busybox openssl sha256sum; do
 command -v "$nsmig_try" >/dev/null 2>&1 && nsmig_tool=$nsmig_try
 done
-[ -n "$nsmig_tool" ] || refuse_{n} no-sha256
+case $nsmig_tool in
+openssl) nsmig_tool='openssl dgst -sha256 -r' ;;
+busybox) nsmig_tool='busybox sha256sum' ;;
+shasum) nsmig_tool='shasum -a 256' ;;
+'') refuse_{n} no-sha256 ;;
+esac
 """
 
 _SCRIPT = """\
 {{ nsmig_script=$(cat; echo x); }} <<'NSMIG_SCRIPT_{n}'
 {script}NSMIG_SCRIPT_{n}
 nsmig_script=${{nsmig_script%x}}
-[ "$(($(printf %s "$nsmig_script" | wc -c)))" = {length} ] || refuse_{n} damaged-script
-[ "$(printf %s "$nsmig_script" | sum_{n})" = {digest} ] || refuse_{n} damaged-script
+[ "${{#nsmig_script}}" = {length} ] || refuse_{n} damaged-script
+nsmig_sum=$(printf %s "$nsmig_script" | $nsmig_tool)
+[ "${{nsmig_sum%% *}}" = {digest} ] || refuse_{n} damaged-script
 set --{args}
 """
 
@@ -75,8 +73,9 @@ elif command -v openssl >/dev/null 2>&1; then printf '%s\\n' "$nsmig_data" | ope
 else printf '%s\\n' "$nsmig_data" | busybox base64 -d
 fi
 }}
-[ "$(($(decode_{n} | wc -c)))" = {length} ] || refuse_{n} damaged-data
-[ "$(decode_{n} | sum_{n})" = {digest} ] || refuse_{n} damaged-data
+[ "${{#nsmig_data}}" = {encoded} ] || refuse_{n} damaged-data
+nsmig_sum=$(decode_{n} | $nsmig_tool)
+[ "${{nsmig_sum%% *}}" = {digest} ] || refuse_{n} damaged-data
 """
 
 _RUN = """\
@@ -150,7 +149,9 @@ def frame(
     if data is not None:
         if len(data) > MAX_DATA:
             raise ValueError(f"{len(data)} bytes of data; at most {MAX_DATA} can be sent")
-        parts.append(_fill(_DATA, nonce, data, data=base64.encodebytes(data)))
+        encoded = base64.encodebytes(data)
+        length = b"%d" % len(encoded.rstrip(b"\n"))  # the shell drops the last newline
+        parts.append(_fill(_DATA, nonce, data, data=encoded, encoded=length))
         run = f'decode_{nonce} | /bin/sh -c "$nsmig_script" nsmig "$@"'
     parts.append(_RUN.format(n=nonce, run=run, call=(_MORE if more else _LAST).format(n=nonce)).encode())
     return b"".join(parts)
