@@ -113,7 +113,8 @@ def test_interrupted_is_130_with_the_way_to_go_on(environment, name):
 @pytest.mark.parametrize("words", [["discover", "web2"], ["validate", "web2", "other.example"]])
 def test_a_look_that_is_broken_off_is_not_under_way_for_ever(environment, tmp_path, words):
     asked, config = tmp_path / "asked", tmp_path / "ssh_config"
-    config.write_text(f"Host *\n  ProxyCommand touch {asked}; exec sleep 30\n")
+    # run with "exec" before it, as OpenSSH does
+    config.write_text(f"Host *\n  ProxyCommand sh -c 'touch {asked}; exec sleep 30'\n")
     running = subprocess.Popen(
         [*NSMIG, f"--ssh-config={config}", *words], stderr=subprocess.PIPE, env=environment, text=True
     )
