@@ -80,6 +80,9 @@ def tree(root):
     return found
 
 
+with_hand = pytest.mark.parametrize("sh", ["dash", "busybox sh"], indirect=True)
+
+
 def has_hand(sh):
     """BusyBox's tools stand before the system's there, and so are meant to be used."""
     return sh.name != "busybox"
@@ -98,9 +101,8 @@ def test_the_hand_does_what_the_commands_do(sh):
     assert tree(sh.root / "t") == expected
 
 
+@with_hand
 def test_what_it_can_it_does_without_a_process(sh):
-    if not has_hand(sh):
-        return
     acts = """
     mkdir "$R/t/a" && mv -T "$R/t/a" "$R/t/b" && ln -s x "$R/t/l" && put_link y "$R/t/l" || exit 1
     sync "$R/t" || exit 1
@@ -117,9 +119,8 @@ def test_what_it_can_it_does_without_a_process(sh):
     assert set(tree(sh.root / "t")) == {"b", "h"}
 
 
+@with_hand
 def test_times_are_given_to_the_nanosecond(sh):
-    if not has_hand(sh):
-        return
     (sh.root / "t").mkdir()
     like, folder, made = (sh.root / "t" / name for name in ("like", "folder", "made"))
     like.touch()
@@ -153,9 +154,8 @@ def test_a_folder_that_was_swapped_is_not_touched(sh):
 
 
 @pytest.mark.parametrize("how", ["killed", "stopped being ours"])
+@with_hand
 def test_without_the_hand_the_commands_go_on(sh, how):
-    if not has_hand(sh):
-        return
     end = {"killed": 'kill -9 "$HAND"; wait "$HAND"', "stopped being ours": 'rm "$RD/hand.says"'}[how]
     then = 'mkdir "$R/t/x" && ln -s a "$R/t/l" && echo did; hand look / || echo gone'
     done = sh.run(script(sh, f"{end} 2>/dev/null\n{then}"))
@@ -163,9 +163,8 @@ def test_without_the_hand_the_commands_go_on(sh, how):
     assert set(tree(sh.root / "t")) == {"x", "l"}
 
 
+@with_hand
 def test_an_answer_that_nobody_fetched_is_not_taken_for_another(sh):
-    if not has_hand(sh):
-        return
     then = """
     # asked, and gone; at last both together
     (printf '%s\\0' 3 "$((ORDER + 1)).mv" look / >"/proc/$HAND/fd/3")
@@ -179,9 +178,8 @@ def test_an_answer_that_nobody_fetched_is_not_taken_for_another(sh):
     assert sh.run(script(sh, then)).stdout == b"1\n"
 
 
+@with_hand
 def test_an_exchange_done_by_half_is_not_done_again(sh):
-    if not has_hand(sh):
-        return
     then = """
     mkdir "$R/t/a" "$R/t/b"; : >"$R/t/a/x"
     xchg "$R/t/a" "$R/t/b" "$R/t/a" "$R/t/none" 2>/dev/null || echo failed
@@ -209,9 +207,8 @@ def test_a_socket_that_accepts_and_one_that_does_not(sh):
     assert done.stdout == b"live\ndead\nnone\nlistens\ndeaf\nnobody\n"
 
 
+@with_hand
 def test_the_hand_dies_with_the_runner_and_lets_go_of_the_lock(sh):
-    if not has_hand(sh):
-        return
     for _ in range(5):
         then = 'echo "$HAND" >"$R/hand"; kill -9 $$'
         (sh.root / "s.sh").write_text(script(sh, then))
@@ -227,9 +224,8 @@ def test_the_hand_dies_with_the_runner_and_lets_go_of_the_lock(sh):
             left.unlink()
 
 
+@with_hand
 def test_a_run_that_ends_leaves_nobody_with_the_lock(sh):
-    if not has_hand(sh):
-        return
     ended = sh.run(script(sh, 'echo "$HAND"; finish ok 0'))
     assert ended.returncode == 0 and not os.path.exists(f"/proc/{int(ended.stdout)}")
     assert not list((sh.root / "rd").glob("hand.*"))
