@@ -28,7 +28,7 @@ class CalmApp(App[int]):
         """Turn the signals that would kill us with a broken terminal into an orderly end."""
         loop = asyncio.get_running_loop()
         for name in SIGNALS:
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
+            with contextlib.suppress(RuntimeError, ValueError):
                 number = getattr(signal, name)
                 loop.add_signal_handler(number, self._on_signal, int(number))
         if not self.is_headless:
@@ -39,7 +39,7 @@ class CalmApp(App[int]):
         """Give the signals back."""
         loop = asyncio.get_running_loop()
         for name in SIGNALS:
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
+            with contextlib.suppress(RuntimeError, ValueError):
                 loop.remove_signal_handler(getattr(signal, name))
 
     def _on_signal(self, number: int) -> None:
