@@ -90,8 +90,9 @@ def nginx_changes(
         paths = paths.with_target("web", ROOT_VARIABLE)
     rewriter = _Rewriter(model, site, paths, copies, existing or {})
     rewriter.sockets = None if sockets is None else set(sockets)
+    rewriter.transition = transition
     for server in site.servers:
-        rewriter.server(server, transition)
+        rewriter.server(server)
     rewriter.outside()
     return rewriter.draft.outcome()
 
@@ -115,19 +116,18 @@ class _Rewriter:
         patterns = model.include_patterns()
         self.draft = Draft("nginx", model.texts, patterns, existing, fallback, model.resolve, tops)
 
-    def server(self, server: Server, transition: Transition | None) -> None:
+    def server(self, server: Server) -> None:
         """One server block, edited where it stands."""
         first = server.names[0] if server.names else self.domain
         self.values = {"host": self.domain, "http_host": self.domain, "server_name": first}
-        self.variable_base, self.told_place, self.transition = "", False, transition
+        self.variable_base, self.told_place = "", False
         self.draft.edit(server.file, self._block(server.file, server.directive.block or ()))
-        self.transition = None
-        if transition is None or not server.directive.body or not (self.variable_base or self.told_place):
+        if not self.transition or not server.directive.body or not (self.variable_base or self.told_place):
             return
         said = [p.directive for p in (*server.inner, *self.model.outside)]
         start = server.directive.body[0]
-        text = transition.preamble(
-            self.variable_base or transition.old_root,
+        text = self.transition.preamble(
+            self.variable_base or self.transition.old_root,
             newline_of(self.model.texts[server.file]),
             uncached=any(d.name == CACHE for d in said) and not server.own(CACHE),
             links=not any(d.name == "disable_symlinks" and d.values != ("off",) for d in said),

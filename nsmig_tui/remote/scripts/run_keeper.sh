@@ -14,20 +14,20 @@ fpm_apart() { # sockets-that-must-go
 }
 
 keep_at_hand() {
-  if ! web_ids; then
-    warn "nginx has no process to go by: a request in the instant of the rename can miss a file"
-    return 0
-  fi
+  if ! keeper_holds; then warn "nginx cannot hold the content while it moves: a request in the instant of the rename can miss a file"; fi
+  pt kept-at-hand
+}
+
+keeper_holds() { # a new one, and $S/held leads there for nginx
+  if ! web_ids; then return 1; fi
   seek_content
   rm -f "$CUR/keeper.pid"
-  if in_dir "$CONTENT" "$WEB_INO" start_keeper && keeper_stands; then
-    printf '%s %s\n' "$KEEPER" "$START" >>"$CUR/keepers"
-    put_link "/proc/$KEEPER/cwd" "$S/held" || fail "cannot stage the link that nginx goes by"
-    if nginx_could_go "$S/held"; then pt kept-at-hand; return 0; fi
-    rm -f "$S/held"
-  fi
-  warn "nginx cannot hold the content while it moves: a request in the instant of the rename can miss a file"
-  pt kept-at-hand
+  if ! in_dir "$CONTENT" "$WEB_INO" start_keeper || ! keeper_stands; then return 1; fi
+  printf '%s %s\n' "$KEEPER" "$START" >>"$CUR/keepers"
+  put_link "/proc/$KEEPER/cwd" "$S/held" || fail "cannot stage the link that nginx goes by"
+  if nginx_could_go "$S/held"; then return 0; fi
+  rm -f "$S/held"
+  return 1
 }
 
 # User and group of nginx's workers, in WEB_UID and WEB_GID.
