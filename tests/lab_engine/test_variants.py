@@ -65,25 +65,27 @@ def there_and_back(
     return asyncio.run(work())
 
 
+def no_static_answer_is_wrong(lab: Lab, scene: Scene, place: Path) -> None:
+    """There and back, each page of a static kind asked every 2 ms."""
+    static = [t for t in scene.pages() if not t.path.endswith((".php", "/"))]
+    with Prober(scene.node, static, interval_ms=2) as prober:
+        there_and_back(lab, scene, place)
+    assert prober.wrong == [], (len(prober.wrong), prober.wrong[:2], prober.wrong[-1])
+
+
 @pytest.mark.parametrize("form", [{"shape": "literal"}, {"shape": "shared"}], ids=["literal", "shared"])
 def test_without_perl(lab: Lab, node: Node, tmp_path: Path, form: dict[str, Any]) -> None:
     """No atomic exchange: nginx is taught both places meanwhile, and no static answer is ever wrong."""
     scene = set_scene(node, **form)
     without_perl(node)
-    static = [t for t in scene.pages() if not t.path.endswith((".php", "/"))]
-    with Prober(node, static, interval_ms=2) as prober:
-        there_and_back(lab, scene, tmp_path)
-    assert prober.wrong == [], (len(prober.wrong), prober.wrong[:2], prober.wrong[-1])
+    no_static_answer_is_wrong(lab, scene, tmp_path)
 
 
 def test_without_perl_an_odd_site(lab: Lab, node: Node, tmp_path: Path) -> None:
     """The longest way, a content with an app of its own, without an exchange."""
     scene = set_scene(node, shape="literal", content="odd")
     without_perl(node)
-    static = [t for t in scene.pages() if not t.path.endswith((".php", "/"))]
-    with Prober(node, static, interval_ms=2) as prober:
-        there_and_back(lab, scene, tmp_path)
-    assert prober.wrong == [], (len(prober.wrong), prober.wrong[:2], prober.wrong[-1])
+    no_static_answer_is_wrong(lab, scene, tmp_path)
 
 
 @pytest.mark.parametrize("form", [{"shape": "literal"}, {"shape": "shared"}], ids=["literal", "shared"])
@@ -106,11 +108,8 @@ def test_without_perl_no_answer_hangs_on_a_path(
         fi
         exec "$REAL" "$@" """,
     )
-    static = [t for t in scene.pages() if not t.path.endswith((".php", "/"))]
-    with Prober(node, static, interval_ms=2) as prober:
-        there_and_back(lab, scene, tmp_path)
+    no_static_answer_is_wrong(lab, scene, tmp_path)
     assert len(node.path("/root/moved").read_text()) == 2
-    assert prober.wrong == [], (len(prober.wrong), prober.wrong[:2], prober.wrong[-1])
     assert node.sh("pgrep -u www-data -x sleep || true").stdout == ""
 
 
