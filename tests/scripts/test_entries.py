@@ -1,10 +1,8 @@
 """The scripts as they are sent: what they answer, in the words of the parser that reads them."""
 
-import base64
 import gzip
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -99,21 +97,6 @@ def upath(tmp_path):
     )
     (tmp_path / "root/etc/passwd").write_text(f"u1:x:{os.getuid()}:{os.getgid()}::{top}:/bin/sh\n")
     return top
-
-
-@pytest.mark.parametrize(
-    "words",
-    ["", "a", "ab", "abc", "/etc/php/8.2/fpm/php-fpm.conf", "-./09_azAZ", "x" * 80, "y" * 81, "a b", "ä\n"],
-)
-def test_base64_of_short_words(sh, words):
-    then = """
-    printf "%s|" "$(short_b64 "$1" || printf %s "$1" | b64)"
-    if short_b64 "$1" >"$R/said"; then echo by hand; fi
-    """
-    said, who = sh.run(sh.parts("prelude", "configs", then=then), words).stdout.decode().split("|")
-    assert base64.b64decode(said).decode() == words
-    assert (who == "by hand\n") == bool(re.fullmatch(r"[\w./-]{0,80}", words, re.ASCII))
-    assert who or (sh.root / "said").read_text() == ""
 
 
 def test_an_inspection(each_sh, upath):

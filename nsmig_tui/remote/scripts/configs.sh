@@ -97,38 +97,9 @@ files_row() { # paths, one a line
   echo
 }
 
-# Short plain texts, as paths of configurations are, become base64 here without a process; answers 1, and prints
-# nothing, for any other.
-CODES='-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\]^_`abcdefghijklmnopqrstuvwxyz' # from 45 on
-short_b64() { # text
-  case $1 in *[!0-9A-Za-z/._-]*) return 1 ;; esac
-  if [ ${#1} -gt 80 ]; then return 1; fi
-  left=$1 done=
-  set -- A B C D E F G H I J K L M N O P Q R S T U V W X Y Z a b c d e f g h i j k l m n o p q r s t u v w x y z 0 1 2 3 4 5 6 7 8 9 + /
-  while [ -n "$left" ]; do
-    bits=0
-    for n in 1 2 3; do
-      code=0
-      if [ -n "$left" ]; then
-        rest=${left#?}
-        before=${CODES%%"${left%"$rest"}"*}
-        code=$((${#before} + 45)) left=$rest real=$n
-      fi
-      bits=$((bits * 256 + code))
-    done
-    eval "done=\$done\${$((bits / 262144 + 1))}\${$((bits / 4096 % 64 + 1))}"
-    case $real in
-      1) done=$done== ;;
-      2) eval "done=\$done\${$((bits / 64 % 64 + 1))}=" ;;
-      3) eval "done=\$done\${$((bits / 64 % 64 + 1))}\${$((bits % 64 + 1))}" ;;
-    esac
-  done
-  printf %s "$done"
-}
-
 encoded() { # kind, text, rest of the row as it is
   printf '%s\t' "$1"
-  short_b64 "$2" || printf %s "$2" | $ENCODE
+  printf %s "$2" | $ENCODE
   printf '%s\n' "$3"
 }
 

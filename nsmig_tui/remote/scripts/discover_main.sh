@@ -4,7 +4,7 @@
 ask_base64
 
 as_b64() { # a name
-  short_b64 "$1" || printf %s "$1" | b64
+  printf %s "$1" | b64
 }
 
 vhost_row() {
