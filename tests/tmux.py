@@ -23,11 +23,11 @@ def need_tmux() -> None:
         give_up("tmux is not installed")
 
 
-def wait_until(true: Callable[[], object]) -> None:
-    """Return when ``true()``; fail after a long time."""
+def wait_until(true: Callable[[], object], shown: Callable[[], str] = lambda: "") -> None:
+    """Return when ``true()``; fail after a long time, with what is ``shown`` then."""
     end = time.monotonic() + PATIENCE
     while not true():
-        assert time.monotonic() < end, "it does not come true"
+        assert time.monotonic() < end, f"it does not come true\n{shown()}"
         time.sleep(0.05)
 
 
@@ -75,7 +75,7 @@ class Pane:
 
     def exit_code(self) -> int:
         """Wait until the program has ended; answers its exit code."""
-        wait_until(lambda: self.ended.exists() and self.ended.read_text().strip())
+        wait_until(lambda: self.ended.exists() and self.ended.read_text().strip(), lambda: self.text)
         return int(self.ended.read_text())
 
     def hang_up(self) -> None:

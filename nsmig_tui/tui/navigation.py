@@ -240,10 +240,11 @@ class Navigation(Asking):
             return facts
         for view in self.batch_watch.live():
             left = sum(not run.ended for run in view.runs.values())
-            facts.append(
-                f"Batch {view.spec.batch} goes on without this terminal: {left} left of {len(view.runs)}."
-            )
-            facts.append("Start nsmig again, or `nsmig attach`, to watch it.")
+            if left:  # without any, it is about to say that it has ended
+                facts.append(
+                    f"Batch {view.spec.batch} goes on without this terminal: {left} left of {len(view.runs)}."
+                )
+                facts.append("Start nsmig again, or `nsmig attach`, to watch it.")
         if self.controller.active:
             waiting = sum(state.phase == "waiting" for state in self.controller.snapshot())
             begun = plural(self.controller.active - waiting, "run")

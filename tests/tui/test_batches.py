@@ -1,8 +1,11 @@
 """Batches: begun by a question, watched from their journal, steered by their mailbox, taken up again."""
 
+import asyncio
+
 import tui_world
 from waiting import until
 
+from nsmig_tui.domain.batch_events import BatchEnded
 from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
 from nsmig_tui.tui.dialogs.prompts import BusyDialog, MenuDialog, MessageDialog
 from nsmig_tui.tui.widgets.virtual_list import VirtualList
@@ -68,6 +71,28 @@ async def test_marked_vhosts_migrate_in_a_batch_that_outlives_the_program(world,
         await pilot.press("l")
         await pilot.pause()
         assert not world.batches.tasks[world.batches.names()[0]].done(), "the batch is not the program's"
+
+
+async def test_a_batch_whose_last_word_is_still_to_come_is_nothing_to_ask_about(world, open_app, monkeypatch):
+    attach, last_word = world.batches.attach, asyncio.Event()
+
+    async def without_the_last_word(*words, **more):
+        async for at, event in attach(*words, **more):
+            if isinstance(event, BatchEnded):
+                await last_word.wait()
+            yield at, event
+
+    monkeypatch.setattr(world.batches, "attach", without_the_last_word)
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await begin_three(app, pilot)
+        for domain in ("shop.example.org", "wiki.example.org", "cloud.example.com"):
+            world.engine.release(domain)
+        await until(pilot, lambda: all(phase(app, key) == "ok" for key in (SHOP, WIKI, CLOUD)))
+        assert len(app.batch_watch.live()) == 1, "its last word has been read"
+        await pilot.press("q")
+        await until(pilot, lambda: app._exit or isinstance(app.screen, MenuDialog))
+        assert app._exit, "it asked"
 
 
 async def test_quitting_the_demo_says_that_all_ends_with_it(world, open_app):
