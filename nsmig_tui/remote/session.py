@@ -35,8 +35,9 @@ class WrongPassword(Exception):
 class Conversation(asyncssh.SSHClientSession[bytes]):
     """The state machine of one exchange; ``ready`` and ``finished`` are its two milestones.
 
-    With ``password`` the shell comes up behind ``sudo -S``: its command line says the ready word, and the
-    password is sent once, when ``nonce`` as the prompt is seen on standard error.
+    ``knows``: the names of the scripts whose text its shell has. With ``password`` the shell comes up behind
+    ``sudo -S``: its command line says the ready word, and the password is sent once, when ``nonce`` as the
+    prompt is seen on standard error.
     """
 
     def __init__(self, nonce: str, limit: int, *, says_ready: bool = False, password: Secret | None = None):
@@ -47,6 +48,7 @@ class Conversation(asyncssh.SSHClientSession[bytes]):
         for future in (self.ready, self.finished):
             future.add_done_callback(_retrieved)
         self.is_renewed = False
+        self.knows: set[str] = set()
         self._says_ready = says_ready
         self._password = password
         self._prompt = prompt_marker(nonce).encode()

@@ -232,13 +232,16 @@ class SshShell:
         """One exchange on one channel."""
         nonce = wire.new_nonce()
         more = link is self._link  # before, the way to root is still being looked for
-        stream = wire.frame(script, args, nonce, data, more=more)
+        name = wire.script_name(script)
         try:
             async with self._session(link, nonce, more) as talk:
+                stream = wire.frame(script, args, nonce, data, more=more, known=name in talk.knows)
                 await self._await_ready(link, talk)
                 talk.send(stream, more=more)
                 async with asyncio.timeout(timeout):
-                    return await talk.finished
+                    answer = await talk.finished
+                talk.knows.add(name)
+                return answer
         except TimeoutError as error:
             raise ConnectError(
                 f"The server gave no complete answer within {timeout:g} s.",

@@ -13,6 +13,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Sequence
+from functools import lru_cache
 
 from nsmig_tui.domain.text import clean
 
@@ -35,7 +36,15 @@ _NONCE = re.compile(r"[0-9a-f]{16,64}")
 _REFUSED = re.compile(rb"\nNSMIG-REFUSED ([0-9a-f]{16,64}) ([a-z0-9-]{1,40})(?=\n)")
 _END = re.compile(rb"\nNSMIG-END ([0-9a-f]{16,64}) (\d{1,3})(?=\n)")
 
-_PRELUDE = """\
+_TAKE = """\
+nsmig_take_{n}() {{
+{{ nsmig_s_{digest}=$(PATH=${{PATH:+$PATH:}}/usr/bin:/bin; cat; echo x); }} <<'NSMIG_SCRIPT_{n}'
+{script}NSMIG_SCRIPT_{n}
+nsmig_s_{digest}=${{nsmig_s_{digest}%x}}
+}}
+"""
+
+_MAIN = """\
 nsmig_main_{n}() {{
 LC_ALL=C; export LC_ALL; umask 077
 PATH=${{PATH:+$PATH:}}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
@@ -52,33 +61,30 @@ busybox) nsmig_tool='busybox sha256sum' ;;
 shasum) nsmig_tool='shasum -a 256' ;;
 '') refuse_{n} no-sha256 ;;
 esac
+nsmig_script=$nsmig_s_{digest}
+[ "${{#nsmig_script}}" = {length} ] || refuse_{n} damaged-script
 """
 
-_SCRIPT = """\
-{{ nsmig_script=$(cat; echo x); }} <<'NSMIG_SCRIPT_{n}'
-{script}NSMIG_SCRIPT_{n}
-nsmig_script=${{nsmig_script%x}}
-[ "${{#nsmig_script}}" = {length} ] || refuse_{n} damaged-script
+_CHECK = """\
 nsmig_sum=$(printf %s "$nsmig_script" | $nsmig_tool)
 [ "${{nsmig_sum%% *}}" = {digest} ] || refuse_{n} damaged-script
-set --{args}
 """
 
 _DATA = """\
-{{ nsmig_data=$(cat); }} <<'NSMIG_DATA_{n}'
-{data}NSMIG_DATA_{n}
+nsmig_data={data}
 decode_{n}() {{
 if command -v base64 >/dev/null 2>&1; then printf '%s\\n' "$nsmig_data" | base64 -d
 elif command -v openssl >/dev/null 2>&1; then printf '%s\\n' "$nsmig_data" | openssl base64 -d
 else printf '%s\\n' "$nsmig_data" | busybox base64 -d
 fi
 }}
-[ "${{#nsmig_data}}" = {encoded} ] || refuse_{n} damaged-data
-nsmig_sum=$(decode_{n} | $nsmig_tool)
+[ "${{#nsmig_data}}" = {length} ] || refuse_{n} damaged-data
+nsmig_sum=$(printf %s "$nsmig_data" | $nsmig_tool)
 [ "${{nsmig_sum%% *}}" = {digest} ] || refuse_{n} damaged-data
 """
 
 _RUN = """\
+set --{args}
 printf '\\nNSMIG-BEGIN %s\\n' {n}
 {run}
 printf '\\nNSMIG-END %s %s\\n' {n} "$?"
@@ -86,10 +92,10 @@ exit 0
 }}
 {call}"""
 
-_LAST = "nsmig_main_{n}"
+_LAST = "{take}nsmig_main_{n}"
 # The subshell keeps what the call sets, and its exit, from the shell that goes on; where it did not come to
-# its own end, the shell must not go on as if it had.
-_MORE = "(nsmig_main_{n}) || exit 1; unset -f nsmig_main_{n}\n"
+# its own end, the shell must not go on as if it had. What stays is the script, for the next time.
+_MORE = "{take}(nsmig_main_{n}) || exit 1; unset -f nsmig_main_{n}\n"
 
 _REASONS = {
     "damaged-script": "the script did not arrive whole",
@@ -122,18 +128,37 @@ def ready_word(nonce: str) -> str:
     return f"NSMIG-READY-{_checked(nonce)}"
 
 
-def frame(
-    script: str, args: Sequence[str | bytes], nonce: str, data: bytes | None = None, *, more: bool = False
-) -> bytes:
-    """The bytes to send to ``/bin/sh``; ``data``, if given, becomes the script's standard input.
+def script_name(script: str) -> str:
+    """What a script is known by: the SHA-256, in hex, of its text as it travels."""
+    return _as_sent(script)[1]
 
-    ``more``: the shell stays for another frame, else it ends. Raises ValueError for what cannot travel: NUL
-    bytes, or more than the limits of this module. Only the very last bytes of the stream call what it holds.
-    """
-    _checked(nonce)
+
+@lru_cache(maxsize=32)
+def _as_sent(script: str) -> tuple[bytes, str]:
     text = script.encode()
     if not text.endswith(b"\n"):
         text += b"\n"
+    return text, hashlib.sha256(text).hexdigest()
+
+
+def frame(
+    script: str,
+    args: Sequence[str | bytes],
+    nonce: str,
+    data: bytes | None = None,
+    *,
+    more: bool = False,
+    known: bool = False,
+) -> bytes:
+    """The bytes to send to ``/bin/sh``; ``data``, if given, becomes the script's standard input.
+
+    ``more``: the shell stays for another frame, else it ends. ``known``: it has run this script to its end
+    before, so the text, which was checked then, need not travel again. Raises ValueError for what cannot
+    travel: NUL bytes, or more than the limits of this module. Only the very last bytes of the stream call
+    what it holds.
+    """
+    _checked(nonce)
+    text, digest = _as_sent(script)
     if len(text) > MAX_SCRIPT:
         raise ValueError(f"script of {len(text)} bytes; at most {MAX_SCRIPT} can be sent")
     if b"\0" in text or nonce.encode() in text:
@@ -141,19 +166,25 @@ def frame(
     raw_args = [arg.encode("utf-8", "surrogateescape") if isinstance(arg, str) else arg for arg in args]
     if any(b"\0" in arg or len(arg) > MAX_SCRIPT for arg in raw_args) or sum(map(len, raw_args)) > MAX_ARGS:
         raise ValueError("an argument holds a NUL byte or is too long")
-    parts = [
-        _PRELUDE.format(n=nonce).encode(),
-        _fill(_SCRIPT, nonce, text, script=text, args=b"".join(b" " + _quote(a) for a in raw_args)),
-    ]
+    parts = [_MAIN.format(n=nonce, digest=digest, length=len(text)).encode()]
+    take = ""
+    if not known:
+        take = f"nsmig_take_{nonce}; " if more else f"nsmig_take_{nonce} && "
+        before, after = _TAKE.format(n=nonce, digest=digest, script="\0").encode().split(b"\0")
+        parts = [before, text, after, *parts, _CHECK.format(n=nonce, digest=digest).encode()]
     run = '/bin/sh -c "$nsmig_script" nsmig "$@" </dev/null'
     if data is not None:
         if len(data) > MAX_DATA:
             raise ValueError(f"{len(data)} bytes of data; at most {MAX_DATA} can be sent")
-        encoded = base64.encodebytes(data)
-        length = b"%d" % len(encoded.rstrip(b"\n"))  # the shell drops the last newline
-        parts.append(_fill(_DATA, nonce, data, data=encoded, encoded=length))
+        encoded = base64.encodebytes(data).rstrip(b"\n")
+        arrived = hashlib.sha256(encoded).hexdigest()
+        template = _DATA.format(n=nonce, data="\0", length=len(encoded), digest=arrived).encode()
+        before, after = template.split(b"\0")
+        parts += [before, _quote(encoded), after]
         run = f'decode_{nonce} | /bin/sh -c "$nsmig_script" nsmig "$@"'
-    parts.append(_RUN.format(n=nonce, run=run, call=(_MORE if more else _LAST).format(n=nonce)).encode())
+    call = (_MORE if more else _LAST).format(n=nonce, take=take)
+    before, after = _RUN.format(n=nonce, args="\0", run=run, call=call).encode().split(b"\0")
+    parts += [before, b"".join(b" " + _quote(a) for a in raw_args), after]
     return b"".join(parts)
 
 
@@ -244,14 +275,3 @@ def _checked(nonce: str) -> str:
 def _quote(arg: bytes) -> bytes:
     """One argument as a single-quoted sh word."""
     return b"'" + arg.replace(b"'", b"'\\''") + b"'"
-
-
-def _fill(template: str, nonce: str, payload: bytes, **blocks: bytes) -> bytes:
-    """Fill a template with the payload's length and digest, and raw byte ``blocks`` (never formatted)."""
-    marks = {name: f"@{nonce}:{name}@" for name in blocks}
-    text = template.format(
-        n=nonce, length=len(payload), digest=hashlib.sha256(payload).hexdigest(), **marks
-    ).encode()
-    for name, block in blocks.items():
-        text = text.replace(marks[name].encode(), block)
-    return text

@@ -17,6 +17,7 @@ from typing import Any
 
 import asyncssh
 
+from nsmig_tui.remote import wire
 from nsmig_tui.remote.script_loader import PARTS, load_script
 
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nok"
@@ -26,7 +27,7 @@ class Vnodes:
     """All of them: they differ by nothing but the port. ``canned``: script -> what it said."""
 
     def __init__(self, canned: Path, takes: float) -> None:
-        self.names = {load_script(name).encode(): name for name in PARTS if name != "runner"}
+        self.names = {wire.script_name(load_script(name)): name for name in PARTS if name != "runner"}
         self.said = {path.name: path.read_bytes() for path in canned.iterdir() if path.is_file()}
         self.takes = takes
         self.connections = 0
@@ -34,20 +35,24 @@ class Vnodes:
         self.going: dict[str, float] = {}
 
     async def session(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
-        """One exchange, as wire.py frames it."""
-        first = (await process.stdin.readline()).decode()
-        nonce = first.strip().rpartition('""')[2]
-        process.stdout.write(f"NSMIG-READY-{nonce}\n".encode())
-        frame = await process.stdin.read()
-        mark = f"NSMIG_SCRIPT_{nonce}".encode()
-        _, script, rest = frame.split(mark, 2)
-        words = re.search(rb"^set --(.*)$", rest, re.MULTILINE)
-        name = self.names.get(script.split(b"\n", 1)[1], "")
-        args = shlex.split(words[1].decode()) if words else []
-        output = await self.answer(name, args)
-        process.stdout.write(
-            f"\nNSMIG-BEGIN {nonce}\n".encode() + output + f"\nNSMIG-END {nonce} 0\n".encode()
-        )
+        """Exchanges one after another, as wire.py frames them."""
+        while first := (await process.stdin.readline()).decode():
+            nonce = first.strip().rpartition('""')[2]
+            process.stdout.write(f"NSMIG-READY-{nonce}\n".encode())
+            frame, line = b"", b""
+            while f"nsmig_main_{nonce}".encode() not in line or line.endswith(b"{\n"):
+                if not (line := await process.stdin.readline()):
+                    break
+                frame += line
+            script = re.search(rb"^nsmig_script=\$nsmig_s_([0-9a-f]+)$", frame, re.MULTILINE)
+            words = re.search(rb"^set --(.*)$", frame, re.MULTILINE)
+            if not script or not words:
+                break
+            args = shlex.split(words[1].decode())
+            output = await self.answer(self.names.get(script[1].decode(), ""), args)
+            process.stdout.write(
+                f"\nNSMIG-BEGIN {nonce}\n".encode() + output + f"\nNSMIG-END {nonce} 0\n".encode()
+            )
         process.exit(0)
 
     async def answer(self, name: str, args: list[str]) -> bytes:

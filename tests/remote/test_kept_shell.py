@@ -28,6 +28,28 @@ async def test_one_shell_answers_many_questions(site: Site) -> None:
     assert len(answers) == 1 and len(site.habits.commands) == before + 1
 
 
+async def test_the_text_of_a_script_travels_once_to_a_shell(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[bytes] = []
+    frame = wire.frame
+
+    def noted(*words, **more) -> bytes:
+        frames.append(frame(*words, **more))
+        return frames[-1]
+
+    shell = await site.connector().shell(site.vnode)
+    await shell.run("true")
+    monkeypatch.setattr(wire, "frame", noted)
+    for answer in ("a", "b"):
+        assert await shell.run("echo from the script: $1", [answer]) == (
+            0,
+            f"from the script: {answer}\n".encode(),
+        )
+        assert await shell.run("exit 3 # another") == (3, b"")
+    assert [b"from the script" in sent or b"another" in sent for sent in frames] == [True, True, False, False]
+
+
 async def test_questions_at_the_same_time_have_shells_of_their_own_and_few_are_kept(site: Site) -> None:
     shell = await site.connector().shell(site.vnode)
     for _ in range(3):

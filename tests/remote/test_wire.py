@@ -101,6 +101,35 @@ def test_a_damaged_stream_is_refused(shell: list[str], tmp_path: Path, damage: t
     assert not effect.exists()
 
 
+def test_a_shell_that_has_run_a_script_runs_it_again_without_its_text(shell: list[str]) -> None:
+    script = "printf '<%s>' \"$1\" 'it is'; cat\n\n"
+    one, other, third = (wire.new_nonce() for _ in range(3))
+    again = wire.frame(script, ["2"], other, b"input", more=True, known=True)
+    assert script.encode()[:-2] not in again
+    answer = feed(
+        shell,
+        wire.frame(script, ["1"], one, more=True)
+        + wire.frame("true", [], third, more=True)
+        + again
+        + wire.frame(script, ["3"], NONCE, known=True),
+    )
+    assert [wire.parse(answer.stdout, nonce) for nonce in (one, other, NONCE)] == [
+        (0, b"<1><it is>"),
+        (0, b"<2><it is>input"),
+        (0, b"<3><it is>"),
+    ]
+
+
+def test_a_shell_without_the_script_refuses_a_frame_without_its_text(
+    shell: list[str], tmp_path: Path
+) -> None:
+    effect = tmp_path / "effect"
+    answer = feed(shell, wire.frame(f"touch {effect}", [], NONCE, more=True, known=True))
+    with pytest.raises(wire.WireError, match="did not arrive whole"):
+        wire.parse(answer.stdout, NONCE)
+    assert not effect.exists()
+
+
 def tools(folder: Path, *names: str) -> str:
     """A PATH with only some tools of this machine."""
     folder.mkdir()
