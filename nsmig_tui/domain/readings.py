@@ -114,6 +114,19 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class VnodeReading:
+    """What is the same for every vhost of a vnode, as it was read.
+
+    ``hangs_on``: the three texts by which inspect_main.sh tells whether it still is (see surroundings.sh).
+    """
+
+    hangs_on: tuple[str, str, str]
+    capabilities: Capabilities
+    nginx: ServiceConfig | None
+    fpm: tuple[ServiceConfig, ...]
+
+
+@dataclass(frozen=True)
 class Inspection:
     """All that inspect_main.sh says about one vhost's tree and its surroundings. Sizes in bytes."""
 
@@ -139,6 +152,8 @@ class Inspection:
     beside: Mapping[str, bytes] = field(default_factory=dict)
     mail: Mapping[str, bool] = field(default_factory=dict)
     """Mail services that are installed -> whether they run."""
+    vnode: VnodeReading | None = None
+    """What the next inspection may build on; None when that must read everything."""
 
     def is_dir(self, name: str) -> bool:
         """Whether the structural path is there as a real directory."""
@@ -160,8 +175,21 @@ def _place(row: Row) -> Place:
     )
 
 
-def read_inspection(output: bytes) -> Inspection:
-    """The whole answer of inspect_main.sh."""
+def _vnode_reading(s: Sections, before: VnodeReading | None) -> VnodeReading:
+    if "unchanged" in s.rows and before is not None:
+        return before
+    hangs_on = next((row for row in s.of("surroundings", "hangs") if len(row) == 3), ("", "", ""))
+    nginx = read_service_configs(s, "nginx")
+    return VnodeReading(
+        (as_name(hangs_on[0]), as_name(hangs_on[1]), as_name(hangs_on[2])),
+        read_capabilities(s),
+        nginx[0] if nginx else None,
+        tuple(read_service_configs(s, "fpm")),
+    )
+
+
+def read_inspection(output: bytes, before: VnodeReading | None = None) -> Inspection:
+    """The whole answer of inspect_main.sh; ``before`` is what it was told to compare with."""
     s = split_sections(output)
     odd: dict[str, list[str]] = {}
     for row in s.of("tree", "odd"):
@@ -175,7 +203,7 @@ def read_inspection(output: bytes) -> Inspection:
     for row in s.of("entries", "entry"):
         if len(row) >= 2:
             entries.setdefault(row[0], []).append(as_name(row[1]))
-    nginx = read_service_configs(s, "nginx")
+    vnode = _vnode_reading(s, before)
     raw = next((row for row in s.of("settings", "settings") if row), None)
     settings = parse_settings(unb64(raw[0]).decode("utf-8", "replace")) if raw else None
     accounts = [r for r in s.of("account", "account") if len(r) >= 5]
@@ -199,13 +227,14 @@ def read_inspection(output: bytes) -> Inspection:
         journal=unb64(next((r[0] for r in s.of("journal", "journal") if r), "")),
         listening=frozenset(r[0] for r in s.of("pools", "listening") if r),
         mail={r[0]: r[1] == "yes" for r in s.of("mail", "mail") if len(r) >= 2},
-        capabilities=read_capabilities(s),
+        capabilities=vnode.capabilities,
         settings=settings,
         account=(account[0], number(account[1]), number(account[2]), account[3], account[4])
         if account
         else None,
-        nginx=nginx[0] if nginx else None,
-        fpm=tuple(read_service_configs(s, "fpm")),
+        nginx=vnode.nginx,
+        fpm=vnode.fpm,
+        vnode=vnode if vnode.hangs_on[0] else None,
         beside={as_name(r[0]): unb64(r[1]) for r in s.of("copies", "copy") if len(r) >= 2},
     )
 

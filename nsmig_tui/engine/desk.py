@@ -12,7 +12,7 @@ from ..domain.errors import ConnectError, ExitCode, NsmigError, Refused, UsageEr
 from ..domain.events import Emit, Result
 from ..domain.fleet import Status, Vhost, Vnode, may_become
 from ..domain.ports import Connector, FleetStore, Shell
-from ..domain.readings import Capabilities, Inspection
+from ..domain.readings import Capabilities, Inspection, VnodeReading
 from .bookkeeping import Bookkeeper
 from .journal_watch import JournalWatch
 from .reading import Scripts
@@ -30,6 +30,7 @@ class Desk:
     clock: Callable[[], float] = time.time
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     read_only: bool = False
+    readings: dict[str, VnodeReading] = field(default_factory=dict)
     _watches: dict[tuple[str, str], JournalWatch] = field(default_factory=dict)
 
     def vnode(self, name: str) -> Vnode:

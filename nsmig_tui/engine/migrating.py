@@ -57,7 +57,7 @@ def gate(vhost: Vhost) -> None:
 
 async def prepare(desk: Desk, vnode: Vnode, vhost: Vhost, shell: Shell, options: MigrateOptions) -> Prepared:
     """Look again and plan. Raises Refused for whatever stands in the way."""
-    seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, test=False)
+    seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
     same_machine(vnode, seen.capabilities)
     journal = read_journal(seen.journal)
     if journal.unfinished and await reading.is_alive(shell, desk.scripts, vhost.domain, journal.run):

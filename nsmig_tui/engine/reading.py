@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 
 from ..domain.errors import ConnectError
@@ -16,6 +17,7 @@ from ..domain.readings import (
     Capabilities,
     Discovery,
     Inspection,
+    VnodeReading,
     read_capabilities,
     read_discovery,
     read_inspection,
@@ -28,6 +30,12 @@ Scripts = Callable[[str], str]
 
 LOOK = 120.0
 """Seconds that a reading script may take; trees of many files are walked."""
+
+Readings = MutableMapping[str, VnodeReading]
+"""Target of a vnode -> what was read there last."""
+
+SENT_BACK = 90 * 1024
+"""Bytes of each text that goes back to a vnode, so that it can tell whether anything has changed."""
 
 HASH = 3600.0
 """Seconds that hashing archives may take."""
@@ -67,9 +75,13 @@ async def discover(shell: Shell, vnode: Vnode, scripts: Scripts) -> Discovery:
 
 
 async def inspect(
-    shell: Shell, vnode: Vnode, vhost: Vhost, scripts: Scripts, *, test: bool
+    shell: Shell, vnode: Vnode, vhost: Vhost, scripts: Scripts, readings: Readings, *, test: bool
 ) -> tuple[Inspection, Serving]:
-    """All about one vhost. ``test``: also run nginx -t and php-fpm -t, which open log files."""
+    """All about one vhost. ``test``: also run nginx -t and php-fpm -t, which open log files.
+
+    What is the same for all vhosts of the vnode is taken from ``readings`` while the vnode itself finds it
+    unchanged, and kept there.
+    """
     upath = f"{vnode.vpath}/{vhost.domain}"
     web_uid = vnode.facts.get("web_uid")
     args = [
@@ -79,7 +91,14 @@ async def inspect(
         str(web_uid if web_uid is not None else 33),
         "test" if test else "dry",
     ]
-    seen = read_inspection(await ask(shell, vnode, scripts("inspect"), args))
+    before = None if test else readings.get(vnode.target)
+    if before is not None:
+        args += before.hangs_on
+    seen = read_inspection(await ask(shell, vnode, scripts("inspect"), args), before)
+    if seen.vnode is None or any(len(os.fsencode(text)) > SENT_BACK for text in seen.vnode.hangs_on):
+        readings.pop(vnode.target, None)
+    elif not test:
+        readings[vnode.target] = seen.vnode
     serving = serving_of(
         vhost.domain,
         upath,

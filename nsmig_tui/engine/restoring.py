@@ -91,7 +91,7 @@ async def restore(
 ) -> Result:
     """Run the restore on the vnode."""
     point = await chosen_point(desk, shell, vnode, vhost, options.archive or "")
-    seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, test=False)
+    seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
     same_machine(vnode, seen.capabilities)
     base = runner_values(vnode, vhost.domain, seen, serving, MigrateOptions(), desk.stamp())
     values = {
@@ -110,7 +110,7 @@ async def restore(
 
 async def unrestore(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell) -> Result:
     """Take a finished or broken-off restore back, by rename."""
-    seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, test=False)
+    seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
     base = runner_values(vnode, vhost.domain, seen, serving, MigrateOptions(), desk.stamp())
     return await _run(desk, books, vnode, vhost, {**base, **run_values(books, "unrestore"), "HOLD": "app"})
 

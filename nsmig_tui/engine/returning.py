@@ -38,7 +38,7 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
     kept = await reading.record(shell, vnode, domain, desk.scripts)
     if not kept.exists:
         raise _nothing_to_undo(vnode, vhost, restored=kept.restored)
-    seen, _ = await reading.inspect(shell, vnode, vhost, desk.scripts, test=False)
+    seen, _ = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
     up = f"{vnode.vpath}/{domain}"
     steps = {step: [] for step in STEPS}
     steps[STEPS[2]] = [
@@ -108,7 +108,7 @@ async def undo(
     options: RollbackOptions,
 ) -> Result:
     """Run the undo on the vnode and compare the answers before and after."""
-    seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, test=False)
+    seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
     same_machine(vnode, seen.capabilities)
     still_there(vnode, vhost, seen)
     # Half-way through a migration the site may be gone, or show what it must not.

@@ -27,7 +27,7 @@ async def validate(desk: Desk, name: str, domain: str, emit: Emit) -> Result:
     books = desk.books("validate", name, domain, emit)
     try:
         shell = await desk.shell(vnode)
-        seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, test=True)
+        seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=True)
         same_machine(vnode, seen.capabilities)
         if vhost.status in (Status.MIGRATED, Status.NATIVE):
             still_there(vnode, vhost, seen)

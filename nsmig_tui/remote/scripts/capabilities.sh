@@ -107,6 +107,7 @@ starts_fpm() { # cmdline file
 }
 
 capabilities() {
+  NOW=$(date +%s) # before anything is read
   file_line "$R/etc/machine-id"
   printf 'machine_id=%s\n' "$LINE"
   at=$1
@@ -121,8 +122,7 @@ capabilities() {
   id -u
   printf 'root_id=%s\n' "$ROOT_ID"
   printf 'unprivileged=%s\n' "${NSMIG_UNPRIVILEGED:-}"
-  printf 'now='
-  date +%s
+  printf 'now=%s\n' "$NOW"
   printf 'manager='
   service_manager
   printf '\nexchange='

@@ -2,9 +2,11 @@
 # `nginx -T` is not used: it opens every log file of every site, creating what is missing, so it has
 # no place in a dry run and fails on a read-only system. Comes after capabilities. Output sections @nginx and @fpm,
 # rows: "conf TAB b64(main file) TAB program", "pid TAB b64(pid file)", "running TAB yes|no", "test TAB rc TAB
-# b64(last lines)" only
-# when cat_config is asked to "test", "files TAB b64(tar) TAB b64(paths) TAB b64(real paths)", one a line.
-BUILT=
+# b64(last lines)" only when cat_config is asked to "test", "files TAB b64(tar) TAB b64(paths) TAB b64(real paths)",
+# one a line.
+# In WATCH the places that the answer hangs on, one a line; UNNAMED when some have no name. In STARTED a line
+# "PID START" for each master of nginx.
+BUILT='' WATCH='' UNNAMED='' STARTED=''
 nginx_word() { # what nginx was built with, in WORD
   if [ -z "$BUILT" ]; then BUILT="$(nginx -V 2>&1) "; fi
   case $BUILT in
@@ -21,6 +23,9 @@ nginx_conf() {
   for p in $(grep -las '^nginx: master process ' /proc/[0-9]*/cmdline); do
     title=
     read -r title 2>/dev/null <"$p" || :
+    p=${p#/proc/} p=${p%/cmdline}
+    start_of "$p"
+    STARTED="$STARTED$p $START$NL"
     case $title in
       *' -c '*) title=${title#* -c } ;;
       *) if [ -z "$R" ]; then RUNS=yes; fi; continue ;;
@@ -44,9 +49,10 @@ fpm_patterns() {
 }
 
 # All files that $1 leads to by includes, level by level, one a line. $2 names the pattern reader,
-# $3 is the folder that relative patterns start from.
+# $3 is the folder that relative patterns start from. Lines that end in "/" are folders in which one more file
+# would be included too; "/" alone says that there are more of these.
 included() {
-  printf '%s\n' "$1"
+  printf '%s\n%s/\n' "$1" "${1%/*}"
   level=$1
   depth=0
   while [ -n "$level" ] && [ "$depth" -lt 8 ]; do
@@ -56,12 +62,16 @@ included() {
     # shellcheck disable=SC2086 # one path a word, by IFS
     patterns=$("$2" $level)
     level=
+    set -f
     for glob in $patterns; do
+      set +f
       case $glob in /*) ;; *) glob=$3/$glob ;; esac
+      case ${glob%/*} in *[\*\?\[]*) echo / ;; *) printf '%s/\n' "${glob%/*}" ;; esac
       for f in $glob; do
         if [ -f "$f" ]; then level=$level$f$NL; fi
       done
     done
+    set +f
     IFS=$old_ifs
     printf %s "$level"
   done | awk '!seen[$0]++'
@@ -85,16 +95,30 @@ real_paths() { # paths, one a line; in REAL the real ones, in the same order
   done)
 }
 
-files_row() { # paths, one a line
+files_row() { # what included says
+  FILES='' old_ifs=$IFS
+  IFS=$NL
+  set -f
+  for place in $1; do
+    case $place in
+      /) UNNAMED=1 ;;
+      */) WATCH=$WATCH$place$NL ;;
+      *) FILES=$FILES$place$NL ;;
+    esac
+  done
+  set +f
+  IFS=$old_ifs
+  FILES=${FILES%"$NL"}
   printf 'files\t'
   # shellcheck disable=SC2086 # one path a word, by IFS; not every tar reads a list of names
-  (set -f; IFS=$NL; exec tar -chf - $1 2>/dev/null) | gzip -1 | $ENCODE
+  (set -f; IFS=$NL; exec tar -chf - $FILES 2>/dev/null) | gzip -1 | $ENCODE
   printf '\t'
-  printf '%s\n' "$1" | $ENCODE
+  printf '%s\n' "$FILES" | $ENCODE
   printf '\t'
-  real_paths "$1"
+  real_paths "$FILES"
   printf '%s\n' "$REAL" | $ENCODE
   echo
+  WATCH=$WATCH$FILES$NL$REAL$NL
 }
 
 encoded() { # kind, text, rest of the row as it is
@@ -148,8 +172,10 @@ cat_config() {
     fi
   fi
   printf '@fpm\n'
-  told=$NL
-  fpm_confs | while IFS= read -r conf; do
+  told=$NL old_ifs=$IFS
+  IFS=$NL
+  for conf in $(fpm_confs); do
+    IFS=$old_ifs
     case $told in *"$NL$conf$NL"*) continue ;; esac
     told=$told$conf$NL
     if [ ! -f "$conf" ]; then continue; fi
@@ -158,4 +184,5 @@ cat_config() {
     if [ "$1" = test ] && [ -n "$program" ]; then config_test "$program" -t --fpm-config "$conf"; fi
     files_row "$(included "$conf" fpm_patterns "${conf%/*}")"
   done
+  IFS=$old_ifs
 }

@@ -1,7 +1,8 @@
 # Entry of validation and planning: all about one vhost's tree. Changes nothing on the vnode's disks.
-# Arguments: DOMAIN UPATH UID WUID MODE, MODE "test" (run nginx -t and php-fpm -t) or "dry".
+# Arguments: DOMAIN UPATH UID WUID MODE, MODE "test" (run nginx -t and php-fpm -t) or "dry"; then three texts that
+# an earlier inspection gave (see surroundings.sh), or nothing.
 # Output: sections with KEY=VALUE or TAB-separated rows; paths as b64.
-D=$1 U=$2 UIDN=$3 WUIDN=$4 MODE=$5
+D=$1 U=$2 UIDN=$3 WUIDN=$4 MODE=$5 PLACES=${6:-} STATES=${7:-} MASTERS_THEN=${8:-}
 
 ask_base64
 find_prints || :
@@ -185,8 +186,6 @@ everything() {
     mail_row postfix '^/[^ ]*/postfix/[^ ]*master'
     mail_row exim4 '^/[^ ]*/exim4'
   fi
-  printf '@capabilities\n'
-  capabilities "$U"
   if [ -f "$R/root/.vhosts/$D" ]; then
     printf '@settings\n'
     printf 'settings\t'
@@ -199,7 +198,11 @@ everything() {
   for f in "$R"/etc/nginx/*ns3* "$R"/etc/nginx/*/*ns3* "$R"/etc/php*/*ns3* "$R"/etc/php/*/fpm/*ns3* "$R"/etc/php/*/fpm/*/*ns3*; do
     if [ -f "$f" ]; then printf 'copy\t%s\t%s\n' "$(printf %s "$f" | b64)" "$(b64 <"$f")"; fi
   done
+  if unchanged "$PLACES" "$STATES" "$MASTERS_THEN"; then printf '@unchanged\n'; return; fi
+  printf '@capabilities\n'
+  capabilities "$U"
   cat_config "$MODE"
+  hangs_row "$NOW"
 }
 
 # In few and large pieces: each line by itself would be a packet, which costs the operator's side more than
