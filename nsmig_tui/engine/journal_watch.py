@@ -13,7 +13,7 @@ from .reading import Scripts
 POLL = 25
 """Tenths of a second that one question waits on the vnode for news."""
 
-ROUNDS = 2
+ROUNDS = 1
 """Questions under way at a time; who comes while so many are waits for an answer and joins the next."""
 
 GATHER_S = 0.02

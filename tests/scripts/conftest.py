@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import zlib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -26,7 +27,8 @@ class Sh:
 
     def run(self, text, *args, data=b"", cwd=None, **env):
         """Run a script text from a file, as `sh FILE ARGS`; answers the finished process."""
-        script = self.root / "script.sh"
+        # One may run while the next is written.
+        script = self.root / f"script{zlib.crc32(text.encode())}.sh"
         script.write_text(text)
         return subprocess.run(
             [*self.command, str(script), *map(str, args)],

@@ -169,7 +169,7 @@ def test_an_inspection_that_ends_early_is_none(each_sh, upath):
         assert done.returncode == 64, done.stdout[:200]
 
 
-RUNNER = b'printf "%s 1 old-boot\\n" "$$" >"$1/pid"; cp "$1/plan" "$1/ran"\n'
+RUNNER = b'printf "%s 1 old-boot\\n" "$$" >"$1/pid"; cp "$1/plan" "$1/half"; mv "$1/half" "$1/ran"\n'
 
 
 def launch(sh, files, *, run="r1", data=None):
@@ -352,6 +352,33 @@ def test_a_poll_hears_of_what_is_written_while_it_waits(sh):
         (there / "urgent").touch()
         assert found.result(timeout=20) == [News("yes", (b"two",))]
     assert not list(sh.var.glob(".poll*")), "a poll leaves nothing behind"
+
+
+def test_a_poll_ends_when_another_run_is_started(sh):
+    at_work(sh, "a.test")
+    with ThreadPoolExecutor() as pool:
+        found = pool.submit(poll, sh, wait=6000)
+        time.sleep(1.0)
+        assert not found.done()
+        assert launch(sh, {"runner.sh": RUNNER, "plan": b""}, run="r2").stdout.startswith(b"started ")
+        assert found.result(timeout=20) == [News("yes")]
+
+
+def test_what_was_urgent_once_is_not_urgent_for_ever(sh):
+    there = at_work(sh, "a.test")
+    (sh.var / "a.test/journal").write_text("one\ntwo\nthree\n")
+    (there / "urgent").write_text("2\n")
+    os.utime(there / "urgent", (1, 1))
+
+    shims = sh.root / "shims"
+    shims.mkdir()
+    (shims / "sleep").write_text(f"#!/bin/sh\necho >>{sh.root}/waited\n")
+    (shims / "sleep").chmod(0o755)
+    sh.path = f"{shims}:{sh.path}"
+    assert poll(sh, ("a.test", "r1", 1, ""), wait=300)[0].lines
+    assert not (sh.root / "waited").exists(), "it is urgent"
+    assert poll(sh, ("a.test", "r1", 2, ""), wait=300)[0].lines
+    assert (sh.root / "waited").exists(), "news that can wait are gathered"
 
 
 def test_a_poll_clears_away_what_a_killed_one_left(sh):

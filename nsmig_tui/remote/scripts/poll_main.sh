@@ -63,7 +63,7 @@ known() {
   COUNTS=$*
   if [ "$lines" -le "$KNOWN" ]; then return 0; fi
   NEWS=1
-  if [ -e "$RD/urgent" ]; then URGENT=1; fi
+  if read -r line 2>/dev/null <"$RD/urgent" && [ "$line" -gt "$KNOWN" ]; then URGENT=1; fi
 }
 
 tell() {
@@ -91,6 +91,8 @@ wait_for_news() {
   each_run known "$@"
   while :; do
     each_run look "$@"
+    # a run that nobody asks after yet has been started: one question for it as well is better than two
+    if newer "$VAR/.started"; then OVER=1; fi
     if [ -n "$OVER" ]; then break; fi
     if [ -n "$NEWS" ] && [ "$WAIT" -gt "$GATHERED" ]; then WAIT=$GATHERED; fi
     # of many runs one or the other always has something urgent: they are heard together

@@ -61,7 +61,7 @@ j() { # kind detail
   printf '%s\t%s\t%s\t%s\t%s\n' "$SEQ" "$NOW" "$RUN" "$1" "$detail" >>"$J/journal"
   # a step's beginning reaches the disk with what the step records first, or before its first act
   case $1 in step_done|warning|reloaded|shared|points|carried|step) ;; *) sync_file "$J/journal" ;; esac
-  case $1 in await|end|attention) : >"$RD/urgent" ;; esac # whoever follows hears of it at once
+  case "$1 $2" in await*|end*|attention*|'step_done backup_creation') echo "$SEQ" >"$RD/urgent" ;; esac # somebody waits to hear it
 }
 
 # A point at which tests kill or fail the runner: CRASH_AT counts points, FAIL_AT names one.
