@@ -7,6 +7,8 @@ Rounds are interleaved; medians and their ratios are printed. Needs root on Debi
 from __future__ import annotations
 
 import argparse
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -16,6 +18,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lab.fleet import Lab
+from lab.node import Node
 from lab.product import Product
 
 from bench import simulation
@@ -41,6 +44,13 @@ def main() -> int:
     parser.add_argument(
         "--setup", default="", metavar="SCRIPT", help="sh run on each node first, e.g. a faster gzip"
     )
+    parser.add_argument(
+        "--package",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="Debian package to install on each node; for igzip: --package libisal2 --package isal",
+    )
     parser.add_argument("--vnodes", type=int, default=200, metavar="N", help="simulated vnodes, for SIM")
     arguments = parser.parse_args()
     bad = 0
@@ -58,6 +68,7 @@ def run(work: Workload, arguments: argparse.Namespace) -> int:
     names = [f"vn{number}" for number in range(1, work.nodes + 1)]
     with Lab(names) as lab, tempfile.TemporaryDirectory(prefix="nsmig-bench-") as place:
         for node in lab.nodes.values():
+            install(node, arguments.package)
             if arguments.setup:
                 node.sh(arguments.setup)
         arena = Arena(lab, work, seed(lab, work), Product(lab, Path(place)))
@@ -79,6 +90,18 @@ def run(work: Workload, arguments: argparse.Namespace) -> int:
             arena.fresh()
             found["probed"] = [arena.ours(probe=True)]
         return tell(work, found)
+
+
+def install(node: Node, packages: list[str]) -> None:
+    """Bring packages to a node, which has no way to the outside, from where this machine has its own from."""
+    for name in packages:
+        with tempfile.TemporaryDirectory(prefix="nsmig-bench-") as place:
+            subprocess.run(
+                ["apt-get", "download", "-qq", name], cwd=place, check=True, stderr=subprocess.DEVNULL
+            )
+            (found,) = Path(place).iterdir()
+            shutil.copy(found, node.root / "var/cache/package.deb")
+        node.sh("dpkg -i /var/cache/package.deb")
 
 
 def tell(work: Workload, found: dict[str, list[Outcome]]) -> int:
