@@ -48,7 +48,10 @@ hand() { # word argument...
 # The time, in NOW: seconds since the epoch with two digits behind the point, by way of the uptime.
 tell_time() {
   if ! read -r up rest 2>/dev/null </proc/uptime; then NOW=$(date +%s).00; return; fi
-  if [ -z "$EPOCH0" ]; then EPOCH0=$(date +%s) UP0=${up%.*}; fi
+  if [ -z "$EPOCH0" ]; then
+    UP0=${up%.*}
+    if hand clock; then EPOCH0=$SAID; else EPOCH0=$(date +%s); fi
+  fi
   NOW=$((EPOCH0 + ${up%.*} - UP0)).${up#*.}
 }
 
@@ -120,16 +123,6 @@ sync_all() {
       if [ -e "$x" ]; then sync_file "$x"; fi
     done
   }
-}
-
-syscall_numbers() { # in variables of their names; 0 where we do not know
-  if [ -n "$RENAMEAT2" ]; then return 0; fi
-  RENAMEAT2=0 PRCTL=0
-  case $(uname -m) in
-    x86_64) RENAMEAT2=316 PRCTL=157 FSYNC=74 STATX=332 UTIMENSAT=280 ;;
-    aarch64|riscv64|loongarch64) RENAMEAT2=276 PRCTL=167 FSYNC=82 STATX=291 UTIMENSAT=88 ;;
-    i?86) RENAMEAT2=353 ;; arm*) RENAMEAT2=382 ;; ppc*) RENAMEAT2=357 ;; s390*) RENAMEAT2=347 ;;
-  esac
 }
 
 # Swap pairs of paths atomically, all in one process: xchg A B [C D].
