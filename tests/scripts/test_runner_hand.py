@@ -8,7 +8,16 @@ import time
 
 import pytest
 
-PARTS = ("prelude", "run_base", "run_hand_program", "run_hand", "run_lock", "run_pins", "run_services")
+PARTS = (
+    "prelude",
+    "run_base",
+    "run_look",
+    "run_hand_program",
+    "run_hand",
+    "run_lock",
+    "run_pins",
+    "run_services",
+)
 SETUP = """
 J=$R/j CUR=$R/j/cur S=$R/s RD=$R/rd DOMAIN=a.test RUN=r1 OPERATOR=me CRASH_AT=0 FAIL_AT= XCHG=perl
 mkdir -p "$CUR" "$S" "$RD" "$R/t" "$VAR"
@@ -267,7 +276,7 @@ OLD_KERNEL = 'syscall_numbers; NUMBERS="$NUMBERS pidfd_getfd 9999"; start_hand'
 
 @with_hand
 def test_a_lock_costs_no_process(sh):
-    then = NO_COMMANDS + 'have() { :; }; vnode_lock && vnode_unlock && vnode_lock && take_lock && echo locked'
+    then = NO_COMMANDS + "have() { :; }; vnode_lock && vnode_unlock && vnode_lock && take_lock && echo locked"
     assert sh.run(script(sh, then)).stdout == b"locked\n"
 
 

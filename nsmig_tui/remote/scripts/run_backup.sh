@@ -6,18 +6,17 @@ low() { ${IONICE:-} nice -n "$NICE" "$@"; }
 
 progress() { printf '%s %s %s\n' "$1" "$2" "$3" >"$RD/progress"; }
 
-hash_files() { # one line a file: SHA256, two blanks, path with newlines as \001
-  if sha256sum -z </dev/null >/dev/null 2>&1; then
-    find . -xdev -path ./.archive -prune -o -type f -print0 | low xargs -0 -r sha256sum -z -- | tr '\n\000' '\001\n'
-  else
+hash_files() { # output file; one line a file: SHA256, two blanks, path with newlines as \001
+  find . -xdev -path ./.archive -prune -o -type f -print0 | low xargs -0 -r sha256sum -z -- | tr '\n\000' '\001\n' >"$1"
+  if [ ! -s "$1" ] && ! sha256sum -z </dev/null >/dev/null 2>&1; then # it does not know -z
     # shellcheck disable=SC2016 # the inner shell expands
-    find . -xdev -path ./.archive -prune -o -type f -print0 | low xargs -0 sh -c 'for f; do h=$(sha256sum <"$f") || continue; printf "%s  %s\0" "${h%% *}" "$f"; done' sh | tr '\n\000' '\001\n'
+    find . -xdev -path ./.archive -prune -o -type f -print0 | low xargs -0 sh -c 'for f; do h=$(sha256sum <"$f") || continue; printf "%s  %s\0" "${h%% *}" "$f"; done' sh | tr '\n\000' '\001\n' >"$1"
   fi
 }
 
 # Lines: TYPE MODE UID GID NLINK SIZE MTIME SHA256 PATH LINK, TAB between; \ TAB \001 escaped
 make_manifest() { # output file
-  hash_files >"$1.hash" 2>>"$RD/log" || true
+  hash_files "$1.hash" 2>>"$RD/log" || true
   walk "$1.walk" | awk -v hashes="$1.hash" "$ESC"'
     BEGIN { OFS = "\t"; while ((getline l < hashes) > 0) h[substr(l, 67)] = substr(l, 1, 64) }
     NR % 3 == 1 { split($0, m, " "); next }
@@ -111,7 +110,8 @@ archive_folder() {
     mv -T "$S/archive" "$UPATH/.archive" || fail "cannot make .archive"
   fi
   is_dir "$UPATH/.archive" || fail ".archive is not a real folder"
-  if hand look "$UPATH/.archive"; then ARCHIVE_INO=${SAID%% *}; else ARCHIVE_INO=$(ino "$UPATH/.archive"); fi
+  inode_of "$UPATH/.archive"
+  ARCHIVE_INO=$INODE
   hold 3 "$ARCHIVE_INO" "$UPATH/.archive"
   if [ -n "$HELD3" ] && hand look "/proc/$$/fd/3/."; then
     SAID=${SAID#* }
@@ -153,13 +153,13 @@ make_archive() {
   if [ "$rc" -gt 1 ]; then fail "tar could not read everything: $(grep -v 'socket ignored' "$S/tar.err" | tail -n 1)"; fi
   pt backup-tar
   progress backup_creation check "$TOTAL_BYTES"
-  sha "$S/archive.part" >"$S/archive.sum" &
+  sha256sum <"$S/archive.part" >"$S/archive.sum" &
   summing=$!
   compare_entries "$S/archive.part" "$S/manifest.part" || fail "the archive does not hold all that the manifest lists"
   wait "$summing" || fail "cannot read the archive back"
   again
   if hand look "$S/archive.part"; then bytes=${SAID##* }; else bytes=$(stat -c %s "$S/archive.part"); fi
-  read -r sum <"$S/archive.sum"
+  read -r sum _ <"$S/archive.sum"
   low "$GZ" -c "$S/manifest.part" >"$S/manifest.gz.part"
   name=pre-migration-$NAME_TS
   if [ ! -d "$J/manifests" ]; then mkdir "$J/manifests"; fi
@@ -191,9 +191,9 @@ write_record() { # status
     printf '{"schema": 1, "status": "%s", "run": "%s", "domain": "%s", "vnode_machine_id": "%s",\n' "$1" "$RUN" "$DOMAIN" "$MACHINE_ID"
     printf ' "written_at": %s, "archive": "%s", "archive_sha256": "%s", "archive_bytes": %s, "entries": %s,\n' "${NOW%.*}" "$a_name" "$a_sum" "$a_bytes" "$a_entries"
     printf ' "plan": '
-    cat "$CUR/meta.json"
-    printf '}\n'
   } >"$S/record.part"
+  add "$CUR/meta.json" "$S/record.part" || fail "cannot write the record"
+  printf '}\n' >>"$S/record.part"
   archive_folder
   NAME_TS=
   read -r NAME_TS 2>/dev/null <"$CUR/ts" || :

@@ -17,7 +17,7 @@ own_tools() {
   IFS=:
   for folder in $PATH; do
     case $folder in /bin|/usr/bin|/sbin|/usr/sbin) break ;; esac
-    for tool in chmod chown cmp ln mkdir mv rm rmdir sleep stat sync touch; do
+    for tool in cat chmod chown cmp cp date df find flock getfacl ln mkdir mv rm rmdir sleep stat sync touch; do
       if [ -e "$folder/$tool" ]; then IFS=$old_ifs; return 0; fi
     done
   done
@@ -51,17 +51,22 @@ else_do() { # what hand answered, command...
 }
 
 mv() {
-  case $#$1 in
-    3-T) hand mv "$2" "$3" ;;
-    2[!-]*) hand mvinto "$1" "$2" ;;
+  case $#/$1 in
+    3/-T) hand mv "$2" "$3" ;;
+    2/[!-]*) hand mvinto "$1" "$2" ;;
+    [3-9]/[!-]*) hand mvall "$@" ;;
     *) false ;;
   esac
   else_do $? mv "$@"
 }
 
+into_folder() { shift; hand lninto "$@"; } # -s target... folder
+
 ln() {
-  case $#$1 in
-    3-s) hand ln "$2" "$3" ;;
+  case $#/$1/${3:-} in
+    3/-s/.) hand lninto "$2" . ;;
+    3/-s/*) hand ln "$2" "$3" ;;
+    */-s/?*) into_folder "$@" ;;
     *) false ;;
   esac
   else_do $? ln "$@"
@@ -80,19 +85,21 @@ rm() {
 }
 
 rmdir() {
-  case $#$1 in
-    1[!-]*) hand rmdir "$1" ;;
+  case $#/$1 in
+    1/[!-]*)
+      hand rmempty "$1"
+      case $?$SAID in 0full) printf 'rmdir: %s is not empty\n' "$1" >&2; return 1 ;; 0*) return 0 ;; 1*) false ;; *) return 1 ;; esac ;;
     *) false ;;
   esac
   else_do $? rmdir "$@"
 }
 
 mkdir() {
-  case $#$1 in
-    2-p) hand mkdirs "$2" ;;
-    3-m) hand mkdir "$2" "$3" ;;
-    4-m) hand mkdir "$2" "$3" "$4" ;;
-    1[!-]*) hand mkdir 700 "$1" ;;
+  case $#/$1 in
+    2/-p) hand mkdirs "$2" ;;
+    3/-m) hand mkdir "$2" "$3" ;;
+    4/-m) hand mkdir "$2" "$3" "$4" ;;
+    1/[!-]*) hand mkdir 700 "$1" ;;
     *) false ;;
   esac
   else_do $? mkdir "$@"
@@ -109,17 +116,35 @@ chown() {
   else_do $? chown "$owner" "$@"
 }
 
+all_bits() { # octal, symbolic, path...
+  bits=$1
+  shift 2
+  hand mode "$bits" "$@"
+}
+
 chmod() {
   case $1 in
     [0-7][0-7][0-7]) hand chmod "$@" ;;
+    u=rwx,g=rx,o=rx,u-s,g-s,o-t) all_bits 755 "$@" ;;
     *) false ;;
   esac
   else_do $? chmod "$@"
 }
 
+take_along() { shift; hand take "$@"; } # -R from... folder
+
+cp() {
+  case $#/$1 in
+    3/-p) hand copy "$2" "$3" ;;
+    */-R) take_along "$@" ;;
+    *) false ;;
+  esac
+  else_do $? cp "$@"
+}
+
 touch() {
-  case $#$1 in
-    3-r) hand touch "$2" "$3" ;;
+  case $#/$1 in
+    3/-r) hand touch "$2" "$3" ;;
     *) false ;;
   esac
   else_do $? touch "$@"
