@@ -303,3 +303,48 @@ def test_the_program_of_the_hand_is_strict(sh):
     then = 'printf "use strict; use warnings; %s" "$HAND_PROGRAM" >"$R/hand.pl"; perl -c "$R/hand.pl"'
     done = sh.run(sh.parts("prelude", "run_hand_program", then=then))
     assert (done.returncode, done.stderr.count(b"\n")) == (0, 1), done.stderr
+
+
+SAYS = "sh -c 'nice; ionice -p $$'"
+LOW = f"""
+(step_back; low {SAYS}; : | become_low {SAYS}; echo "${{LOWERED:-by commands}}")
+{SAYS}
+step_back; {SAYS}; echo "${{LOWERED:-not the runner}}"
+"""
+STEPS = {
+    ("ionice -c 2 -n 7", "10"): ("10", "best-effort: prio 7"),
+    ("ionice -c 3", "3"): ("3", "idle"),
+    ("", "30"): ("19", "none: prio 0"),
+    ("ionice -c 2 -n 6", "0"): ("0", "best-effort: prio 6"),
+}
+
+
+@pytest.mark.parametrize("ready", [READY, ""], ids=["hand", "commands"])
+@pytest.mark.parametrize("wish", STEPS)
+@with_hand
+def test_heavy_work_steps_back_as_it_is_told_and_the_runner_does_not(sh, wish, ready):
+    if not shutil.which("ionice"):
+        pytest.skip("ionice is not installed here")
+    done = sh.run(script(sh, f"IONICE='{wish[0]}' NICE={wish[1]}\n{LOW}", ready=ready))
+    by_hand = ready and wish[0] != "ionice -c 2 -n 6"
+    expected = [*STEPS[wish] * 2, "1" if by_hand else "by commands"]
+    runner = ["0", "none: prio 0"]
+    assert (done.stderr, done.stdout.decode().splitlines()) == (
+        b"",
+        [*expected, *runner, *runner, "not the runner"],
+    )
+
+
+@with_hand
+def test_an_archive_is_written_by_who_steps_back(sh):
+    (sh.root / "t").mkdir()
+    (sh.root / "t/f").write_text("content")
+    then = """
+    IONICE='ionice -c 3' NICE=5 TAR=gnu GZ=gzip
+    cd "$R/t"; write_tar "$S/a" ./f; echo "$?"; write_tar "$S/b" ./none; echo "$?"
+    GZ=false; write_tar "$S/c" ./f; echo "$?"
+    [ -s "$RD/gzip.pid" ] && tar -xzOf "$S/a" ./f; echo "${LOWERED:-}"
+    """
+    for ready in (READY, ""):
+        done = sh.run(script(sh, then + "hand bye", ready=ready))
+        assert (done.stderr, done.stdout) == (b"", b"0\n2\n2\ncontent\n")

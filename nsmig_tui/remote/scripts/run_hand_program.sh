@@ -5,8 +5,8 @@ syscall_numbers() { # renameat2's in RENAMEAT2, 0 where we do not know; all that
   RENAMEAT2=0 NUMBERS=
   read -r machine 2>/dev/null </proc/sys/kernel/arch || machine=$(uname -m)
   case $machine in
-    x86_64) RENAMEAT2=316 NUMBERS="prctl 157 fsync 74 statx 332 utimensat 280 dup 32 getxattr 191 listxattr 194 statfs 137" ;;
-    aarch64|riscv64|loongarch64) RENAMEAT2=276 NUMBERS="prctl 167 fsync 82 statx 291 utimensat 88 dup 23 getxattr 8 listxattr 11 statfs 43" ;;
+    x86_64) RENAMEAT2=316 NUMBERS="prctl 157 fsync 74 statx 332 utimensat 280 dup 32 getxattr 191 listxattr 194 statfs 137 ioprio_set 251" ;;
+    aarch64|riscv64|loongarch64) RENAMEAT2=276 NUMBERS="prctl 167 fsync 82 statx 291 utimensat 88 dup 23 getxattr 8 listxattr 11 statfs 43 ioprio_set 30" ;;
     i?86) RENAMEAT2=353 ;; arm*) RENAMEAT2=382 ;; ppc*) RENAMEAT2=357 ;; s390*) RENAMEAT2=347 ;;
   esac
   if [ -n "$NUMBERS" ]; then NUMBERS="$NUMBERS renameat2 $RENAMEAT2 pidfd_open 434 pidfd_getfd 438"; fi
@@ -195,6 +195,11 @@ HAND_PROGRAM='
       my ($got, $why) = (flock($lock, $seconds ? 2 : 6), $! + 0);
       alarm 0;
       $got ? "ok" : $why == 4 || $why == 11 ? "ok taken" : "no" }],
+    # a process, and what it begins, as nice and ionice would have them
+    low => [3, sub { my ($process, $nice, $disks) = @_;
+      !$disks or syscall($number{ioprio_set}, 1, $process + 0, $disks + 0) == 0 or return "no";
+      my $now = getpriority(0, $process) + $nice;
+      setpriority(0, $process, $now > 19 ? 19 : $now) ? "ok" : "no" }],
     clock => [0, sub { "ok " . time }],
     nap => [1, sub { select(undef, undef, undef, $_[0]); "ok" }],
     listen => [0, sub { my $on = listening() or return "no";

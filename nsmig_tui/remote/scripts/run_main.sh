@@ -119,7 +119,7 @@ light_manifest() {
   warn "no archive: there will be nothing to restore from"
   free_name "$TS"
   date +%s >"$CUR/manifest.start"
-  (cd "$UPATH" && make_manifest "$CUR/manifest.part") && mv "$CUR/manifest.part" "$CUR/manifest" || fail "cannot write the manifest"
+  (cd "$UPATH" && step_back && make_manifest "$CUR/manifest.part") && mv "$CUR/manifest.part" "$CUR/manifest" || fail "cannot write the manifest"
 }
 
 main() {
