@@ -65,6 +65,12 @@ drop_compat() { if [ -L "./$1" ]; then
   case $(readlink -- "./$1") in "$HOLD/public/$1") rm "./$1" ;; esac; fi; }
 ln -s app/public/c3 "$here/in/c3"
 for c in c1 c2 c3 c4 deep; do in_dir "$here/in" "$w" drop_compat "$c" || echo "drop $c"; done
+drop_hop() { if [ ! -L ./app ] && [ -L "./app/$HOP" ]; then rm "./app/$HOP"; fi; }
+in_dir "$here/in" "$w" drop_hop; echo "hop $?"
+mkdir real "$here/in/app"; ln -s x "$here/in/app/$HOP"; : >"$here/in/app/f"
+in_dir "$here/in" "$w" drop_hop; echo "hop $?"
+rm -rf "$here/in/app"; ln -s ../real "$here/in/app"; ln -s x "$here/real/$HOP"
+in_dir "$here/in" "$w" drop_hop; echo "hop $?"
 OWNER=$(command id -u):$(command id -g) PHASE=preflight
 expect_dirs 755 "$here/in" "$here/to" 700 "$here/in/deep"; echo "as expected"
 (expect_dirs 755 "$here/in" 750 "$here/to")
@@ -77,6 +83,7 @@ SAID = (
     *("some 1", "none 1", "half 1", "mv 0", "many 0", "many 0", "rmdir 1"),
     *("f", "in", "rm 0", "cp 1", "add 1", "4751"),
     *("inode ", "same", "devices 4", "one device", "no devices", "nowhere", "cp 0", "cp 0", "cp 0", "755"),
+    *("hop 0", "hop 0", "hop 0"),
     *("as expected", "failed: not as it should be: 755 OWNER HERE/to", "sound"),
     "failed: web is not the folder that was examined",
     "failed: HERE/to is not the folder that was examined",

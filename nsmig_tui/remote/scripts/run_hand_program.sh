@@ -110,6 +110,7 @@ HAND_PROGRAM='
         $gone or return "no" }
       "ok" }],
     rmempty => [0, sub { rmdir($_[0]) ? "ok" : $! == 39 ? "ok full" : "no" }],
+    dropin => [0, sub { my ($folder, $link) = @_; -l $folder || !-l "$folder/$link" || unlink("$folder/$link") ? "ok" : "no" }],
     dropto => [1, sub { my ($to, $link) = @_; !-l $link || readlink($link) ne $to || unlink($link) ? "ok" : "no" }],
     rmdir => [0, sub { rmdir($_[0]) ? "ok" : "no" }],
     mkdir => [1, sub { my $mode = oct shift;

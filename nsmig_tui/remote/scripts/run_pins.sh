@@ -67,6 +67,7 @@ in_hand() { # command..., for the folder $d with the inode $di
     4mv) if [ "$2" = -T ]; then hand at "$d" "$which" mv "$3" "$4"; else return 1; fi ;;
     3put_link) hand at "$d" "$which" put "$2" "$3" "$S/ln.$$" ;;
     2drop_compat) hand at "$d" "$which" dropto "$HOLD/public/$2" "./$2" ;;
+    1drop_hop) hand at "$d" "$which" dropin ./app "$HOP" ;;
     2drop_link) hand at "$d" "$which" drop "./$2" ;;
     2rm) case $2 in ./*) hand at "$d" "$which" rm "$2" ;; *) return 1 ;; esac ;;
     2rmdir) hand at "$d" "$which" rmdir "$2" ;;
