@@ -17,7 +17,7 @@ own_tools() {
   IFS=:
   for folder in $PATH; do
     case $folder in /bin|/usr/bin|/sbin|/usr/sbin) break ;; esac
-    for tool in cat chmod chown cmp cp date df find flock getfacl ln mkdir mv rm rmdir sleep stat sync touch; do
+    for tool in cat chmod chown cmp cp date df find flock getfacl ionice ln mkdir mv nice rm rmdir sleep stat sync touch; do
       if [ -e "$folder/$tool" ]; then IFS=$old_ifs; return 0; fi
     done
   done
