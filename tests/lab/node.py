@@ -142,6 +142,7 @@ class Node:
             "--resolv-conf=off",
             "--timezone=off",
             "--link-journal=no",
+            "--system-call-filter=pidfd_getfd",  # as on a server that is no container
             f"--machine={self.namespace}",
             f"--hostname={self.name}",
             f"--directory={self.root}",

@@ -14,6 +14,7 @@ BASE = (
     "capabilities",
     "walk",
     "run_base",
+    "run_look",
     "run_lock",
     "run_pins",
     "run_services",

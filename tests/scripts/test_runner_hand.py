@@ -8,7 +8,16 @@ import time
 
 import pytest
 
-PARTS = ("prelude", "run_base", "run_hand", "run_lock", "run_pins", "run_services")
+PARTS = (
+    "prelude",
+    "run_base",
+    "run_look",
+    "run_hand_program",
+    "run_hand",
+    "run_lock",
+    "run_pins",
+    "run_services",
+)
 SETUP = """
 J=$R/j CUR=$R/j/cur S=$R/s RD=$R/rd DOMAIN=a.test RUN=r1 OPERATOR=me CRASH_AT=0 FAIL_AT= XCHG=perl
 mkdir -p "$CUR" "$S" "$RD" "$R/t" "$VAR"
@@ -230,3 +239,60 @@ def test_a_run_that_ends_leaves_nobody_with_the_lock(sh):
     assert ended.returncode == 0 and not os.path.exists(f"/proc/{int(ended.stdout)}")
     assert not list((sh.root / "rd").glob("hand.*"))
     assert sh.run(sh.parts(*PARTS, then=SETUP.replace("take_lock", "take_lock || exit 75"))).returncode == 0
+
+
+LOCKS = """
+other() { command flock "$@" "$VAR/node.lock" true; echo "other $?"; }
+other -n
+vnode_lock; other -n
+mkdir "$R/t/x" && other -n
+vnode_unlock; other -n
+exec 7>>"$VAR/node.lock"; command flock -n 7
+exec 8>>"$VAR/node.lock"
+flock_on 8 0; echo "at once $?"
+flock_on 8 1; echo "in a second $?"
+(command sleep 0.2; exec 7>&- 8>&-) 9>&- & exec 7>&-
+flock_on 8 20; echo "waited $?"
+flock_on 8 0; echo "again $?"
+kill -9 "${HAND:-none}" 2>/dev/null; other -n
+flock_on 8 0; echo "again $?"
+vnode_unlock; other -n
+"""
+LOCKED = (
+    *("other 0", "other 1", "other 1", "other 0", "at once 1", "in a second 1"),
+    *("waited 0", "again 0", "other 1", "again 0", "other 0"),
+)
+
+
+@pytest.mark.parametrize("way", ["hand", "a kernel that lends no descriptor", "commands"])
+def test_locks_are_the_runners_own_whoever_takes_them(sh, way):
+    ready = {"hand": READY, "commands": ""}.get(way, READY.replace("start_hand", OLD_KERNEL, 1))
+    done = sh.run(script(sh, LOCKS, ready=ready if has_hand(sh) else ""))
+    assert (done.returncode, done.stderr, tuple(done.stdout.decode().splitlines())) == (0, b"", LOCKED)
+
+
+OLD_KERNEL = 'syscall_numbers; NUMBERS="$NUMBERS pidfd_getfd 9999"; start_hand'
+
+
+@with_hand
+def test_a_lock_costs_no_process(sh):
+    then = NO_COMMANDS + "have() { :; }; vnode_lock && vnode_unlock && vnode_lock && take_lock && echo locked"
+    assert sh.run(script(sh, then)).stdout == b"locked\n"
+
+
+@with_hand
+def test_nobody_waits_for_a_hand_that_never_was(sh, tmp_path):
+    perl = tmp_path / "own/perl"
+    perl.parent.mkdir()
+    perl.write_text("#!/bin/sh\nexit 3\n")
+    perl.chmod(0o755)
+    then = f'PATH={perl.parent}:$PATH; start_hand; mkdir "$R/t/x" && echo "made, $HAND"'
+    assert sh.run(script(sh, then, ready="")).stdout == b"made, \n"
+
+
+@with_hand
+def test_a_killed_runner_leaves_no_lock_of_the_vnode(sh):
+    (sh.root / "s.sh").write_text(script(sh, "vnode_lock; kill -9 $$"))
+    ran = subprocess.run([*sh.command, sh.root / "s.sh"], env=sh.environment(), cwd=sh.root, check=False)
+    assert ran.returncode == -9
+    assert subprocess.run(["flock", "-n", sh.var / "node.lock", "true"], check=False).returncode == 0

@@ -2,22 +2,41 @@
 # Gives in $CUR/archive: NAME TAB SHA256 TAB BYTES TAB ENTRIES.
 # Heavy work steps back for the live sites. IONICE is a command with its options, or nothing.
 # shellcheck disable=SC2086 # several words
-low() { ${IONICE:-} nice -n "$NICE" "$@"; }
+low() {
+  if [ -n "${LOWERED:-}" ]; then "$@"; else ${IONICE:-} nice -n "$NICE" "$@"; fi
+}
+
+become_low() { # command, in place of the subshell that calls this
+  if [ -n "${LOWERED:-}" ]; then exec "$@"; fi
+  # shellcheck disable=SC2086 # several words
+  exec ${IONICE:-} nice -n "$NICE" "$@"
+}
+
+# A subshell does so as a whole, by the hand, and so spares what it begins from doing it by commands.
+step_back() {
+  case ${IONICE:-} in
+    '') disks=0 ;;
+    "ionice -c 2 -n 7") disks=$((2 << 13 | 7)) ;;
+    "ionice -c 3") disks=$((3 << 13 | 7)) ;;
+    *) return 0 ;;
+  esac
+  # never the runner itself: nobody might be able to bring it back
+  if read -r own _ 2>/dev/null </proc/self/stat && [ "$own" != $$ ] && hand low "$own" "$NICE" "$disks"; then LOWERED=1; fi
+}
 
 progress() { printf '%s %s %s\n' "$1" "$2" "$3" >"$RD/progress"; }
 
-hash_files() { # one line a file: SHA256, two blanks, path with newlines as \001
-  if sha256sum -z </dev/null >/dev/null 2>&1; then
-    find . -xdev -path ./.archive -prune -o -type f -print0 | low xargs -0 -r sha256sum -z -- | tr '\n\000' '\001\n'
-  else
+hash_files() { # output file; one line a file: SHA256, two blanks, path with newlines as \001
+  find . -xdev -path ./.archive -prune -o -type f -print0 | become_low xargs -0 -r sha256sum -z -- | tr '\n\000' '\001\n' >"$1"
+  if [ ! -s "$1" ] && ! sha256sum -z </dev/null >/dev/null 2>&1; then # it does not know -z
     # shellcheck disable=SC2016 # the inner shell expands
-    find . -xdev -path ./.archive -prune -o -type f -print0 | low xargs -0 sh -c 'for f; do h=$(sha256sum <"$f") || continue; printf "%s  %s\0" "${h%% *}" "$f"; done' sh | tr '\n\000' '\001\n'
+    find . -xdev -path ./.archive -prune -o -type f -print0 | become_low xargs -0 sh -c 'for f; do h=$(sha256sum <"$f") || continue; printf "%s  %s\0" "${h%% *}" "$f"; done' sh | tr '\n\000' '\001\n' >"$1"
   fi
 }
 
 # Lines: TYPE MODE UID GID NLINK SIZE MTIME SHA256 PATH LINK, TAB between; \ TAB \001 escaped
 make_manifest() { # output file
-  hash_files >"$1.hash" 2>>"$RD/log" || true
+  hash_files "$1.hash" 2>>"$RD/log" || true
   walk "$1.walk" | awk -v hashes="$1.hash" "$ESC"'
     BEGIN { OFS = "\t"; while ((getline l < hashes) > 0) h[substr(l, 67)] = substr(l, 1, 64) }
     NR % 3 == 1 { split($0, m, " "); next }
@@ -41,16 +60,25 @@ tar_stream() {
   fi
 }
 
-write_tar() { # archive, then what to store
-  out=$1
-  shift
+compress() { # a stream, in place of the subshell that calls this; whoever follows wants its process number
   # Level 1: half the time of the usual one for an archive a few percent larger. igzip is quick as it is.
   case $GZ in gzip|pigz) level=-1 ;; *) level=-c ;; esac
+  if [ -n "${LOWERED:-}" ] && read -r own _ 2>/dev/null </proc/self/stat; then
+    printf '%s\n' "$own" >"$RD/gzip.pid"
+    exec "$GZ" -c "$level"
+  fi
   # shellcheck disable=SC2016 # the inner shell expands
-  { tar_stream "$@" 2>"$S/tar.err"; echo $? >"$S/tar.rc"; } | low sh -c 'echo $$ >"$1"; exec "$2" -c "$3"' sh "$RD/gzip.pid" "$GZ" "$level" >"$out" || return 2
-  read -r rc <"$S/tar.rc"
-  return "$rc"
+  become_low sh -c 'echo $$ >"$1"; exec "$2" -c "$3"' sh "$RD/gzip.pid" "$GZ" "$level"
 }
+
+write_tar() ( # archive, then what to store
+  step_back
+  out=$1
+  shift
+  { tar_stream "$@" 2>"$S/tar.err"; echo $? >"$S/tar.rc"; } | compress >"$out" || exit 2
+  read -r rc <"$S/tar.rc"
+  exit "$rc"
+)
 
 changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p' "$S/tar.err"; }
 
@@ -58,7 +86,7 @@ changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p
 # # many the manifest has. A newline in a name makes two lines, here as there. Not by gsub, whose backslashes every
 # awk reads in its own way.
 compare_entries() { # archive manifest
-  ("$GZ" -dc "$1" || touch "$S/bad.gzip") | if [ "$TAR" = gnu ]; then tar --quoting-style=literal -tf -; else tar -tf - && echo .; fi |
+  ("$GZ" -dc "$1" || touch "$S/bad.gzip") | if [ "$TAR" = gnu ]; then exec tar --quoting-style=literal -tf -; else tar -tf - && echo .; fi |
     awk -v manifest="$2" '
       { if (length($0) > 1) sub(/\/$/, ""); held[$0] = 1 }
       function plain(x,   done, i, c) {
@@ -111,7 +139,8 @@ archive_folder() {
     mv -T "$S/archive" "$UPATH/.archive" || fail "cannot make .archive"
   fi
   is_dir "$UPATH/.archive" || fail ".archive is not a real folder"
-  if hand look "$UPATH/.archive"; then ARCHIVE_INO=${SAID%% *}; else ARCHIVE_INO=$(ino "$UPATH/.archive"); fi
+  inode_of "$UPATH/.archive"
+  ARCHIVE_INO=$INODE
   hold 3 "$ARCHIVE_INO" "$UPATH/.archive"
   if [ -n "$HELD3" ] && hand look "/proc/$$/fd/3/."; then
     SAID=${SAID#* }
@@ -145,7 +174,7 @@ make_archive() {
   progress backup_creation manifest "$TOTAL_BYTES"
   tell_time
   printf '%s\n' $((${NOW%.*} - 1)) >"$CUR/manifest.start" # our clock counts whole seconds since it was set
-  make_manifest "$S/manifest.part" || fail "cannot write the manifest"
+  (step_back && make_manifest "$S/manifest.part" && low "$GZ" -c "$S/manifest.part" >"$S/manifest.gz.part") || fail "cannot write the manifest"
   pt backup-manifest
   progress backup_creation gzip "$TOTAL_BYTES"
   write_tar "$S/archive.part" .
@@ -153,14 +182,13 @@ make_archive() {
   if [ "$rc" -gt 1 ]; then fail "tar could not read everything: $(grep -v 'socket ignored' "$S/tar.err" | tail -n 1)"; fi
   pt backup-tar
   progress backup_creation check "$TOTAL_BYTES"
-  sha "$S/archive.part" >"$S/archive.sum" &
+  sha256sum <"$S/archive.part" >"$S/archive.sum" &
   summing=$!
   compare_entries "$S/archive.part" "$S/manifest.part" || fail "the archive does not hold all that the manifest lists"
   wait "$summing" || fail "cannot read the archive back"
   again
   if hand look "$S/archive.part"; then bytes=${SAID##* }; else bytes=$(stat -c %s "$S/archive.part"); fi
-  read -r sum <"$S/archive.sum"
-  low "$GZ" -c "$S/manifest.part" >"$S/manifest.gz.part"
+  read -r sum _ <"$S/archive.sum"
   name=pre-migration-$NAME_TS
   if [ ! -d "$J/manifests" ]; then mkdir "$J/manifests"; fi
   fill "$S/manifest.part" "$CUR/manifest" && fill "$S/manifest.part" "$J/manifests/$name" && (cd "$CUR" && tar -cf "$S/config.part" conf) || fail "cannot keep the manifest"
@@ -191,9 +219,9 @@ write_record() { # status
     printf '{"schema": 1, "status": "%s", "run": "%s", "domain": "%s", "vnode_machine_id": "%s",\n' "$1" "$RUN" "$DOMAIN" "$MACHINE_ID"
     printf ' "written_at": %s, "archive": "%s", "archive_sha256": "%s", "archive_bytes": %s, "entries": %s,\n' "${NOW%.*}" "$a_name" "$a_sum" "$a_bytes" "$a_entries"
     printf ' "plan": '
-    cat "$CUR/meta.json"
-    printf '}\n'
   } >"$S/record.part"
+  add "$CUR/meta.json" "$S/record.part" || fail "cannot write the record"
+  printf '}\n' >>"$S/record.part"
   archive_folder
   NAME_TS=
   read -r NAME_TS 2>/dev/null <"$CUR/ts" || :

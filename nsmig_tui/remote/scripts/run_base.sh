@@ -41,6 +41,9 @@ hand() { # word argument...
     "ok "*) SAID=${SAID#ok } ;;
     ok) ;;
     no) return 1 ;;
+    where) # names from where we stand, which may be a subshell
+      read -r asker _ 2>/dev/null </proc/self/stat || return 1
+      hand here "$asker" "$@" ;;
     *) return 2 ;;
   esac
 }
@@ -48,7 +51,10 @@ hand() { # word argument...
 # The time, in NOW: seconds since the epoch with two digits behind the point, by way of the uptime.
 tell_time() {
   if ! read -r up rest 2>/dev/null </proc/uptime; then NOW=$(date +%s).00; return; fi
-  if [ -z "$EPOCH0" ]; then EPOCH0=$(date +%s) UP0=${up%.*}; fi
+  if [ -z "$EPOCH0" ]; then
+    UP0=${up%.*}
+    if hand clock; then EPOCH0=$SAID; else EPOCH0=$(date +%s); fi
+  fi
   NOW=$((EPOCH0 + ${up%.*} - UP0)).${up#*.}
 }
 
@@ -122,16 +128,6 @@ sync_all() {
   }
 }
 
-syscall_numbers() { # in variables of their names; 0 where we do not know
-  if [ -n "$RENAMEAT2" ]; then return 0; fi
-  RENAMEAT2=0 PRCTL=0
-  case $(uname -m) in
-    x86_64) RENAMEAT2=316 PRCTL=157 FSYNC=74 STATX=332 UTIMENSAT=280 ;;
-    aarch64|riscv64|loongarch64) RENAMEAT2=276 PRCTL=167 FSYNC=82 STATX=291 UTIMENSAT=88 ;;
-    i?86) RENAMEAT2=353 ;; arm*) RENAMEAT2=382 ;; ppc*) RENAMEAT2=357 ;; s390*) RENAMEAT2=347 ;;
-  esac
-}
-
 # Swap pairs of paths atomically, all in one process: xchg A B [C D].
 xchg() {
   case $XCHG in
@@ -171,26 +167,6 @@ probe_exchange() {
   if [ "$XCHG" != none ]; then printf '%s\n' "$BOOT $XCHG $VPATH" >"$VAR/exchange"; fi
 }
 
-# Which of the paths is the folder with inode $1? Prints it, or nothing. One look for all of them.
-where() {
-  if hand where "$@"; then
-    if [ "$SAID" != 0 ]; then
-      shift "$SAID"
-      printf %s "$1"
-    fi
-    return 0
-  fi
-  w=$1/directory/
-  shift
-  seen=$(stat -c '%i/%F/%n' -- "$@" 2>/dev/null)
-  old_ifs=$IFS
-  IFS=$NL
-  for p in $seen; do
-    case $p in "$w"*) printf %s "${p#"$w"}"; break ;; esac
-  done
-  IFS=$old_ifs
-}
-
 # The device of a path, the link itself when it is one, in DEVICE.
 device_of() {
   if hand look "$1"; then
@@ -202,6 +178,11 @@ device_of() {
 
 # The content of a file into another, new or not, by one process at most.
 fill() { hand fill "$1" "$2" || cat "$1" >"$2"; } # from to
+
+add() { # from, to the end of
+  hand add "$1" "$2"
+  case $? in 0) ;; 1) cat "$1" >>"$2" ;; *) return 1 ;; esac
+}
 
 # Put a file in place of another: whole or not at all, owner and mode kept, temporary name
 # outside the folder that nginx or php-fpm include from.

@@ -2,6 +2,7 @@
 # original, N.STAGE the planned text of a stage. A file that is none of these was changed by someone
 # else, and stops us.
 save_originals() {
+  set --
   while IFS="$TAB" read -r n kind sum path; do
     if [ "$sum" = absent ]; then
       if [ -e "$path" ] && ! same "$path" "$CUR/conf/$n.final"; then fail "$path exists already and is not what we would write"; fi
@@ -9,11 +10,26 @@ save_originals() {
     fi
     if [ ! -f "$path" ]; then fail "$path has gone since the plan was made"; fi
     if [ ! -e "$CUR/conf/$n.orig" ]; then
-      if ! sum_of "$path" || [ "$SUM" != "$sum" ]; then fail "$path changed since the plan was made; plan again"; fi
-      cp -p "$path" "$CUR/conf/$n.orig.part" && sync_file "$CUR/conf/$n.orig.part" && mv "$CUR/conf/$n.orig.part" "$CUR/conf/$n.orig" || fail "cannot save $path"
+      cp -p "$path" "$CUR/conf/$n.orig.part" || fail "cannot save $path"
+      set -- "$@" "$CUR/conf/$n.orig.part"
     fi
   done <"$CUR/conf/list"
+  if [ $# = 0 ]; then return 0; fi
+  sums_are_planned "$@"
+  sync_all "$@"
+  for part in "$@"; do
+    mv "$part" "${part%.part}" || fail "cannot save ${part%.part}"
+  done
   sync_dir "$CUR/conf"
+}
+
+# What was saved is what the plan was made for. One process for all of them.
+sums_are_planned() { # path of N.orig.part...
+  sums=$(sha256sum -- "$@") || fail "cannot read what was saved"
+  while IFS="$TAB" read -r n kind sum path; do
+    case " $* " in *" $CUR/conf/$n.orig.part "*) ;; *) continue ;; esac
+    case $NL$sums$NL in *"$NL$sum  $CUR/conf/$n.orig.part$NL"*) ;; *) fail "$path changed since the plan was made; plan again" ;; esac
+  done <"$CUR/conf/list"
 }
 
 is_ours() { # N path [the stage that is most likely]
@@ -68,10 +84,14 @@ config_is_good() { # nginx|fpm
   mv "$VAR/$1.good.part" "$VAR/$1.good"
 }
 
+is_newer() { # folder, file: did anything in the folder change since?
+  if hand newer "$2" "$1"; then [ "$SAID" != none ]; else [ -n "$(find "$1" -newer "$2" 2>&1)" ]; fi
+}
+
 # The same, but not asked again while nothing changed since the last good answer that a run got here.
 config_was_good() { # nginx|fpm
   if [ "$1" = nginx ]; then folder=$R/etc/nginx; else folder=${FPM_CONF%/*}; fi
-  if [ -e "$VAR/$1.good" ] && [ -z "$(find "$folder" -newer "$VAR/$1.good" 2>&1)" ]; then return 0; fi
+  if [ -e "$VAR/$1.good" ] && ! is_newer "$folder" "$VAR/$1.good"; then return 0; fi
   config_is_good "$1"
 }
 

@@ -68,7 +68,7 @@ shared_change() { # kind stage accept go
   printf '%s\n%s\n%s\n%s\n%s %s\n' "$2" "$AT" "$3" "$4" $$ "$START" >"$J/wants.$1.part"
   mv "$J/wants.$1.part" "$J/wants.$1"
   exec 7>>"$VAR/group.$1.lock"
-  if ! flock -w 300 7; then rm -f "$J/wants.$1"; fail "the configuration of others took longer than 300 s"; fi
+  if ! flock_on 7 300; then rm -f "$J/wants.$1"; fail "the configuration of others took longer than 300 s"; fi
   if [ -e "$J/got.$1" ]; then j shared "$1"; else lead "$1" "$PLACE"; fi
   exec 7>&-
   WHY=

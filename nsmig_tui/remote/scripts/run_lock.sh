@@ -1,9 +1,22 @@
 # One run a vhost, one configuration editor a vnode: by flock where there is one, else by a file that
 # says who made it.
+LOCK=
+open_lock() { # before the hand begins, which is to share it
+  if have flock; then exec 9>>"$J/lock"; fi
+  LOCK=open
+}
+
+# The hand locks the runner's own descriptor, as flock does, and keeps nothing of it. When nobody knows whether it
+# did, flock does it once more: who has a lock gets it again.
+flock_on() { # descriptor, seconds to wait
+  if hand lock "$1" "$2"; then [ "$SAID" != taken ]; return; fi
+  if [ "$2" = 0 ]; then flock -n "$1"; else flock -w "$2" "$1"; fi
+}
+
 take_lock() {
   if have flock; then
-    exec 9>>"$J/lock"
-    flock -n 9 || return 1
+    if [ -z "$LOCK" ]; then open_lock; fi
+    flock_on 9 0 || return 1
   else
     claim "$J/lock.owner" || return 1
   fi
@@ -39,7 +52,7 @@ claim() { # lock file
 vnode_lock() {
   if have flock; then
     exec 8>>"$VAR/node.lock"
-    flock -w 300 8 || fail "the vnode's configuration lock stayed taken for 300 s"
+    flock_on 8 300 || fail "the vnode's configuration lock stayed taken for 300 s"
   else
     i=0
     until claim "$VAR/node.owner"; do

@@ -119,7 +119,7 @@ light_manifest() {
   warn "no archive: there will be nothing to restore from"
   free_name "$TS"
   date +%s >"$CUR/manifest.start"
-  (cd "$UPATH" && make_manifest "$CUR/manifest.part") && mv "$CUR/manifest.part" "$CUR/manifest" || fail "cannot write the manifest"
+  (cd "$UPATH" && step_back && make_manifest "$CUR/manifest.part") && mv "$CUR/manifest.part" "$CUR/manifest" || fail "cannot write the manifest"
 }
 
 main() {
@@ -133,7 +133,9 @@ main() {
   boot_id
   start_of $$
   printf '%s %s %s\n' "$$" "$START" "$BOOT" >"$RD/pid"
-  if ! take_lock; then printf locked >"$RD/locked"; exit 75; fi
+  open_lock
+  start_hand
+  if ! take_lock; then printf locked >"$RD/locked"; hand bye; exit 75; fi
   if [ "$VERB" = resume ] || [ "$VERB" = undo ] || [ "$VERB" = restore ]; then
     run=$RUN verb=$VERB wait=$CONFIRM_WAIT crash=$CRASH_AT failing=$FAIL_AT rd=$RD who=$OPERATOR
     if [ -e "$CUR/plan" ]; then
@@ -150,7 +152,6 @@ main() {
   # a line that a power cut left unfinished must not swallow ours
   if [ ! -s "$J/journal" ]; then : >"$J/journal"; SEQ=0
   elif [ -n "$(tail -c 1 "$J/journal" | tr '\000' x)" ]; then echo >>"$J/journal"; fi
-  start_hand
   j begin "$VERB $OPERATOR"
   case $VERB in
     migrate)

@@ -12,7 +12,8 @@ hold() { # number inode path...
     if is_dir "$at"; then break; fi
   done
   if ! hold_it; then
-    at=$(where "$inode" "$@")
+    look_for "$inode" "$@"
+    at=$FOUND
     if [ -n "$at" ]; then hold_it || :; fi
   fi
   cd /
@@ -65,6 +66,8 @@ in_hand() { # command..., for the folder $d with the inode $di
   case $#$1 in
     4mv) if [ "$2" = -T ]; then hand at "$d" "$which" mv "$3" "$4"; else return 1; fi ;;
     3put_link) hand at "$d" "$which" put "$2" "$3" "$S/ln.$$" ;;
+    2drop_compat) hand at "$d" "$which" dropto "$HOLD/public/$2" "./$2" ;;
+    1drop_hop) hand at "$d" "$which" dropin ./app "$HOP" ;;
     2drop_link) hand at "$d" "$which" drop "./$2" ;;
     2rm) case $2 in ./*) hand at "$d" "$which" rm "$2" ;; *) return 1 ;; esac ;;
     2rmdir) hand at "$d" "$which" rmdir "$2" ;;

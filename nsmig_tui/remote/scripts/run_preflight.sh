@@ -5,11 +5,8 @@ preflight() {
   read -r id 2>/dev/null <"$R/etc/machine-id" || :
   if [ "$id" != "$MACHINE_ID" ]; then fail "this is not the machine that was discovered"; fi
   structure_is_sound
-  free_of -Pk "$UPATH"
-  avail=$FREE
+  room_at "$UPATH"
   if [ "$avail" -lt "$NEED_KB" ]; then fail "not enough space: $NEED_KB KiB needed, $avail KiB free"; fi
-  free_of -Pi "$UPATH"
-  inodes=$FREE
   case $inodes in ''|*[!0-9]*|0) ;; *) if [ "$inodes" -lt "$NEED_INODES" ]; then fail "not enough inodes: $NEED_INODES needed, $inodes free"; fi ;; esac
   # not tried with a file: the folder's time says whether somebody changed the configuration
   if [ ! -w "$R/etc/nginx" ]; then fail "$R/etc/nginx cannot be written"; fi
@@ -38,9 +35,9 @@ structure_is_sound() {
     if [ -L "$UPATH/$x" ]; then fail "$x is a link"; fi
     if is_dir "$UPATH/$x"; then set -- "$@" "$UPATH/$x"; fi
   done
-  seen=$(stat -c '%d %i/%F/%n' "$@" 2>/dev/null)
+  look_at "$@"
   device=${seen%% *}
-  case $seen in *" $UPATH_INO/directory/$UPATH$NL"*) ;; *) fail "$UPATH is not the folder that was examined" ;; esac
+  case $seen$NL in *" $UPATH_INO/directory/$UPATH$NL"*) ;; *) fail "$UPATH is not the folder that was examined" ;; esac
   case $seen$NL in *" $WEB_INO/directory/$UPATH/web$NL"*) ;; *) fail "web is not the folder that was examined" ;; esac
   old_ifs=$IFS
   IFS=$NL

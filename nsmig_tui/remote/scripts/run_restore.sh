@@ -56,7 +56,7 @@ unpack() { # archive
 
 # The unpacked tree against the manifest: everything that the archive was proven to hold is there.
 check_unpacked() { # manifest
-  (cd "$B/tree" && make_manifest "$B/unpacked") || fail "cannot read the unpacked tree"
+  (cd "$B/tree" && step_back && make_manifest "$B/unpacked") || fail "cannot read the unpacked tree"
   awk -F "$TAB" -v second="$2" '
     function secs(x) { sub(/\..*/, "", x); return x }
     FNR == NR { now[$9] = $1 " " $2 " " $3 " " $4 " " ($1 == "d" ? "" : $6) " " $8 " " $10; when[$9] = secs($7); next }

@@ -148,7 +148,8 @@ listening() { awk '$4 == "00010000" && $8 != "" { printf "%s ", $8 }' /proc/net/
 # Sockets of other vhosts' pools that are there right now; asked under the vnode's lock, before a reload.
 note_pools() { # sockets that are to come or to go, and so not missed
   OTHER_SOCKETS=
-  for s in $(listening); do
+  if ! hand sockets; then SAID=$(listening); fi
+  for s in $SAID; do
     case $s in "$VPATH/"*|"$R/"*php*|"$R/"*fpm*) ;; *) continue ;; esac
     case " $OLD_SOCKETS $NEW_SOCKETS $1 " in *" $s "*) continue ;; esac
     if [ -S "$s" ]; then OTHER_SOCKETS="$OTHER_SOCKETS $s"; fi

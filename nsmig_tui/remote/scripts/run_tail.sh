@@ -3,10 +3,16 @@ in_var() { in_dir "$UPATH/var" "$VAR_INO" "$@"; }
 
 # Everything in var/run but sockets goes along.
 move_run_entries() { # from to, both folders; names are recorded for the way back
-  from=$(ino "$1") to=$(ino "$2")
+  to=
   for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do
     if [ -S "$e" ] || { [ ! -e "$e" ] && [ ! -L "$e" ]; }; then continue; fi
     if [ -e "$2/${e##*/}" ] || [ -L "$2/${e##*/}" ]; then continue; fi
+    if [ -z "$to" ]; then
+      inode_of "$1"
+      from=$INODE
+      inode_of "$2"
+      to=$INODE
+    fi
     carry "${e##*/}" "$1" "$from" "$2" "$to" || return 1
   done
 }
@@ -46,10 +52,10 @@ all_to_legacy() { # from the folder we stand in
   for e in "$@"; do pt "legacy-$e"; done # as many points as one by one
   if [ -z "$names" ]; then return 0; fi
   # shellcheck disable=SC2086 # names of ours, without blanks
-  devices=$(stat -c %d "$L" $names) || fail "cannot look at what is to be put away"
-  device=${devices%%"$NL"*}
-  for e in $devices; do
-    if [ "$e" != "$device" ]; then fail "what is to be put away is on another file system"; fi
+  devices_of "$L" $names || fail "cannot look at what is to be put away"
+  device=
+  for e in $DEVICES; do
+    if [ "$e" != "${device:=$e}" ]; then fail "what is to be put away is on another file system"; fi
   done
   # shellcheck disable=SC2086
   mv $names "$L/" || fail "cannot put$names away"

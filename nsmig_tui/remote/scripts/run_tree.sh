@@ -8,7 +8,7 @@ OWNER=$ROOT_ID
 HOP=.nsmig-hop
 
 content_is() { # path: does the content stand there?
-  if [ -z "$HELD4" ]; then [ -n "$(where "$WEB_INO" "$1")" ]; else is_dir "$1" && same_dir "$1" 4; fi
+  if [ -z "$HELD4" ]; then is_among "$WEB_INO" "$1"; else is_dir "$1" && same_dir "$1" 4; fi
 }
 
 # Where the content stands, in CONTENT; empty when nowhere that we know.
@@ -101,7 +101,7 @@ switch_tree() {
 
 # Old path -> staging, old path stays valid as a link.
 relay_out() { # name inode
-  if [ -z "$2" ] || [ "$(where "$2" "$S/$1" "$UPATH/web/$1" "$UPATH/var/$1")" != "$UPATH/var/$1" ]; then return 0; fi
+  if [ -z "$2" ] || ! is_among "$2" "$S/$1" "$UPATH/web/$1" "$UPATH/var/$1" || [ "$FOUND" != "$UPATH/var/$1" ]; then return 0; fi
   if [ -L "$S/$1" ]; then rm "$S/$1"; fi
   ln -s "$S/$1" "$S/$1" || fail "cannot stage var/$1"
   if [ "$XCHG" = none ]; then
@@ -115,7 +115,7 @@ relay_out() { # name inode
 
 own_staged() { # name: owner and mode while only root can reach it by name
   if [ -d "$S/$1" ] && [ ! -L "$S/$1" ]; then
-    if [ ! -s "$CUR/was.$1" ]; then stat -c '%u:%g %a' "$S/$1" >"$CUR/was.$1"; fi
+    if [ ! -s "$CUR/was.$1" ]; then note_own "$S/$1" "$CUR/was.$1"; fi
     chown "$OWNER" "$S/$1" && chmod 750 "$S/$1" || fail "cannot set owner and mode of $1"
   fi
 }
@@ -128,13 +128,13 @@ drop_link() { # inside the pinned folder: a link of ours, never anything else
 
 relay_new() { # name inode: the new path becomes valid too
   if [ -z "$2" ]; then return 0; fi
-  if [ "$(where "$2" "$UPATH/web/$1")" ]; then return 0; fi
+  if is_among "$2" "$UPATH/web/$1"; then return 0; fi
   in_web put_link "$S/$1" "./$1" || fail "web/$1 is in the way"
   pt "relay-$1-new"
 }
 
 relay_in() { # name inode: staging -> new path; the old one points there
-  if [ -z "$2" ] || [ "$(where "$2" "$S/$1")" = "" ]; then return 0; fi
+  if [ -z "$2" ] || ! is_among "$2" "$S/$1"; then return 0; fi
   in_dir "$UPATH/var" "$VAR_INO" put_link "../web/$1" "./$1" || fail "cannot point var/$1 to web/$1"
   pt "relay-$1-link"
   if [ "$XCHG" = none ]; then in_web drop_link "$1" && in_web mv -T "$S/$1" "./$1"; else in_web xchg "./$1" "$S/$1"; fi || fail "cannot put web/$1 in place"
@@ -155,9 +155,11 @@ new_folder() { # name mode
 }
 
 content_modes() { # runs inside the content folder
-  stat -c '%u:%g %a' . >"$1/was.content.part"
+  note_own . "$1/was.content.part"
   if [ ! -e "$1/was.content" ]; then mv "$1/was.content.part" "$1/was.content"; fi
-  if have getfacl && [ ! -e "$1/was.acl" ]; then getfacl -n . >"$1/was.acl" 2>/dev/null; fi
+  if have getfacl && [ ! -e "$1/was.acl" ]; then
+    if hand noacl .; then : >"$1/was.acl"; else getfacl -n . >"$1/was.acl" 2>/dev/null; fi
+  fi
   chown "$2" . && chmod u=rwx,g=rx,o=rx,u-s,g-s,o-t .
 }
 

@@ -33,14 +33,23 @@ expect_dirs() { # "MODE" path... "MODE" path...: one look for all of them
     set -- "$@" "$d"
     shift
   done
-  now=$(stat -c '%a %u:%g %n' "$@")$NL
+  now=
+  for d in "$@"; do
+    if ! hand look "$d"; then now=$(stat -c '%a %u:%g %n' "$@")$NL; break; fi
+    SAID=${SAID#* }
+    SAID=${SAID% * *}
+    now="$now${SAID#* } ${SAID% *} $d$NL"
+  done
   if [ "$now" != "$want" ]; then fail "not as it should be: $(printf %s "$now" | grep -vxF -e "$want" | head -n 1)"; fi
 }
 
 verify_here() {
   if ! content_is "$UPATH/web/app/public"; then fail "the content is not at web/app/public"; fi
   expect_dirs 755 "$UPATH/web" "$UPATH/web/app" "$UPATH/web/app/public" 750 "$UPATH/web/log" "$UPATH/web/run"
-  if [ -n "$MSG_INO" ] && [ "$(ino "$UPATH/msg")" != "$MSG_INO" ]; then fail "msg is not the folder that it was"; fi
+  if [ -n "$MSG_INO" ]; then
+    inode_of "$UPATH/msg"
+    if [ "$INODE" != "$MSG_INO" ]; then fail "msg is not the folder that it was"; fi
+  fi
   progress verification tree "$TOTAL_BYTES"
   read -r start 2>/dev/null <"$CUR/manifest.start" || :
   differences "$CUR/manifest" "$start" || fail "cannot read the new tree"

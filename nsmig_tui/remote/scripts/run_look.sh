@@ -1,0 +1,76 @@
+# Looking: what is where, whose it is, how much room there is. By the hand, else by one process for all that is asked.
+# Which of the paths is the folder with inode $1? In FOUND, or nothing. One look for all of them.
+look_for() {
+  FOUND=
+  if hand where "$@"; then
+    if [ "$SAID" != 0 ]; then
+      shift "$SAID"
+      FOUND=$1
+    fi
+    return 0
+  fi
+  w=$1/directory/
+  shift
+  seen=$(stat -c '%i/%F/%n' -- "$@" 2>/dev/null)
+  old_ifs=$IFS
+  IFS=$NL
+  for p in $seen; do
+    case $p in "$w"*) FOUND=${p#"$w"}; break ;; esac
+  done
+  IFS=$old_ifs
+}
+
+where() { # prints it
+  look_for "$@"
+  printf %s "$FOUND"
+}
+
+is_among() { look_for "$@"; [ -n "$FOUND" ]; } # inode path...
+
+inode_of() { # path, the link itself when it is one: in INODE, empty when it is not there
+  if hand look "$1"; then INODE=${SAID%% *}; else INODE=$(stat -c %i -- "$1" 2>/dev/null); fi
+}
+
+own_of() { # path: "UID:GID MODE" in OWN
+  if hand look "$1"; then
+    SAID=${SAID#* }
+    OWN=${SAID% * *}
+  else OWN=$(stat -c '%u:%g %a' -- "$1"); fi
+}
+
+note_own() { # path, file; nothing is noted of what is not there
+  own_of "$1"
+  printf %s "${OWN:+$OWN$NL}" >"$2"
+}
+
+# Devices of paths in DEVICES, each between blanks or newlines. One process at most.
+devices_of() {
+  DEVICES=
+  for x in "$@"; do
+    if ! hand look "$x"; then DEVICES=$(stat -c %d -- "$@"); return; fi
+    SAID=${SAID% *}
+    DEVICES="$DEVICES ${SAID##* }"
+  done
+}
+
+look_at() { # path...: in seen a line for each, as stat would say it
+  seen=
+  for x in "$@"; do
+    if ! hand look "$x"; then seen=$(stat -c '%d %i/%F/%n' "$@" 2>/dev/null); return; fi
+    inode=${SAID%% *}
+    SAID=${SAID% *}
+    if is_dir "$x"; then kind=directory; else kind=other; fi
+    seen="$seen${seen:+$NL}${SAID##* } $inode/$kind/$x"
+  done
+}
+
+room_at() { # path: KiB in avail, inodes in inodes
+  if hand room "$1"; then
+    avail=${SAID% *} inodes=${SAID#* }
+    return 0
+  fi
+  free_of -Pk "$1"
+  avail=$FREE
+  free_of -Pi "$1"
+  inodes=$FREE
+}
