@@ -23,15 +23,19 @@ nginx_conf() {
   for p in $(grep -las '^nginx: master process ' /proc/[0-9]*/cmdline); do
     title=
     read -r title 2>/dev/null <"$p" || :
-    p=${p#/proc/} p=${p%/cmdline}
-    start_of "$p"
-    STARTED="$STARTED$p $START$NL"
     case $title in
       *' -c '*) title=${title#* -c } ;;
-      *) if [ -z "$R" ]; then RUNS=yes; fi; continue ;;
+      *) if [ -z "$R" ]; then runs "$p"; fi; continue ;;
     esac
-    case $title in "$R"/*) RUNS=yes WORD=${title%% *}; return ;; esac
+    case $title in "$R"/*) runs "$p"; WORD=${title%% *}; return ;; esac
   done
+}
+
+runs() { # a master's /proc/PID/cmdline
+  RUNS=yes
+  set -- "${1#/proc/}"
+  start_of "${1%/*}"
+  STARTED="$STARTED${1%/*} $START$NL"
 }
 
 # The include patterns that stand in these files, for a subshell. One process for any number of files.
