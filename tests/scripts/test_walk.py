@@ -114,8 +114,12 @@ def escaped(name: bytes) -> bytes:
     return name.replace(b"\\", b"\\\\").replace(b"\t", b"\\t").replace(b"\n", b"\\n").replace(b"\x01", b"\\n")
 
 
-def test_the_manifest(sh, tree, tmp_path):
-    text = sh.parts("prelude", "walk", "run_backup", then='RD=$1 NICE=0\nmake_manifest "$2"\n')
+@pytest.mark.parametrize("much", [0, 1 << 30], ids=["little", "much"])
+def test_the_manifest(sh, tree, tmp_path, much):
+    if much and not shutil.which("openssl"):
+        pytest.skip("openssl is not installed here")
+    then = f'RD=$1 NICE=0 TOTAL_BYTES={much}\nmake_manifest "$2"\n'
+    text = sh.parts("prelude", "walk", "run_backup", then=then)
     done = sh.run(text, tmp_path, tmp_path / "manifest", cwd=tree)
     assert (done.returncode, done.stderr) == (0, b"")
     rows = [line.split(b"\t") for line in (tmp_path / "manifest").read_bytes().splitlines()]

@@ -26,12 +26,31 @@ step_back() {
 
 progress() { printf '%s %s %s\n' "$1" "$2" "$3" >"$RD/progress"; }
 
-hash_files() { # output file; one line a file: SHA256, two blanks, path with newlines as \001
+# Where much is to be hashed, openssl does it in a fraction of the time: it uses what processors have for it.
+QUICK_FROM=33554432 # bytes
+sums_quickly() {
+  [ "${TOTAL_BYTES:-0}" -ge "$QUICK_FROM" ] && have openssl && [ "$(printf x | openssl dgst -sha256 -r 2>/dev/null)" = \
+    "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 *stdin" ]
+}
+
+sum_stream() { if sums_quickly; then openssl dgst -sha256 -r; else sha256sum; fi; }
+
+hash_files() { # output file; one line a file: SHA256, two more characters, path with newlines as \001
+  if sums_quickly; then
+    # a name with a newline in it would be two lines of openssl's
+    find . -xdev -path ./.archive -prune -o -type f ! -path "*$NL*" -print0 | become_low xargs -0 -r openssl dgst -sha256 -r >"$1"
+    find . -xdev -path ./.archive -prune -o -type f -path "*$NL*" -print0 | single_sums >>"$1"
+    return
+  fi
   find . -xdev -path ./.archive -prune -o -type f -print0 | become_low xargs -0 -r sha256sum -z -- | tr '\n\000' '\001\n' >"$1"
   if [ ! -s "$1" ] && ! sha256sum -z </dev/null >/dev/null 2>&1; then # it does not know -z
-    # shellcheck disable=SC2016 # the inner shell expands
-    find . -xdev -path ./.archive -prune -o -type f -print0 | become_low xargs -0 sh -c 'for f; do h=$(sha256sum <"$f") || continue; printf "%s  %s\0" "${h%% *}" "$f"; done' sh | tr '\n\000' '\001\n' >"$1"
+    find . -xdev -path ./.archive -prune -o -type f -print0 | single_sums >"$1"
   fi
+}
+
+single_sums() {
+  # shellcheck disable=SC2016 # the inner shell expands
+  become_low xargs -0 sh -c 'for f; do h=$(sha256sum <"$f") || continue; printf "%s  %s\0" "${h%% *}" "$f"; done' sh | tr '\n\000' '\001\n'
 }
 
 # Lines: TYPE MODE UID GID NLINK SIZE MTIME SHA256 PATH LINK, TAB between; \ TAB \001 escaped
@@ -182,7 +201,7 @@ make_archive() {
   if [ "$rc" -gt 1 ]; then fail "tar could not read everything: $(grep -v 'socket ignored' "$S/tar.err" | tail -n 1)"; fi
   pt backup-tar
   progress backup_creation check "$TOTAL_BYTES"
-  sha256sum <"$S/archive.part" >"$S/archive.sum" &
+  sum_stream <"$S/archive.part" >"$S/archive.sum" &
   summing=$!
   compare_entries "$S/archive.part" "$S/manifest.part" || fail "the archive does not hold all that the manifest lists"
   wait "$summing" || fail "cannot read the archive back"
