@@ -23,7 +23,7 @@ from lab.product import Product
 
 from bench import simulation
 from bench.contenders import SERIAL, Arena, Outcome
-from bench.workloads import WORKLOADS, Workload, seed
+from bench.workloads import WORKLOADS, Workload, clear, seed
 
 
 def main() -> int:
@@ -89,7 +89,9 @@ def run(work: Workload, arguments: argparse.Namespace) -> int:
         if arguments.probe:
             arena.fresh()
             found["probed"] = [arena.ours(probe=True)]
-        return tell(work, found)
+        problems = tell(work, found)
+        clear(lab)
+        return problems
 
 
 def install(node: Node, packages: list[str]) -> None:

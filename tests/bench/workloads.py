@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -92,8 +93,18 @@ def put_back(lab: Lab) -> None:
     os.sync()
 
 
+def clear(lab: Lab) -> None:
+    """Delete what was moved away, which may take minutes; nothing is measured any more."""
+    for node in lab.nodes.values():
+        shutil.rmtree(_aside(node), ignore_errors=True)
+
+
+def _aside(node: Node) -> Path:
+    return node.kept.parent / "aside"
+
+
 def _put_back(node: Node) -> None:
-    aside = node.kept.parent / "aside"
+    aside = _aside(node)
     aside.mkdir(exist_ok=True)
     place = Path(tempfile.mkdtemp(dir=aside))
     for entry in node.srv.iterdir():
