@@ -9,20 +9,15 @@ look_for() {
     fi
     return 0
   fi
-  w=$1/directory/
+  sought=$1/directory/ # whoever asks may use shorter names
   shift
-  seen=$(stat -c '%i/%F/%n' -- "$@" 2>/dev/null)
-  old_ifs=$IFS
+  looked=$(stat -c '%i/%F/%n' -- "$@" 2>/dev/null)
+  asked_ifs=$IFS
   IFS=$NL
-  for p in $seen; do
-    case $p in "$w"*) FOUND=${p#"$w"}; break ;; esac
+  for looked_at in $looked; do
+    case $looked_at in "$sought"*) FOUND=${looked_at#"$sought"}; break ;; esac
   done
-  IFS=$old_ifs
-}
-
-where() { # prints it
-  look_for "$@"
-  printf %s "$FOUND"
+  IFS=$asked_ifs
 }
 
 is_among() { look_for "$@"; [ -n "$FOUND" ]; } # inode path...

@@ -56,7 +56,7 @@ drop_staging() {
 
 # New place -> staging, both paths valid.
 relay_back() { # name inode
-  if [ -z "$2" ] || [ "$(where "$2" "$UPATH/web/$1")" = "" ]; then return 0; fi
+  if [ -z "$2" ] || ! is_among "$2" "$UPATH/web/$1"; then return 0; fi
   in_var put_link "../web/$1" "./$1" || fail "cannot point var/$1 to web/$1"
   rm -f "$S/$1"
   if [ "$XCHG" = none ]; then
@@ -70,7 +70,7 @@ relay_back() { # name inode
 
 # Staging -> old place.
 relay_home() { # name inode
-  if [ -z "$2" ] || [ "$(where "$2" "$S/$1")" = "" ]; then return 0; fi
+  if [ -z "$2" ] || ! is_among "$2" "$S/$1"; then return 0; fi
   if [ -s "$CUR/was.$1" ]; then
     read -r own mode <"$CUR/was.$1"
     chown "$own" "$S/$1" && chmod "$mode" "$S/$1" || fail "cannot give var/$1 its owner back"
