@@ -15,7 +15,7 @@ class MigrateOptions:
     ``confirm_wait``: seconds the vnode waits for the operator's verdict before it undoes by itself.
     ``nice`` (0 to 19) and ``ionice`` (none | best-effort | idle): how far heavy work on the vnode stands
     back behind the live sites, in computing and on its disks.
-    ``gather``: seconds that a reload waits so that other runs on the vnode can share it (batches).
+    ``gather``: share reloads with the other runs on the vnode that are on their way to one (batches).
     ``follow``: how many runs there begin after this one without waiting for any to end (batches).
     ``crash_at``/``fail_at``: journal point at which the runner kills itself or fails; tests only.
     """
@@ -27,7 +27,7 @@ class MigrateOptions:
     confirm_wait: int = 120
     nice: int = 10
     ionice: str = "best-effort"
-    gather: float = 0
+    gather: bool = False
     follow: int = 0
     crash_at: int = 0
     fail_at: str = ""

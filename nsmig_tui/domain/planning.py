@@ -343,7 +343,7 @@ def runner_values(
         "CONFIRM_WAIT": str(options.confirm_wait),
         "NICE": str(options.nice),
         "IONICE": IONICE[options.ionice] if "ionice" in can.tools else "",
-        "GATHER": str(options.gather),
+        "GATHER": "1" if options.gather else "0",
         "FOLLOW": str(options.follow),
         "CRASH_AT": str(options.crash_at),
         "FAIL_AT": options.fail_at,

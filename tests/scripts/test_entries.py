@@ -287,6 +287,26 @@ def test_a_cut_journal_line_does_not_swallow_the_next_run(sh):
     assert "half-done" in view.errors[0]
 
 
+@pytest.fixture(params=["perl", "a perl that fails"])
+def asked(request, sh):
+    """A shell on a vnode where one perl looks for all runs, and one where it cannot."""
+    if request.param != "perl":
+        put_tool(sh, "perl", "exit 3")
+    elif not shutil.which("perl", path=sh.path):
+        pytest.skip("perl is not installed here")
+    return sh
+
+
+def put_tool(sh, name, text):
+    """A tool of our own before the system's."""
+    folder = sh.root / "shims"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)
+    if not sh.path.startswith(f"{folder}:"):
+        sh.path = f"{folder}:{sh.path}"
+
+
 def poll(sh, *runs, wait=0):
     """News of runs, each given as domain, run, known lines and word."""
     runs = runs or (("a.test", "r1", 0, ""),)
@@ -303,36 +323,36 @@ def at_work(sh, domain, *, boot=None, start=None):
     return there
 
 
-def test_a_poll(sh):
-    assert poll(sh) == [News()]
-    there = at_work(sh, "a.test")
-    (sh.var / "a.test/journal").write_bytes(b"one\ntwo\t\xff\n")
-    assert poll(sh) == [News("yes", (b"one", b"two\t\xff"))]
-    assert poll(sh, ("a.test", "r1", 1, ""))[0].lines == (b"two\t\xff",)
-    assert poll(sh, ("a.test", "r1", 2, ""))[0].lines == ()
-    at_work(sh, "a.test", boot="other-boot")
-    assert poll(sh)[0].alive == "no"
-    at_work(sh, "a.test", start="1")
-    assert poll(sh)[0].alive == "no"
-    assert poll(sh, ("a.test", "r1", 2, ""), wait=6000)[0].alive == "no", "a dead runner is not waited for"
+def test_a_poll(asked):
+    assert poll(asked) == [News()]
+    there = at_work(asked, "a.test")
+    (asked.var / "a.test/journal").write_bytes(b"one\ntwo\t\xff\n")
+    assert poll(asked) == [News("yes", (b"one", b"two\t\xff"))]
+    assert poll(asked, ("a.test", "r1", 1, ""))[0].lines == (b"two\t\xff",)
+    assert poll(asked, ("a.test", "r1", 2, ""))[0].lines == ()
+    at_work(asked, "a.test", boot="other-boot")
+    assert poll(asked)[0].alive == "no"
+    at_work(asked, "a.test", start="1")
+    assert poll(asked)[0].alive == "no"
+    assert poll(asked, ("a.test", "r1", 2, ""), wait=6000)[0].alive == "no", "a dead runner is not waited for"
     (there / "progress").write_text("backup_creation check 1000\n")
-    assert poll(sh)[0].progress == ("backup_creation", "check", "1000", "1000")
+    assert poll(asked)[0].progress == ("backup_creation", "check", "1000", "1000")
     (there / "locked").touch()
-    assert poll(sh)[0].alive == "locked"
+    assert poll(asked)[0].alive == "locked"
 
 
-def test_a_poll_of_many_tells_each_its_own(sh):
+def test_a_poll_of_many_tells_each_its_own(asked):
     for name in ("a.test", "b.test", "c.test"):
-        at_work(sh, name)
-    (sh.var / "a.test/journal").write_text("one\ntwo\n")
-    (sh.var / "c.test/journal").write_text("three\n")
-    asked = (
+        at_work(asked, name)
+    (asked.var / "a.test/journal").write_text("one\ntwo\n")
+    (asked.var / "c.test/journal").write_text("three\n")
+    runs = (
         ("a.test", "r1", 1, ""),
         ("b.test", "r1", 0, ""),
         ("c.test", "r1", 0, ""),
         ("d.test", "r1", 0, ""),
     )
-    assert poll(sh, *asked, wait=1) == [
+    assert poll(asked, *runs, wait=1) == [
         News("yes", (b"two",)),
         News("yes"),
         News("yes", (b"three",)),
@@ -340,27 +360,27 @@ def test_a_poll_of_many_tells_each_its_own(sh):
     ]
 
 
-def test_a_poll_hears_of_what_is_written_while_it_waits(sh):
-    there = at_work(sh, "a.test")
-    journal = sh.var / "a.test/journal"
+def test_a_poll_hears_of_what_is_written_while_it_waits(asked):
+    there = at_work(asked, "a.test")
+    journal = asked.var / "a.test/journal"
     journal.write_text("one\n")
     with ThreadPoolExecutor() as pool:
-        found = pool.submit(poll, sh, ("a.test", "r1", 1, ""), wait=300)
+        found = pool.submit(poll, asked, ("a.test", "r1", 1, ""), wait=300)
         time.sleep(1.5)
         with journal.open("a") as file:
             file.write("two\n")
         (there / "urgent").touch()
         assert found.result(timeout=20) == [News("yes", (b"two",))]
-    assert not list(sh.var.glob(".poll*")), "a poll leaves nothing behind"
+    assert not list(asked.var.glob(".poll*")), "a poll leaves nothing behind"
 
 
-def test_a_poll_ends_when_another_run_is_started(sh):
-    at_work(sh, "a.test")
+def test_a_poll_ends_when_another_run_is_started(asked):
+    at_work(asked, "a.test")
     with ThreadPoolExecutor() as pool:
-        found = pool.submit(poll, sh, wait=6000)
+        found = pool.submit(poll, asked, wait=6000)
         time.sleep(1.0)
         assert not found.done()
-        assert launch(sh, {"runner.sh": RUNNER, "plan": b""}, run="r2").stdout.startswith(b"started ")
+        assert launch(asked, {"runner.sh": RUNNER, "plan": b""}, run="r2").stdout.startswith(b"started ")
         assert found.result(timeout=20) == [News("yes")]
 
 
@@ -370,18 +390,31 @@ def test_what_was_urgent_once_is_not_urgent_for_ever(sh):
     (there / "urgent").write_text("2\n")
     os.utime(there / "urgent", (1, 1))
 
-    shims = sh.root / "shims"
-    shims.mkdir()
-    (shims / "sleep").write_text(f"#!/bin/sh\necho >>{sh.root}/waited\n")
-    (shims / "sleep").chmod(0o755)
-    sh.path = f"{shims}:{sh.path}"
+    put_tool(sh, "perl", "exit 3")
+    put_tool(sh, "sleep", f"echo >>{sh.root}/waited")
     assert poll(sh, ("a.test", "r1", 1, ""), wait=300)[0].lines
     assert not (sh.root / "waited").exists(), "it is urgent"
     assert poll(sh, ("a.test", "r1", 2, ""), wait=300)[0].lines
     assert (sh.root / "waited").exists(), "news that can wait are gathered"
 
 
+def test_one_perl_gathers_news_but_for_what_is_urgent(sh):
+    there = at_work(sh, "a.test")
+    (sh.var / "a.test/journal").write_text("one\ntwo\nthree\n")
+    (there / "urgent").write_text("2\n")
+    gathering = 'perl -e "$QUICK_POLL" "$VAR" 200 4 600 a.test r1 "$1" ""\n'  # for 20 s of a minute
+    text = sh.parts("prelude", "poll_quick", then=gathering)
+    assert sh.run(text, 1).stdout.count(b"\nj\t") == 2, "it is urgent"
+    with ThreadPoolExecutor() as pool:
+        found = pool.submit(sh.run, text, 2)
+        time.sleep(1.0)
+        assert not found.done(), "news that can wait are gathered"
+        (there / "urgent").write_text("4\n")
+        assert found.result(timeout=10).stdout.count(b"\nj\t") == 1, "until one cannot"
+
+
 def test_a_poll_clears_away_what_a_killed_one_left(sh):
+    put_tool(sh, "perl", "exit 3")
     at_work(sh, "a.test")
     killed, living = sh.var / ".poll.999999999", sh.var / f".poll.{os.getpid()}"
     killed.touch()
@@ -390,18 +423,18 @@ def test_a_poll_clears_away_what_a_killed_one_left(sh):
     assert list(sh.var.glob(".poll*")) == [living]
 
 
-def test_a_look_without_waiting_writes_nothing(sh):
-    there = at_work(sh, "a.test")
-    before = sorted(sh.var.rglob("*")), sh.var.stat().st_mtime_ns, there.stat().st_mtime_ns
-    poll(sh)
-    assert (sorted(sh.var.rglob("*")), sh.var.stat().st_mtime_ns, there.stat().st_mtime_ns) == before
+def test_a_look_without_waiting_writes_nothing(asked):
+    there = at_work(asked, "a.test")
+    before = sorted(asked.var.rglob("*")), asked.var.stat().st_mtime_ns, there.stat().st_mtime_ns
+    poll(asked)
+    assert (sorted(asked.var.rglob("*")), asked.var.stat().st_mtime_ns, there.stat().st_mtime_ns) == before
 
 
 @pytest.mark.parametrize("word", ["commit", "undo a b $(id) 'x'"])
-def test_a_poll_brings_the_word(sh, word):
-    assert poll(sh, ("a.test", "r1", 0, word)) == [News()], "a run that is not there hears nothing"
-    there = at_work(sh, "a.test")
-    poll(sh, ("a.test", "r1", 0, word))
+def test_a_poll_brings_the_word(asked, word):
+    assert poll(asked, ("a.test", "r1", 0, word)) == [News()], "a run that is not there hears nothing"
+    there = at_work(asked, "a.test")
+    poll(asked, ("a.test", "r1", 0, word))
     assert (there / "verdict").read_text() == f"{word}\n"
 
 
@@ -437,7 +470,7 @@ def test_points(sh, upath):
 
 @pytest.mark.parametrize("layout", ["old", "new"])
 def test_what_a_restore_would_change(sh, upath, tmp_path, layout):
-    text = sh.parts("prelude", "walk", "run_backup", then='RD=$1 NICE=0\nmake_manifest "$2"\n')
+    text = sh.parts("prelude", "walk", "run_backup", "run_manifest", then='RD=$1 NICE=0\nmake_manifest "$2"\n')
     (sh.var / "a.test/manifests").mkdir(parents=True)
     odd = ["back\\slash\\n", "tab\t", "new\nline2", "plain"]
     for name in [*odd, "changes", "goes"]:

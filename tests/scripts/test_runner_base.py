@@ -19,6 +19,7 @@ BASE = (
     "run_pins",
     "run_services",
     "run_config",
+    "run_manifest",
     "run_backup",
     "run_restore",
 )

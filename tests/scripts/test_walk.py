@@ -119,7 +119,7 @@ def test_the_manifest(sh, tree, tmp_path, much):
     if much and not shutil.which("openssl"):
         pytest.skip("openssl is not installed here")
     then = f'RD=$1 NICE=0 TOTAL_BYTES={much}\nmake_manifest "$2"\n'
-    text = sh.parts("prelude", "walk", "run_backup", then=then)
+    text = sh.parts("prelude", "walk", "run_backup", "run_manifest", then=then)
     done = sh.run(text, tmp_path, tmp_path / "manifest", cwd=tree)
     assert (done.returncode, done.stderr) == (0, b"")
     rows = [line.split(b"\t") for line in (tmp_path / "manifest").read_bytes().splitlines()]

@@ -20,9 +20,6 @@ from ..desk import Desk
 AT_ONCE = 16
 """Vnodes that are asked side by side."""
 
-GATHER_S = 0.3
-"""Seconds that a reload waits for other vhosts of the same vnode."""
-
 WALK = 1800.0
 """Seconds that adding up all trees of a vnode may take."""
 
@@ -71,8 +68,7 @@ def spec_of(
     plan: BatchPlan, batch: str, operator: str, now: float, limits: Limits, options: MigrateOptions
 ) -> BatchSpec:
     """The batch that follows this plan; reloads are shared where vhosts of one vnode run side by side."""
-    if not options.gather and limits.per_vnode + limits.ahead > 1:
-        options = replace(options, gather=GATHER_S)
+    options = replace(options, gather=options.gather or limits.per_vnode + limits.ahead > 1)
     return BatchSpec(batch, operator, now, plan.items, limits, options, plan.expected_s)
 
 

@@ -25,7 +25,7 @@ main() {
   if have setsid; then setsid sh "$RD/runner.sh" "$RD" </dev/null >"$RD/log" 2>&1 &
   else nohup sh "$RD/runner.sh" "$RD" </dev/null >"$RD/log" 2>&1 & fi
   echo "started $! $lines"
-  : >"$VAR/.started"
+  printf '%s %s\n' "$1" "$2" >"$VAR/.started"
 }
 
 is_whole() { # file sha256 bytes

@@ -26,45 +26,6 @@ step_back() {
 
 progress() { printf '%s %s %s\n' "$1" "$2" "$3" >"$RD/progress"; }
 
-# Where much is to be hashed, openssl does it in a fraction of the time: it uses what processors have for it.
-QUICK_FROM=33554432 # bytes
-sums_quickly() {
-  [ "${TOTAL_BYTES:-0}" -ge "$QUICK_FROM" ] && have openssl && [ "$(printf x | openssl dgst -sha256 -r 2>/dev/null)" = \
-    "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 *stdin" ]
-}
-
-sum_stream() { if sums_quickly; then openssl dgst -sha256 -r; else sha256sum; fi; }
-
-hash_files() { # output file; one line a file: SHA256, two more characters, path with newlines as \001
-  if sums_quickly; then
-    # a name with a newline in it would be two lines of openssl's
-    find . -xdev -path ./.archive -prune -o -type f ! -path "*$NL*" -print0 | become_low xargs -0 -r openssl dgst -sha256 -r >"$1"
-    find . -xdev -path ./.archive -prune -o -type f -path "*$NL*" -print0 | single_sums >>"$1"
-    return
-  fi
-  find . -xdev -path ./.archive -prune -o -type f -print0 | become_low xargs -0 -r sha256sum -z -- | tr '\n\000' '\001\n' >"$1"
-  if [ ! -s "$1" ] && ! sha256sum -z </dev/null >/dev/null 2>&1; then # it does not know -z
-    find . -xdev -path ./.archive -prune -o -type f -print0 | single_sums >"$1"
-  fi
-}
-
-single_sums() {
-  # shellcheck disable=SC2016 # the inner shell expands
-  become_low xargs -0 sh -c 'for f; do h=$(sha256sum <"$f") || continue; printf "%s  %s\0" "${h%% *}" "$f"; done' sh | tr '\n\000' '\001\n'
-}
-
-# Lines: TYPE MODE UID GID NLINK SIZE MTIME SHA256 PATH LINK, TAB between; \ TAB \001 escaped
-make_manifest() { # output file
-  hash_files "$1.hash" 2>>"$RD/log" || true
-  walk "$1.walk" | awk -v hashes="$1.hash" "$ESC"'
-    BEGIN { OFS = "\t"; while ((getline l < hashes) > 0) h[substr(l, 67)] = substr(l, 1, 64) }
-    NR % 3 == 1 { split($0, m, " "); next }
-    NR % 3 == 2 { p = $0; next }
-    { s = "-"; if (m[1] == "f" && p in h) s = h[p]
-      print m[1], m[2], m[3], m[4], m[5], m[7], m[8], s, esc(p), esc($0) }' >"$1" || return 1
-  rm -f "$1.hash"
-}
-
 tar_stream() {
   if [ "$TAR" = gnu ]; then
     low tar --create --numeric-owner --acls --xattrs --xattrs-include='*' --sparse --one-file-system --format=posix \
@@ -92,12 +53,27 @@ compress() { # a stream, in place of the subshell that calls this; whoever follo
 
 write_tar() ( # archive, then what to store
   step_back
+  pack "$@"
+)
+
+# Files are hashed while they are packed: who reads second finds them in memory. The hand hears one asker only.
+write_tar_and_manifest() ( # archive, manifest
+  step_back
+  (HAND='' && finish_manifest "$2" && low "$GZ" -c "$2" >"${2%.part}.gz.part") &
+  hashing=$!
+  (pack "$1" .)
+  rc=$?
+  wait "$hashing" || exit 4
+  exit "$rc"
+)
+
+pack() { # archive, then what to store; in place of the subshell that calls this
   out=$1
   shift
   { tar_stream "$@" 2>"$S/tar.err"; echo $? >"$S/tar.rc"; } | compress >"$out" || exit 2
   read -r rc <"$S/tar.rc"
   exit "$rc"
-)
+}
 
 changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p' "$S/tar.err"; }
 
@@ -193,11 +169,12 @@ make_archive() {
   progress backup_creation manifest "$TOTAL_BYTES"
   tell_time
   printf '%s\n' $((${NOW%.*} - 1)) >"$CUR/manifest.start" # our clock counts whole seconds since it was set
-  (step_back && make_manifest "$S/manifest.part" && low "$GZ" -c "$S/manifest.part" >"$S/manifest.gz.part") || fail "cannot write the manifest"
+  (step_back && walk "$S/manifest.part.links" >"$S/manifest.part.walk") || fail "cannot write the manifest"
   pt backup-manifest
   progress backup_creation gzip "$TOTAL_BYTES"
-  write_tar "$S/archive.part" .
+  write_tar_and_manifest "$S/archive.part" "$S/manifest.part"
   rc=$?
+  if [ "$rc" = 4 ]; then fail "cannot write the manifest"; fi
   if [ "$rc" -gt 1 ]; then fail "tar could not read everything: $(grep -v 'socket ignored' "$S/tar.err" | tail -n 1)"; fi
   pt backup-tar
   progress backup_creation check "$TOTAL_BYTES"

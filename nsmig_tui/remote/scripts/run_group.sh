@@ -3,18 +3,17 @@
 # for a moment, then writes for all, tests once and reloads once. The answer is $J/got.KIND: "ok" or a reason.
 shares_reloads() { [ "$GATHER" != 0 ] && have flock && [ "$PHASE" = forward ]; }
 
-# Runs that switch together keep in step: $J/coming says which change a run asks for next, "PLACE PID START
-# FOLLOW", so that whoever leads one waits for those on their way, and for nobody else. Places: 1 nginx's first
-# change, 2 php-fpm's, 3 nginx's last, 4 php-fpm's; nothing for a run that asks no more. FOLLOW: how many runs
-# the operator would begin after this one without waiting for any to end.
+# Runs that switch together keep in step: $J/coming says which change a run asks for next, "PLACE PID FOLLOW",
+# so that whoever leads one waits for those on their way, and for nobody else. Places: 1 nginx's first change,
+# 2 php-fpm's, 3 nginx's last, 4 php-fpm's; nothing for a run that asks no more. FOLLOW: how many runs the operator
+# would begin after this one without waiting for any to end.
 place_of() { # kind stage, in PLACE
   case $1.$2 in nginx.final) PLACE=3 ;; nginx.*) PLACE=1 ;; fpm.final) PLACE=4 ;; *) PLACE=2 ;; esac
 }
 
 come_to() { # place
   if ! shares_reloads; then return 0; fi
-  start_of $$
-  printf '%s %s %s %s\n' "$1" $$ "$START" "$FOLLOW" >"$J/coming"
+  printf '%s %s %s\n' "$1" $$ "$FOLLOW" >"$J/coming"
 }
 
 passes() { # kind stage: a change that this run has no part in
@@ -24,12 +23,15 @@ passes() { # kind stage: a change that this run has no part in
 
 comes_no_more() { if [ -s "$J/coming" ]; then : >"$J/coming"; fi; }
 
-# Once seen to be the one, a process need only go on to be it: nothing more than a wait of some seconds hangs on it.
-is_alive() { # process number, when it began
-  case $ALIVE in *" $1.$2 "*) [ -d "/proc/$1" ]; return ;; esac
-  start_of "$1"
-  if [ -z "$START" ] || [ "$START" != "$2" ]; then return 1; fi
-  ALIVE="$ALIVE $1.$2 "
+# Is this process the run of that vhost? It has the vhost's lock open then, which is seen without reading anything.
+# shellcheck disable=SC3013 # dash, BusyBox and POSIX 2024 have -ef
+is_run() { [ "/proc/$1/fd/9" -ef "$2/lock" ]; } # process number, vhost's folder
+
+# What an earlier run of this vhost that was killed has left must not pass for ours.
+want_nothing_yet() {
+  for left in "$J"/wants.* "$J"/got.* "$J/coming"; do
+    if [ -e "$left" ]; then rm -f "$left"; fi
+  done
 }
 
 # Is a run on its way to this change that has not asked yet? ASKED: how many have; FEWEST: of those at this
@@ -38,8 +40,8 @@ others_come() { # kind place
   ASKED=0 FEWEST=
   way=1
   for mark in "$VAR"/*/coming; do
-    read -r at pid start follow 2>/dev/null <"$mark" || continue
-    if [ "$at" != "$2" ] || ! is_alive "$pid" "$start"; then continue; fi
+    read -r at pid follow 2>/dev/null <"$mark" || continue
+    if [ "$at" != "$2" ] || ! is_run "$pid" "${mark%/*}"; then continue; fi
     if [ -z "$FEWEST" ] || [ "$follow" -lt "$FEWEST" ]; then FEWEST=$follow; fi
     if [ -e "${mark%/*}/wants.$1" ] || [ -e "${mark%/*}/got.$1" ]; then ASKED=$((ASKED + 1)); else way=0; fi
   done
@@ -50,8 +52,8 @@ others_come() { # kind place
 # after the last arrival there, 5 s at a later change, and never longer than others wait in line.
 gather() { # kind place
   most=50
-  if [ "$2" = 1 ]; then most=150; sleep "$GATHER"; fi
-  left=$most before=0 all=900 ALIVE=
+  if [ "$2" = 1 ]; then most=150; fi
+  left=$most before=0 all=900
   while [ "$left" -gt 0 ] && [ "$all" -gt 0 ]; do
     if ! others_come "$1" "$2" && { [ "$2" != 1 ] || [ "${FEWEST:-0}" = 0 ]; }; then return 0; fi
     if [ "$ASKED" != "$before" ]; then before=$ASKED left=$most; fi
@@ -64,8 +66,7 @@ shared_change() { # kind stage accept go
   place_of "$1" "$2"
   stage_at "$1"
   rm -f "$J/got.$1"
-  start_of $$
-  printf '%s\n%s\n%s\n%s\n%s %s\n' "$2" "$AT" "$3" "$4" $$ "$START" >"$J/wants.$1.part"
+  printf '%s\n%s\n%s\n%s\n%s\n' "$2" "$AT" "$3" "$4" $$ >"$J/wants.$1.part"
   mv "$J/wants.$1.part" "$J/wants.$1"
   exec 7>>"$VAR/group.$1.lock"
   if ! flock_on 7 300; then rm -f "$J/wants.$1"; fail "the configuration of others took longer than 300 s"; fi
@@ -101,9 +102,8 @@ lead() { # kind place
 # Sets want_new, want_old, want_come, want_go; answers whether who asks is still there to hear.
 asker_lives() { # want file
   want_new='' want_old='' want_come='' want_go=''
-  { read -r want_new; read -r want_old; read -r want_come; read -r want_go; read -r want_pid want_start; } <"$1"
-  start_of "$want_pid"
-  [ -n "$START" ] && [ "$START" = "$want_start" ]
+  { read -r want_new; read -r want_old; read -r want_come; read -r want_go; read -r want_pid; } <"$1"
+  is_run "$want_pid" "${1%/*}"
 }
 
 # Write one run's files: the new stage, or back the stage before. A failure takes back what it wrote itself.

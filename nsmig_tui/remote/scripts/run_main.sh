@@ -152,6 +152,7 @@ main() {
   # a line that a power cut left unfinished must not swallow ours
   if [ ! -s "$J/journal" ]; then : >"$J/journal"; SEQ=0
   elif [ -n "$(tail -c 1 "$J/journal" | tr '\000' x)" ]; then echo >>"$J/journal"; fi
+  want_nothing_yet
   j begin "$VERB $OPERATOR"
   case $VERB in
     migrate)
