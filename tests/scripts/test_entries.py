@@ -470,7 +470,8 @@ def test_points(sh, upath):
 
 @pytest.mark.parametrize("layout", ["old", "new"])
 def test_what_a_restore_would_change(sh, upath, tmp_path, layout):
-    text = sh.parts("prelude", "walk", "run_backup", "run_manifest", then='RD=$1 NICE=0\nmake_manifest "$2"\n')
+    parts = ("prelude", "walk", "run_backup", "run_manifest")
+    text = sh.parts(*parts, then='RD=$1 NICE=0\nmake_manifest "$2"\n')
     (sh.var / "a.test/manifests").mkdir(parents=True)
     odd = ["back\\slash\\n", "tab\t", "new\nline2", "plain"]
     for name in [*odd, "changes", "goes"]:

@@ -139,6 +139,22 @@ space_rows() {
     { row++; d = $1; sub(/^[^ ]+ /, ""); printf "space\t%s\t%s\t%s\t%s\n", $0, free[0, row], free[1, row], d }'
 }
 
+# Mounts, flags, sockets and the account: tables that one awk looks through. It may end at a file that is missing.
+table_rows() {
+  set --
+  if have lsattr; then set -- kind=flags -; fi
+  if [ -r /proc/self/mountinfo ]; then set -- "$@" kind=mounts /proc/self/mountinfo; fi
+  if [ -r /proc/net/unix ]; then set -- "$@" kind=sockets /proc/net/unix; fi
+  if [ -r "$R/etc/passwd" ]; then set -- "$@" kind=accounts FS=: "$R/etc/passwd"; fi
+  if [ $# = 0 ]; then return; fi
+  lsattr -d "$U" "$U/web" "$U/var" "$U"/var/* 2>/dev/null | awk -v u="$U" -v r="$R" -v uid="$UIDN" '
+    function row(section, text) { if (section != at) { at = section; print "@" at } print text }
+    kind == "flags" && $1 ~ /[ia]/ { row("mounts", "immutable\t" $2) }
+    kind == "mounts" && ($5 == u || index($5, u "/") == 1) { row("mounts", "mount\t" $5) }
+    kind == "sockets" && $4 == "00010000" && $8 != "" && index($8, r) == 1 && !seen[$8]++ { row("pools", "listening\t" $8) }
+    kind == "accounts" && $3 == uid { row("account", "account\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7) }' "$@"
+}
+
 mail_row() { # name, a pattern for the command line of its main process
   if ! have "$1"; then return; fi
   if grep -qas "$2" /proc/[0-9]*/cmdline; then printf 'mail\t%s\tyes\n' "$1"; else printf 'mail\t%s\tno\n' "$1"; fi
@@ -157,11 +173,7 @@ everything() {
     if [ -L "$s" ]; then if [ "$(readlink -f -- "$s")" = "$U" ]; then printf 'entry\talias\t%s\n' "$(printf %s "${s##*/}" | b64)"; fi
     elif [ -d "$s" ]; then printf 'sibling\t%s\n' "${s##*/}"; fi
   done
-  printf '@mounts\n'
-  awk -v u="$U" '$5 == u || index($5, u "/") == 1 { print "mount\t" $5 }' /proc/self/mountinfo 2>/dev/null
-  if have lsattr; then
-    lsattr -d "$U" "$U/web" "$U/var" "$U"/var/* 2>/dev/null | awk '$1 ~ /[ia]/ { print "immutable\t" $2 }'
-  fi
+  table_rows
   printf '@refs\n'
   if is_dir "$U/web"; then
     application_refs
@@ -178,8 +190,6 @@ everything() {
     $ENCODE <"$VAR/$D/journal"
     echo
   fi
-  printf '@pools\n'
-  awk -v r="$R" '$4 == "00010000" && $8 != "" && index($8, r) == 1 && !seen[$8]++ { print "listening\t" $8 }' /proc/net/unix 2>/dev/null
   printf '@mail\n'
   if [ -z "$R" ] && [ -r /proc/self/cmdline ]; then
     mail_row dovecot '^/[^ ]*/dovecot'
@@ -192,8 +202,6 @@ everything() {
     grep -Ev '^[[:space:]]*(export[[:space:]]+)?[A-Za-z0-9_]*(PASS|PASSWD|PASSWORD|SECRET|TOKEN|KEY)[[:space:]]*=' "$R/root/.vhosts/$D" | $ENCODE
     echo
   fi
-  printf '@account\n'
-  awk -F: -v uid="$UIDN" '$3 == uid { print "account\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7 }' "$R/etc/passwd" 2>/dev/null
   printf '@copies\n'
   for f in "$R"/etc/nginx/*ns3* "$R"/etc/nginx/*/*ns3* "$R"/etc/php*/*ns3* "$R"/etc/php/*/fpm/*ns3* "$R"/etc/php/*/fpm/*/*ns3*; do
     if [ -f "$f" ]; then printf 'copy\t%s\t%s\n' "$(printf %s "$f" | b64)" "$(b64 <"$f")"; fi

@@ -40,7 +40,7 @@ others_come() { # kind place
   ASKED=0 FEWEST=
   way=1
   for mark in "$VAR"/*/coming; do
-    read -r at pid follow 2>/dev/null <"$mark" || continue
+    read -r at pid follow _ 2>/dev/null <"$mark" || continue
     if [ "$at" != "$2" ] || ! is_run "$pid" "${mark%/*}"; then continue; fi
     if [ -z "$FEWEST" ] || [ "$follow" -lt "$FEWEST" ]; then FEWEST=$follow; fi
     if [ -e "${mark%/*}/wants.$1" ] || [ -e "${mark%/*}/got.$1" ]; then ASKED=$((ASKED + 1)); else way=0; fi
@@ -102,7 +102,7 @@ lead() { # kind place
 # Sets want_new, want_old, want_come, want_go; answers whether who asks is still there to hear.
 asker_lives() { # want file
   want_new='' want_old='' want_come='' want_go=''
-  { read -r want_new; read -r want_old; read -r want_come; read -r want_go; read -r want_pid; } <"$1"
+  { read -r want_new; read -r want_old; read -r want_come; read -r want_go; read -r want_pid _; } <"$1"
   is_run "$want_pid" "${1%/*}"
 }
 
