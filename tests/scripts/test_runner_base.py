@@ -1,5 +1,7 @@
 """The runner's ground: locks, the journal, files put in place, folders pinned, archives that lie."""
 
+import gzip
+import hashlib
 import io
 import os
 import re
@@ -350,3 +352,51 @@ echo done
         )
     )
     assert done.stdout.split() == [b"done"], done.stderr
+
+
+@pytest.mark.parametrize("ours", ["before the test", "after it", "edited since"])
+def test_what_nginx_said_after_our_last_move_holds_for_us_too(sh, ours):
+    then = """
+    nginx_test() { echo tested; }
+    config_was_good nginx
+    config_good_since nginx "$R/walk" || exit 9
+    """
+    conf, walk, good = sh.root / "etc/nginx/nginx.conf", sh.root / "walk", sh.var / "nginx.good"
+    for path in (conf, walk, good):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for path in (conf, conf.parent):
+        os.utime(path, (1000, 1000))
+    os.utime(good, (2000, 2000))
+    os.utime(walk, (3000, 3000) if ours == "after it" else (1500, 1500))
+    if ours == "edited since":
+        os.utime(conf, (2500, 2500))
+    done = sh.run(text(sh, then))
+    assert (done.returncode, done.stderr) == (0, b"")
+    # the first question, after an edit, was a test of its own and holds from then on
+    assert done.stdout == (b"" if ours == "before the test" else b"tested\n")
+
+
+@pytest.mark.parametrize(
+    ("broken", "code"),
+    [("", 0), ("finish_manifest() { return 1; }", 4), ("tar_stream() { return 2; }", 2)],
+    ids=["all is well", "no manifest", "no archive"],
+)
+def test_the_manifest_is_made_beside_the_archive(sh, broken, code):
+    then = f"""
+    GZ=gzip
+    tar --version 2>&1 | grep -q GNU || TAR=busybox
+    {broken}
+    cd "$UPATH" && walk "$S/m.part.links" >"$S/m.part.walk" || exit 9
+    write_tar_and_manifest "$S/archive" "$S/m.part"
+    """
+    (sh.root / "srv/a.test/web").mkdir(parents=True)
+    (sh.root / "srv/a.test/web/page").write_text("words")
+    done = sh.run(text(sh, then))
+    assert done.returncode == code, done.stderr
+    if code == 0:
+        manifest = (sh.root / "s/m.part").read_text()
+        assert hashlib.sha256(b"words").hexdigest() in manifest
+        assert gzip.decompress((sh.root / "s/m.gz.part").read_bytes()).decode() == manifest
+        with tarfile.open(sh.root / "s/archive") as archive:
+            assert "./web/page" in archive.getnames()

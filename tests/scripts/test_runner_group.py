@@ -157,3 +157,11 @@ def test_who_died_while_waiting_is_not_waited_for(sh):
     assert together(sh, ["b.test"]) == {"b.test": "b.test is live"}
     assert dead.read_text() == "old dead.test\n"
     assert not wish.exists()
+
+
+def test_what_a_killed_run_left_is_not_the_wish_of_the_next(sh):
+    text = sh.parts(*PARTS, then='J=$R/j\nwant_nothing_yet\nls "$J"\n')
+    (sh.root / "j").mkdir()
+    for name in ("wants.nginx", "got.fpm", "coming", "journal"):
+        (sh.root / "j" / name).touch()
+    assert sh.run(text).stdout == b"journal\n"

@@ -95,6 +95,12 @@ config_was_good() { # nginx|fpm
   config_is_good "$1"
 }
 
+# What another run was told after a file of ours was written, when nothing changed since, holds for us too.
+# shellcheck disable=SC3013 # dash, BusyBox and POSIX 2024 have -nt
+config_good_since() { # nginx|fpm, file
+  if [ "$VAR/$1.good" -nt "$2" ]; then config_was_good "$1"; else config_is_good "$1"; fi
+}
+
 # A change of stage. Files are written, tested and, when that fails, put back in one go under the vnode's
 # lock, so that nobody else's reload ever meets files that do not hold.
 stage_at() { if [ "$1" = nginx ]; then AT=$NGINX_AT; else AT=$FPM_AT; fi; }

@@ -61,9 +61,7 @@ verify_here() {
   fi
   # under the lock: without it, files that another run is just writing would be judged
   vnode_lock
-  # what another run was told after our last move holds for us too
-  # shellcheck disable=SC3013 # dash, BusyBox and POSIX 2024 have -nt
-  if [ "$VAR/nginx.good" -nt "$S/after.walk" ]; then config_was_good nginx; else config_is_good nginx; fi || fail "$WHY"
+  config_good_since nginx "$S/after.walk" || fail "$WHY"
   vnode_unlock
   # shellcheck disable=SC2086
   if [ -n "$NEW_SOCKETS" ]; then accepts $NEW_SOCKETS || fail "php-fpm does not accept on the new socket"; fi
