@@ -32,10 +32,12 @@ tar_stream() {
       --anchored --exclude=./.archive --warning=no-file-ignored --file=- "$@"
   else
     # BusyBox may know neither --exclude nor lists of names: each entry of the top but .archive
-    set --
-    for e in ./* ./.[!.]* ./..?*; do
-      if [ "$e" != ./.archive ] && { [ -e "$e" ] || [ -L "$e" ]; }; then set -- "$@" "$e"; fi
-    done
+    if [ "$*" = . ]; then
+      set --
+      for e in ./* ./.[!.]* ./..?*; do
+        if [ "$e" != ./.archive ] && { [ -e "$e" ] || [ -L "$e" ]; }; then set -- "$@" "$e"; fi
+      done
+    fi
     low tar -c -f - "$@"
   fi
 }
@@ -77,48 +79,65 @@ pack() { # archive, then what to store; in place of the subshell that calls this
 
 changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p' "$S/tar.err"; }
 
+# What was written to since the manifest began, and so may be in the archive as it was at another moment: by the
+# kernel's times, since tar tells only what changes in the very moment of its reading. Names in changed.0, NUL-ended.
+note_changed() {
+  if find / -maxdepth 0 -cnewer / 2>/dev/null; then since=-cnewer; else since=-newer; fi
+  find . -xdev -path ./.archive -prune -o ! -type d ! -type s "$since" "$CUR/manifest.start" -print0 >"$S/changed.0" 2>>"$RD/log" || :
+  if [ -s "$S/changed.0" ]; then tr '\n\000' '\001\n' <"$S/changed.0" >"$S/changed"; fi
+}
+
 # Names in the manifest that the archive must hold, against what it holds when read to its end; ENTRIES is how
-# # many the manifest has. A newline in a name makes two lines, here as there. Not by gsub, whose backslashes every
-# awk reads in its own way.
+# many the manifest has. A newline in a name makes two lines, here as there.
 compare_entries() { # archive manifest
   ("$GZ" -dc "$1" || touch "$S/bad.gzip") | if [ "$TAR" = gnu ]; then exec tar --quoting-style=literal -tf -; else tar -tf - && echo .; fi |
-    awk -v manifest="$2" '
+    awk -v manifest="$2" "$ESC"'
       { if (length($0) > 1) sub(/\/$/, ""); held[$0] = 1 }
-      function plain(x,   done, i, c) {
-        while ((i = index(x, "\\")) > 0) {
-          c = substr(x, i + 1, 1)
-          done = done substr(x, 1, i - 1) (c == "t" ? "\t" : c == "n" ? "\n" : c)
-          x = substr(x, i + 2) }
-        return done x }
       END {
         while ((getline line < manifest) > 0) {
           all++
           split(line, m, "\t")
           if (m[1] == "s") continue
-          n = split(index(m[9], "\\") ? plain(m[9]) : m[9], part, "\n")
-          for (i = 1; i <= n; i++) if (!(part[i] in held)) print part[i] }
+          n = split(plain(m[9]), part, "\n")
+          for (i = 1; i <= n; i++) if (!(part[i] in held)) { print part[i]; print m[9] >(manifest ".gone") } }
         print all + 0 >(manifest ".count") }' >"$S/names.missing" || return 1
   if [ -e "$S/bad.gzip" ]; then rm -f "$S/bad.gzip"; return 1; fi
   read -r ENTRIES <"$2.count" || return 1
-  lost=
+  if [ ! -s "$S/names.missing" ]; then return 0; fi
   while IFS= read -r name; do
-    if [ -e "$name" ] || [ -L "$name" ]; then lost=$name; fi
+    if [ -e "$name" ] || [ -L "$name" ]; then return 1; fi
   done <"$S/names.missing"
-  [ -z "$lost" ]
+  # gone before it was read: the manifest is of what the archive holds
+  awk -F "$TAB" 'NR == FNR { gone[$0]; next } !($9 in gone)' "$2.gone" "$2" >"$2.kept" && mv "$2.kept" "$2" && low "$GZ" -c "$2" >"${2%.part}.gz.part" || return 1
+  ENTRIES=$(wc -l <"$2")
 }
 
-again() { # names that changed while read: once more, in an archive of their own beside the first
-  if [ ! -s "$S/tar.err" ]; then return 0; fi
-  changed_names >"$S/changed"
-  if [ ! -s "$S/changed" ]; then return 0; fi
+again() { # what changed meanwhile: once more, in an archive of its own beside the first
+  note_changed
+  if [ ! -s "$S/changed.0" ]; then return 0; fi
   warn "$(wc -l <"$S/changed") file(s) changed while they were read and were archived again: $(head -n 5 "$S/changed" | tr '\n' ' ')"
-  tr '\n' '\000' <"$S/changed" >"$S/changed.0"
-  if [ "$TAR" = gnu ]; then
-    write_tar "$S/again.part" --null --no-recursion --files-from="$S/changed.0"
-    rc=$?
-    if [ "$rc" -gt 1 ]; then fail "cannot archive again what changed: $(tail -n 1 "$S/tar.err")"; fi
-    if [ "$rc" = 1 ]; then warn "still changing while read a second time: $(changed_names | head -n 5 | tr '\n' ' ')"; fi
+  tries=1
+  until write_changed; do
+    if [ "$tries" = 3 ]; then fail "cannot archive again what changed: $(tail -n 1 "$S/tar.err")"; fi
+    tries=$((tries + 1))
+    note_changed # one of them may have gone
+  done
+  if [ "$rc" = 1 ]; then warn "still changing while read a second time: $(changed_names | head -n 5 | tr '\n' ' ')"; fi
+}
+
+write_changed() {
+  if [ "$TAR" = gnu ]; then set -- --null --no-recursion --files-from="$S/changed.0"
+  else
+    set --
+    mark=$(printf '\001')
+    while IFS= read -r name; do
+      case $name in *"$mark"*) name=$(printf %s "$name" | tr '\001' '\n'; printf .) name=${name%.} ;; esac
+      if [ -e "$name" ] || [ -L "$name" ]; then set -- "$@" "$name"; fi
+    done <"$S/changed"
   fi
+  write_tar "$S/again.part" "$@"
+  rc=$?
+  [ "$rc" -le 1 ]
 }
 
 publish() { # staged file, synced and root's alone; final name: into .archive, the folder pinned

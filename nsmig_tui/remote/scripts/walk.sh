@@ -29,11 +29,17 @@ walk_busybox() {
   rm -f "$w.links"
 }
 
-# For awk: a path as manifests hold it. Not by gsub, whose backslashes every awk reads in its own way.
+# For awk: a path as manifests hold it, and back. Not by gsub, whose backslashes every awk reads in its own way.
 # shellcheck disable=SC2034 # used by other parts
 ESC='
   function swap(x, from, to,   done, i) {
     while ((i = index(x, from)) > 0) { done = done substr(x, 1, i - 1) to; x = substr(x, i + 1) }
+    return done x }
+  function plain(x,   done, i, c) {
+    while ((i = index(x, "\\")) > 0) {
+      c = substr(x, i + 1, 1)
+      done = done substr(x, 1, i - 1) (c == "t" ? "\t" : c == "n" ? "\n" : c)
+      x = substr(x, i + 2) }
     return done x }
   function esc(x) { return swap(swap(swap(x, "\\", "\\\\"), "\t", "\\t"), "\001", "\\n") }
 '
