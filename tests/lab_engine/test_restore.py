@@ -67,6 +67,35 @@ def test_restore_brings_the_archive_back_and_carries_over_what_is_new(
     assert [path.read_text() for path in kept] == ["written after the restore\n"]
 
 
+def test_what_is_written_to_while_it_is_archived_comes_back(node: Node, product: Product) -> None:
+    """A live site: its log grows, sessions come and go. Its archive can be restored all the same."""
+    vhost = seed_vhost(node, DOMAIN)
+    node.sh(f"head -c 30000000 /dev/urandom >{vhost.upath}/web/big.bin")
+    product.ready(node, DOMAIN)
+    busy = """
+    i=0
+    while [ ! -e /run/nsmig-enough ]; do
+      i=$((i + 1))
+      echo line >>"$1/var/log/access.log"
+      echo "$i" >"$1/var/tmp/sess_$i"
+      echo "$i" >"$1/var/tmp/sess_kept"
+      sleep 0.02
+      rm -f "$1/var/tmp/sess_$((i - 3))"
+    done
+    """
+    node.sh(f"setsid sh -c '{busy}' sh {vhost.upath} </dev/null >/dev/null 2>&1 &")
+    went = product.migrate(node, DOMAIN)
+    node.sh("touch /run/nsmig-enough")
+    assert went.ok, went
+    assert any("access.log" in warning for warning in went.warnings), went.warnings
+
+    back = product.rollback(node, DOMAIN, archive=went.backup_archive)
+    assert back.ok, back
+    assert wrong_answers(node, vhost) == []
+    log = (node.srv / DOMAIN / "var/log/access.log").read_text()
+    assert "line\nline\n" in log, log[-200:]
+
+
 def test_exact_puts_new_files_aside_and_mail_on_request(node: Node, product: Product) -> None:
     """`--exact --with-mail` gives the archive's very state; nothing is lost."""
     vhost, before, archive = migrated(node, product)

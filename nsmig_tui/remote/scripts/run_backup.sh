@@ -82,7 +82,7 @@ changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p
 # What was written to since the manifest began, and so may be in the archive as it was at another moment: by the
 # kernel's times, since tar tells only what changes in the very moment of its reading. Names in changed.0, NUL-ended.
 note_changed() {
-  if find / -maxdepth 0 -cnewer / 2>/dev/null; then since=-cnewer; else since=-newer; fi
+  if find_prints; then since=-cnewer; else since=-newer; fi # whoever knows the one knows the other
   find . -xdev -path ./.archive -prune -o ! -type d ! -type s "$since" "$CUR/manifest.start" -print0 >"$S/changed.0" 2>>"$RD/log" || :
   if [ -s "$S/changed.0" ]; then tr '\n\000' '\001\n' <"$S/changed.0" >"$S/changed"; fi
 }
