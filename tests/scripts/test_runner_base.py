@@ -450,3 +450,21 @@ def test_an_archive_of_a_tree_that_is_written_to_can_be_restored(sh, when):
     unpacked = {path.name: path.read_text() for path in (sh.root / "b/tree/var/log").iterdir()}
     unpacked.pop("session", "")  # as it was, where it had been packed by then
     assert unpacked == {"access.log": "oldmore", "with\nnewline": "oldmore", "new": "new"}
+
+
+def test_what_changed_and_went_before_it_was_archived_again_leaves_nothing_behind(sh):
+    web = sh.root / "srv/a.test/web"
+    web.mkdir(parents=True)
+    then = f"""
+    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
+    tar --version 2>&1 | grep -q GNU || TAR=busybox
+    mkdir -p "$CUR/conf"
+    pt() {{ if [ "$1" = backup-tar ]; then sleep 1.1; echo words >{web}/fleeting; fi; }}
+    tr() {{ rm -f {web}/fleeting; command tr "$@"; }}
+    make_archive
+    """
+    done = sh.run(text(sh, then))
+    assert done.returncode == 0, (sh.root / "j/journal").read_text()
+    kinds = {path.name.split("-")[-1].partition(".")[2] for path in (web.parent / ".archive").iterdir()}
+    assert kinds == {"tar.gz", "manifest.gz", "config.tar"}
+    assert "warning" not in (sh.root / "j/journal").read_text()

@@ -113,15 +113,16 @@ compare_entries() { # archive manifest
 }
 
 again() { # what changed meanwhile: once more, in an archive of its own beside the first
-  note_changed
-  if [ ! -s "$S/changed.0" ]; then return 0; fi
-  warn "$(wc -l <"$S/changed") file(s) changed while they were read and were archived again: $(head -n 5 "$S/changed" | tr '\n' ' ')"
-  tries=1
-  until write_changed; do
-    if [ "$tries" = 3 ]; then fail "cannot archive again what changed: $(tail -n 1 "$S/tar.err")"; fi
+  tries=0
+  until note_changed && { [ ! -s "$S/changed.0" ] || write_changed; }; do # one of them may have gone: look again
     tries=$((tries + 1))
-    note_changed # one of them may have gone
+    if [ "$tries" = 3 ]; then fail "cannot archive again what changed: $(tail -n 1 "$S/tar.err")"; fi
   done
+  if [ ! -s "$S/changed.0" ]; then
+    if [ -e "$S/again.part" ]; then rm -f "$S/again.part"; fi
+    return 0
+  fi
+  warn "$(wc -l <"$S/changed") file(s) changed while they were read and were archived again: $(head -n 5 "$S/changed" | tr '\n' ' ')"
   if [ "$rc" = 1 ]; then warn "still changing while read a second time: $(changed_names | head -n 5 | tr '\n' ' ')"; fi
 }
 
@@ -134,6 +135,7 @@ write_changed() {
       case $name in *"$mark"*) name=$(printf %s "$name" | tr '\001' '\n'; printf .) name=${name%.} ;; esac
       if [ -e "$name" ] || [ -L "$name" ]; then set -- "$@" "$name"; fi
     done <"$S/changed"
+    if [ $# = 0 ]; then return 1; fi
   fi
   write_tar "$S/again.part" "$@"
   rc=$?

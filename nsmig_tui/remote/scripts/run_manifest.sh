@@ -1,4 +1,5 @@
 # The manifest: what a vhost's tree holds, an entry a line, with the SHA-256 of each file.
+
 # Where much is to be hashed, openssl does it in a fraction of the time: it uses what processors have for it.
 QUICK_FROM=33554432 # bytes
 sums_quickly() {
