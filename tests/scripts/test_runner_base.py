@@ -468,3 +468,53 @@ def test_what_changed_and_went_before_it_was_archived_again_leaves_nothing_behin
     kinds = {path.name.split("-")[-1].partition(".")[2] for path in (web.parent / ".archive").iterdir()}
     assert kinds == {"tar.gz", "manifest.gz", "config.tar"}
     assert "warning" not in (sh.root / "j/journal").read_text()
+
+
+def test_what_was_gone_when_it_was_packed_and_is_there_again_is_in_the_second_archive(sh):
+    web = sh.root / "srv/a.test/web"
+    (web / "cache").mkdir(parents=True)
+    for path in (web / "lock", web / "cache/one", web / "gone for good", web / "line\nbreak", web / "page"):
+        path.write_text("then")
+    (web / "cache").chmod(0o750)
+    then = f"""
+    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
+    tar --version 2>&1 | grep -q GNU || TAR=busybox
+    mkdir -p "$CUR/conf" "$B/tree" && chmod 755 "$B/tree"
+    goes() {{ rm -r {web}/lock {web}/cache {web}/gone* {web}/line*; }}
+    comes() {{ sleep 1.1
+      cd {web} && umask 027 && mkdir cache
+      for f in lock cache/two 'line\nbreak'; do printf now >"$f"; done
+      cd "$UPATH"; }}
+    pt() {{ case $1 in backup-manifest) goes ;; backup-tar) comes ;; esac; }}
+    make_archive
+    unpack "$UPATH/.archive/pre-migration-$TS.tar.gz" || exit 8
+    again=$UPATH/.archive/pre-migration-$TS.again.tar.gz
+    unpack "$again" || exit 8
+    check_unpacked "$J/manifests/pre-migration-$TS" "$again"
+    """
+    done = sh.run(text(sh, then))
+    assert done.returncode == 0, (sh.root / "j/journal").read_text()
+    there = sh.root / "b/tree/web"
+    found = {str(path.relative_to(there)): path.read_text() for path in there.rglob("*") if path.is_file()}
+    assert found == {"lock": "now", "cache/two": "now", "line\nbreak": "now", "page": "then"}
+    assert (there / "cache").stat().st_mode & 0o777 == 0o750
+    manifest = (sh.root / "j/manifests/pre-migration-20260101-000000").read_text()
+    assert "gone for good" not in manifest and "cache/one" not in manifest and "/lock\t" in manifest
+
+
+def test_what_the_archive_lacks_though_nobody_touched_it_stops_the_run(sh):
+    web = sh.root / "srv/a.test/web"
+    web.mkdir(parents=True)
+    (web / "page").write_text("words")
+    then = """
+    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
+    tar --version 2>&1 | grep -q GNU || TAR=busybox
+    mkdir -p "$CUR/conf"
+    mkdir -p "$S/less/web"
+    pt() { if [ "$1" = backup-tar ]; then (cd "$S/less" && tar -czf ../archive.part .); fi; }
+    sleep 2.1
+    make_archive
+    """
+    done = sh.run(text(sh, then))
+    assert done.returncode != 0
+    assert "does not hold all that the manifest lists: ./web/page" in (sh.root / "j/journal").read_text()

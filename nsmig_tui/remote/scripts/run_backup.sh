@@ -83,33 +83,9 @@ changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p
 # kernel's times, since tar tells only what changes in the very moment of its reading. Names in changed.0, NUL-ended.
 note_changed() {
   if find_prints; then since=-cnewer; else since=-newer; fi # whoever knows the one knows the other
-  find . -xdev -path ./.archive -prune -o ! -type d ! -type s "$since" "$CUR/manifest.start" -print0 >"$S/changed.0" 2>>"$RD/log" || :
+  missing_folders >"$S/changed.0"
+  find . -xdev -path ./.archive -prune -o ! -type d ! -type s "$since" "$CUR/manifest.start" -print0 >>"$S/changed.0" 2>>"$RD/log" || :
   if [ -s "$S/changed.0" ]; then tr '\n\000' '\001\n' <"$S/changed.0" >"$S/changed"; fi
-}
-
-# Names in the manifest that the archive must hold, against what it holds when read to its end; ENTRIES is how
-# many the manifest has. A newline in a name makes two lines, here as there.
-compare_entries() { # archive manifest
-  ("$GZ" -dc "$1" || touch "$S/bad.gzip") | if [ "$TAR" = gnu ]; then exec tar --quoting-style=literal -tf -; else tar -tf - && echo .; fi |
-    awk -v manifest="$2" "$ESC"'
-      { if (length($0) > 1) sub(/\/$/, ""); held[$0] = 1 }
-      END {
-        while ((getline line < manifest) > 0) {
-          all++
-          split(line, m, "\t")
-          if (m[1] == "s") continue
-          n = split(plain(m[9]), part, "\n")
-          for (i = 1; i <= n; i++) if (!(part[i] in held)) { print part[i]; print m[9] >(manifest ".gone") } }
-        print all + 0 >(manifest ".count") }' >"$S/names.missing" || return 1
-  if [ -e "$S/bad.gzip" ]; then rm -f "$S/bad.gzip"; return 1; fi
-  read -r ENTRIES <"$2.count" || return 1
-  if [ ! -s "$S/names.missing" ]; then return 0; fi
-  while IFS= read -r name; do
-    if [ -e "$name" ] || [ -L "$name" ]; then return 1; fi
-  done <"$S/names.missing"
-  # gone before it was read: the manifest is of what the archive holds
-  awk -F "$TAB" 'NR == FNR { gone[$0]; next } !($9 in gone)' "$2.gone" "$2" >"$2.kept" && mv "$2.kept" "$2" && low "$GZ" -c "$2" >"${2%.part}.gz.part" || return 1
-  ENTRIES=$(wc -l <"$2")
 }
 
 again() { # what changed meanwhile: once more, in an archive of its own beside the first
@@ -130,10 +106,9 @@ write_changed() {
   if [ "$TAR" = gnu ]; then set -- --null --no-recursion --files-from="$S/changed.0"
   else
     set --
-    mark=$(printf '\001')
     while IFS= read -r name; do
-      case $name in *"$mark"*) name=$(printf %s "$name" | tr '\001' '\n'; printf .) name=${name%.} ;; esac
-      if [ -e "$name" ] || [ -L "$name" ]; then set -- "$@" "$name"; fi
+      newlines "$name"
+      if [ -e "$NAMED" ] || [ -L "$NAMED" ]; then set -- "$@" "$NAMED"; fi
     done <"$S/changed"
     if [ $# = 0 ]; then return 1; fi
   fi
@@ -201,9 +176,10 @@ make_archive() {
   progress backup_creation check "$TOTAL_BYTES"
   sum_stream <"$S/archive.part" >"$S/archive.sum" &
   summing=$!
-  compare_entries "$S/archive.part" "$S/manifest.part" || fail "the archive does not hold all that the manifest lists"
+  compare_entries "$S/archive.part" "$S/manifest.part" || fail "the archive cannot be read to its end"
   wait "$summing" || fail "cannot read the archive back"
   again
+  settle_missing "$S/manifest.part" || fail "the archive does not hold all that the manifest lists: $name"
   if hand look "$S/archive.part"; then bytes=${SAID##* }; else bytes=$(stat -c %s "$S/archive.part"); fi
   read -r sum _ <"$S/archive.sum"
   name=pre-migration-$NAME_TS
