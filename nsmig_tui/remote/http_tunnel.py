@@ -29,7 +29,10 @@ LANE_AFTER = 0.2
 """Seconds that questions wait before one more connection is made for them."""
 
 TOGETHER = 4
-"""Questions that are sent one behind the other before the first answer is there."""
+"""Questions sent one behind the other before the first answer is there; then twice as many each time."""
+
+MOST_TOGETHER = 16
+"""No more than these, also of a server that answered all before."""
 
 _MORE = b"\r\n"
 _LAST = b"Connection: close\r\n\r\n"
@@ -111,7 +114,8 @@ async def _converse(found: _Found, todo: deque[_Asked]) -> None:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(found.timeout) as clock:
-            _take_next(asked, todo)
+            together = TOGETHER
+            _take_next(asked, todo, together)
             stream = await _open(found.connection, asked[0][1])
             raw = b""
             while asked:
@@ -131,7 +135,8 @@ async def _converse(found: _Found, todo: deque[_Asked]) -> None:
                         return
                     raw = raw[answer.taken :]
                     clock.reschedule(loop.time() + found.timeout)
-                _take_next(asked, todo)
+                together = min(2 * together, MOST_TOGETHER)
+                _take_next(asked, todo, together)
     except (TimeoutError, OSError, asyncssh.Error, ValueError) as error:
         if isinstance(error, asyncssh.ChannelOpenError) and error.code in _FORBIDDEN:
             found.refused = error
@@ -174,9 +179,9 @@ def _question(request: HttpRequest) -> bytes:
     ).encode()
 
 
-def _take_next(asked: deque[_Asked], todo: deque[_Asked]) -> None:
-    """Move the next questions from ``todo`` to what is asked together."""
-    asked.extend(todo.popleft() for _ in range(min(TOGETHER, len(todo))))
+def _take_next(asked: deque[_Asked], todo: deque[_Asked], most: int) -> None:
+    """Move the next questions, ``most`` of them, from ``todo`` to what is asked together."""
+    asked.extend(todo.popleft() for _ in range(min(most, len(todo))))
 
 
 def _failure(error: Exception, timeout: float) -> HttpAnswer:

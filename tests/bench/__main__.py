@@ -7,6 +7,7 @@ Rounds are interleaved; medians and their ratios are printed. Needs root on Debi
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -53,6 +54,9 @@ def main() -> int:
     )
     parser.add_argument("--vnodes", type=int, default=200, metavar="N", help="simulated vnodes, for SIM")
     arguments = parser.parse_args()
+    os.environ.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # what is installed does not compile itself at every start
     bad = 0
     for name in arguments.workloads:
         if name == "SIM":
