@@ -13,6 +13,7 @@ from ..domain.fleet import ArchiveRecord
 from ..domain.ports import Shell
 from ..domain.retention import Choice, Kept, choose
 from ..domain.sections import as_name, split_sections
+from ..domain.text import clean
 from . import reading
 from .desk import Desk, ended_by
 
@@ -76,10 +77,12 @@ async def prune(desk: Desk, name: str, domain: str, keep_days: int, keep_count: 
         rc, output = await shell.run(desk.scripts("prune"), args, timeout=reading.HASH)
         if rc == LOCKED:
             raise LockHeld(f"a run works on {domain}", vnode=name, vhost=domain)
-        gone = [as_name(row[0]) for row in split_sections(output).of("", "pruned") if row]
+        rows = split_sections(output)
+        gone = [as_name(row[0]) for row in rows.of("", "pruned") if row]
         if rc != 0 or len(gone) != len(going):
+            why = next((f": {clean(as_name(row[0]), 300)}" for row in rows.of("", "why") if row), "")
             raise Refused(
-                f"not everything could be pruned ({len(gone)} of {len(going)})",
+                f"not everything could be pruned ({len(gone)} of {len(going)}){why}",
                 hint="Prune again: it goes on where it stopped.",
             )
     except NsmigError as error:

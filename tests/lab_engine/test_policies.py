@@ -102,3 +102,55 @@ def test_without_an_archive(node: Node, product: Product) -> None:
     assert wrong_answers(node, vhost) == []
     assert product.rollback(node, DOMAIN).ok
     assert differences(before, web(node)) == []
+
+
+def test_what_the_account_put_in_anothers_place_stays_its_own(node: Node, product: Product) -> None:
+    """Giving a setuid file back to root whose content the account has replaced would make it root."""
+    vhost = seed_vhost(node, DOMAIN)
+    top = node.srv / DOMAIN / "web"
+    for name, mode in (("tool", 0o4755), ("conf.php", 0o600), ("kept", 0o4755), ("by-root", 0o644)):
+        (top / name).write_text(f"then {name}")
+        os.chown(top / name, 0, 0)
+        (top / name).chmod(mode)
+    product.ready(node, DOMAIN)
+    assert product.migrate(node, DOMAIN).ok
+    node.sh(
+        f"cd /srv/{DOMAIN}/web/app/public && su -s /bin/sh {vhost.user} -c '"
+        "cp /usr/bin/id tool; rm conf.php; echo now >conf.php; chmod 640 conf.php' && "
+        "rm by-root && echo now >by-root && chown 0:33 by-root"
+    )
+    went = product.rollback(node, DOMAIN)
+    assert went.ok, went
+    assert any("2 file(s) keep the account as owner" in warning for warning in went.warnings), went.warnings
+    facts = {name: (top / name).stat() for name in ("tool", "conf.php", "kept", "by-root")}
+    assert {name: (f.st_uid, f.st_mode & 0o7777) for name, f in facts.items()} == {
+        "tool": (vhost.uid, 0o755),
+        "conf.php": (vhost.uid, 0o640),
+        "kept": (0, 0o4755),
+        "by-root": (0, 0o644),
+    }
+    assert facts["by-root"].st_gid == 33
+
+
+def test_what_is_mounted_below_a_replaced_tree_survives_its_deletion(node: Node, product: Product) -> None:
+    seed_vhost(node, DOMAIN)
+    product.ready(node, DOMAIN)
+    went = product.migrate(node, DOMAIN)
+    assert product.rollback(node, DOMAIN, archive=went.backup_archive).ok
+    replaced = node.sh(f"ls -d /srv/{DOMAIN}/.archive/replaced-*").stdout.strip()
+    node.sh(
+        "mkdir -p /srv/elsewhere && echo precious >/srv/elsewhere/photo && "
+        'mkdir "$1/media" && mount --bind /srv/elsewhere "$1/media"',
+        replaced,
+    )
+    assert product.rollback(node, DOMAIN, archive=went.backup_archive).ok  # whose way back needs another tree
+
+    async def prune(app):
+        return await app.engine.prune(node.name, DOMAIN, 0, 0, lambda _event: None)
+
+    refused = product.run(prune)
+    assert not refused.ok and "is mounted below" in str(refused.errors), refused
+    assert (node.srv / "elsewhere/photo").read_text() == "precious\n"
+    node.sh('umount "$1/media"', replaced)
+    assert product.run(prune).ok
+    assert not node.path(replaced).exists()

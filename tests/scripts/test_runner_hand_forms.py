@@ -7,7 +7,16 @@ import subprocess
 import pytest
 from test_runner_hand import NO_COMMANDS, PARTS, READY, SETUP, has_hand, the_same_by_hand, with_hand
 
-MORE = (*PARTS, "run_config", "run_manifest", "run_backup", "run_tree", "run_verify", "run_preflight")
+MORE = (
+    *PARTS,
+    "run_config",
+    "run_manifest",
+    "run_backup",
+    "run_tree",
+    "run_owners",
+    "run_verify",
+    "run_preflight",
+)
 
 
 def script(sh, then, ready=READY):

@@ -1,8 +1,11 @@
 # What a vhost keeps in .archive, and its deletion in two phases. Arguments: list DOMAIN UPATH, or
 # prune DOMAIN UPATH RUN OPERATOR ARCHIVE-INODE KEEP NAME INODE [NAME INODE ...]; KEEP is the verified
 # archive that must be there, or "-". list prints "busy", "place TAB inode" and, for each thing, "kept TAB
-# kind TAB b64(name) TAB bytes TAB inode TAB order TAB verdict TAB needed"; prune "pruned TAB b64(name)" each.
+# kind TAB b64(name) TAB bytes TAB inode TAB order TAB verdict TAB needed"; prune "pruned TAB b64(name)" each, or
+# "why TAB b64(reason)".
 # Exit codes: 0, 64 not possible, 75 a run holds the lock.
+
+die() { printf 'why\t%s\n' "$(printf %s "$*" | b64)"; exit 64; }
 
 # The folder is entered once and must be root's own: what we do there cannot be led elsewhere.
 enter() { # UPATH
@@ -52,11 +55,20 @@ companions() { # archive: what was written beside it and means nothing without i
   printf '%s\n' "$base.manifest.gz" "$base.config.tar" "$base.again.tar.gz"
 }
 
+# A file system that is mounted in there is somebody's live data; rm cannot tell one that is the same as ours.
+nothing_mounted() { # name
+  at=$(pwd -P)/$1
+  if [ -r /proc/self/mountinfo ] && ! awk -v at="$at" '$5 == at || index($5, at "/") == 1 { found = 1 } END { exit found }' /proc/self/mountinfo; then
+    die "a file system is mounted below $at: unmount it, then prune again"
+  fi
+}
+
 # First all names go, by rename and synced; what is half-done then is finished by the next prune.
 put_in_trash() { # name inode
   case $1 in */*|.*|'') die "not a name: $1" ;; esac
   case $1 in pre-migration-*.tar.gz|legacy-*|replaced-*) ;; *) die "not ours to delete: $1" ;; esac
   if [ "$(ino "./$1")" != "$2" ]; then die "$1 is not what was listed"; fi
+  nothing_mounted "$1"
   if [ -f "./$1" ]; then
     companions "$1" | while read -r beside; do
       if [ -f "./$beside" ] && [ ! -L "./$beside" ]; then mv -T "./$beside" "./.trash-$beside" || exit 1; fi
@@ -69,7 +81,8 @@ put_in_trash() { # name inode
 empty_trash() {
   for x in .trash-*; do
     if [ ! -e "./$x" ] && [ ! -L "./$x" ]; then continue; fi
-    nice -n 19 rm -rf --one-file-system "./$x" 2>/dev/null || nice -n 19 rm -rf "./$x" || die "cannot delete $x"
+    nothing_mounted "$x"
+    nice -n 19 rm -rf "./$x" || die "cannot delete $x"
   done
 }
 
