@@ -9,7 +9,7 @@ import sys
 import termios
 from collections.abc import Callable, Iterator, Sequence
 
-from ..domain.errors import Refused
+from ..domain.errors import Interrupted, Refused
 from ..domain.ports import AskHostKey, AskPassword
 from ..domain.text import clean
 from .output import Output
@@ -27,9 +27,14 @@ async def require(out: Output, facts: Sequence[str], *, yes: bool, answer: str =
             "This changes something, and there is no terminal to ask on.",
             hint="Add --yes to agree beforehand. Nothing was touched.",
         )
-    for fact in facts:
-        out.tell(fact)
-    if (await _ask(f"Type {answer} to go on: ")).strip() != answer:
+    async with out.question:
+        for fact in facts:
+            out.tell(fact)
+        try:
+            said = await _ask(f"Type {answer} to go on: ")
+        except asyncio.CancelledError as stop:
+            raise Interrupted("Interrupted before it was agreed to. Nothing was touched.") from stop
+    if said.strip() != answer:
         raise Refused("Not agreed to. Nothing was touched.")
 
 
@@ -42,9 +47,10 @@ def host_key_asker(out: Output, pause: Callable[[], None]) -> AskHostKey | None:
         return None
 
     async def ask(host: str, kind: str, fingerprint: str) -> bool:
-        pause()
-        out.tell(f"{host} is not known yet. Its {kind} key has the fingerprint\n  {fingerprint}")
-        return (await _ask("Type yes to trust and remember it: ")).strip() == "yes"
+        async with out.question:
+            pause()
+            out.tell(f"{host} is not known yet. Its {kind} key has the fingerprint\n  {fingerprint}")
+            return (await _ask("Type yes to trust and remember it: ")).strip() == "yes"
 
     return ask
 
@@ -55,8 +61,9 @@ def password_asker(out: Output, pause: Callable[[], None]) -> AskPassword | None
         return None
 
     async def ask(prompt: str) -> str | None:
-        pause()
-        line = await _ask(clean(prompt, 200) + " ", hidden=True)
+        async with out.question:
+            pause()
+            line = await _ask(clean(prompt, 200) + " ", hidden=True)
         return line.rstrip("\r\n") if line else None
 
     return ask

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..domain.errors import ExitCode, UsageError
 from ..domain.fleet import Vnode
+from ..domain.text import clean
 from ..engine.inventory.ansible_hosts import InventoryHost, read_hosts
 from ..engine.inventory.ssh_hosts import read_names
 from .node_cmd import checked
@@ -21,14 +22,15 @@ async def import_vnodes(session: Session, arguments: Namespace) -> int:
     for vnode in found:
         if not fnmatchcase(vnode.name, arguments.match):
             continue
+        try:
+            tidy = checked(vnode)
+        except UsageError as error:
+            refused.append({"name": clean(vnode.name, 80), "reason": error.message})
+            continue
         if session.app.store.vnode(vnode.name) is not None:
             known.append(vnode.name)
             continue
-        try:
-            session.app.store.save_vnode(checked(vnode))
-        except UsageError as error:
-            refused.append({"name": vnode.name, "reason": error.message})
-            continue
+        session.app.store.save_vnode(tidy)
         added.append(vnode.name)
     stanzas = [notes[name] for name in added if name in notes]
     if session.settings.json:

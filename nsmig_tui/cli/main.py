@@ -49,8 +49,10 @@ def main(
     except (KeyboardInterrupt, asyncio.CancelledError):
         code = _tell(Interrupted("Interrupted; nothing was begun."), out, as_json=False)
     except Exception as error:  # the last line of defence: a fault of ours is told like any other
-        directory = settings.data_dir if settings else Path()
-        out.tell(diagnostics.record(error, directory))
+        said = diagnostics.record(error, settings.data_dir if settings else Path())
+        if settings.json if settings else "--json" in words:
+            out.json_line({"type": "error", "message": said, "exit_code": diagnostics.EXIT_CODE})
+        out.tell(said)
         code = diagnostics.EXIT_CODE
     if out.broken:
         out.tell(f"nsmig: standard output could not be written: {out.broken}.")

@@ -15,7 +15,7 @@ from .session import Session
 from .tables import print_table
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
-ALIAS = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9._:%\[\]@-]{0,252}")
+ALIAS = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9._:%\[\]-]{0,252}")
 
 
 def checked(vnode: Vnode) -> Vnode:
@@ -24,8 +24,11 @@ def checked(vnode: Vnode) -> Vnode:
         raise UsageError(
             f"{vnode.name!r} is no name for a vnode.", hint="Letters, digits, dot, dash, underscore."
         )
-    if vnode.ssh_host and not ALIAS.fullmatch(vnode.ssh_host):
-        raise UsageError(f"{vnode.ssh_host!r} is no name of an SSH host.")
+    if vnode.ssh_host and (not ALIAS.fullmatch(vnode.ssh_host) or vnode.ssh_host.count(":") == 1):
+        raise UsageError(
+            f"{vnode.ssh_host!r} is no name of an SSH host.",
+            hint="An account or port goes into ~/.ssh/config: Host, User, Port.",
+        )
     if not vnode.vsite or not vnode.vsite.isprintable():
         raise UsageError(f"{vnode.vsite!r} is no name for a vsite.")
     path = PurePosixPath(vnode.vpath)

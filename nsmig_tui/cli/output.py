@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -12,7 +13,10 @@ from ..domain.text import clean
 
 
 class Output:
-    """Writes lines. ``broken``: why data could not be written (a full disk; a closed pipe is no fault)."""
+    """Writes lines. ``broken``: why data could not be written (a full disk; a closed pipe is no fault).
+
+    ``question``: held by whoever asks the person, so that an answer is heard by who asked.
+    """
 
     def __init__(
         self, *, quiet: bool = False, data: TextIO | None = None, talk: TextIO | None = None
@@ -21,6 +25,7 @@ class Output:
         self._talk = talk or sys.stderr or _nowhere()
         self.quiet = quiet
         self.broken = ""
+        self.question = asyncio.Lock()
         self._gone = False
         for stream in (self.data, self._talk):
             # A terminal or locale that cannot show a letter must not end a run.

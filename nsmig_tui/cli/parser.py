@@ -54,8 +54,10 @@ def build_parser() -> Parser:
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=Parser)
 
-    def add(name: str, words: str, under: Any = commands, prefix: str = "") -> Parser:
-        made = under.add_parser(name, help=words, description=words, parents=[common], allow_abbrev=False)
+    def add(name: str, words: str, under: Any = commands, prefix: str = "", short: str = "") -> Parser:
+        made = under.add_parser(
+            name, help=short or words, description=words, parents=[common], allow_abbrev=False
+        )
         made.set_defaults(command=f"{prefix}{name}")
         return made
 
@@ -71,19 +73,21 @@ def _add_node_commands(commands: Any, common: argparse.ArgumentParser, add: Any)
     node = commands.add_parser("node", help=words, description=words, parents=[common], allow_abbrev=False)
     under = node.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
     made = add("add", "add a vnode", under, "node ")
-    made.add_argument("name", metavar="NAME")
+    made.add_argument("name", type=_word, metavar="NAME")
     made.add_argument("--vsite", default="default", metavar="SITE", help="the place that it belongs to")
     made.add_argument("--ssh-host", default="", metavar="ALIAS", help="the name to give to ssh, if not NAME")
     made.add_argument("--vpath", default="/srv", metavar="DIR", help="the parent of all vhosts (/srv)")
     add("list", "list the vnodes", under, "node ")
     made = add("remove", "forget a vnode; nothing changes on the server", under, "node ")
-    made.add_argument("name", metavar="NAME")
+    made.add_argument("name", type=_word, metavar="NAME")
     made.add_argument("--yes", action="store_true", help="do not ask")
     made = add("check", "connect to vnodes and say what is there", under, "node ")
-    made.add_argument("names", metavar="NAME", nargs="*", help="default: all")
+    made.add_argument("names", type=_word, metavar="NAME", nargs="*", help="default: all")
     made = add("import", "add the hosts of an OpenSSH configuration or an Ansible inventory", under, "node ")
     # The file's hosts come from the global `--ssh-config`, or from an inventory.
-    made.add_argument("--ansible-inventory", metavar="FILE", help="read this instead of --ssh-config FILE")
+    made.add_argument(
+        "--ansible-inventory", type=_word, metavar="FILE", help="read this instead of --ssh-config FILE"
+    )
     made.add_argument("--match", default="*", metavar="GLOB", help="only names like this")
 
 
@@ -95,10 +99,10 @@ def _add_archive_commands(commands: Any, common: argparse.ArgumentParser, add: A
     under = archives.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
     made = add("verify", "read archives to their end and compare their hashes", under, "archives ")
     _add_target(made)
-    made.add_argument("--vnode", dest="only_vnode", metavar="VNODE", help="only there")
+    made.add_argument("--vnode", dest="only_vnode", type=_word, metavar="VNODE", help="only there")
     made = add("prune", "delete old archives and put-aside trees", under, "archives ")
     _add_target(made)
-    made.add_argument("--vnode", dest="only_vnode", metavar="VNODE", help="only there")
+    made.add_argument("--vnode", dest="only_vnode", type=_word, metavar="VNODE", help="only there")
     made.add_argument("--keep-days", type=_count, metavar="N", help="keep what is younger (settings: 90)")
     made.add_argument("--keep-count", type=_count, metavar="N", help="keep the newest N of a kind (3)")
     _add_consent(made)
@@ -106,13 +110,13 @@ def _add_archive_commands(commands: Any, common: argparse.ArgumentParser, add: A
 
 def _add_looking_commands(add: Any) -> None:
     made = add("discover", "ask vnodes what vhosts they have")
-    made.add_argument("vnodes", metavar="VNODE", nargs="*", help="default: all")
+    made.add_argument("vnodes", type=_word, metavar="VNODE", nargs="*", help="default: all")
     made = add("list", "list vhosts")
-    made.add_argument("vnode", metavar="VNODE", nargs="?")
+    made.add_argument("vnode", type=_word, metavar="VNODE", nargs="?")
     made.add_argument("--status", choices=("discovered", "validated", "migrated", "failed", "native"))
     made = add("show", "show one vhost: details, findings, runs")
-    made.add_argument("vnode", metavar="VNODE")
-    made.add_argument("vhost", metavar="VHOST")
+    made.add_argument("vnode", type=_word, metavar="VNODE")
+    made.add_argument("vhost", type=_word, metavar="VHOST")
     made = add("validate", "judge whether a vhost can be migrated; only reads on the server")
     _add_target(made)
     made.add_argument("--all", action="store_true", help="every vhost in the old layout")
@@ -125,7 +129,9 @@ def _add_changing_commands(add: Any) -> None:
     made = add("migrate", "migrate vhosts to the new layout")
     _add_target(made)
     made.add_argument("--all-validated", action="store_true", help="every validated vhost, in a batch")
-    made.add_argument("--vnode", dest="only_vnode", metavar="VNODE", help="with --all-validated: only there")
+    made.add_argument(
+        "--vnode", dest="only_vnode", type=_word, metavar="VNODE", help="with --all-validated: only there"
+    )
     made.add_argument("--no-backup", action="store_true", help="no archive to go back to; needs --force")
     made.add_argument("--force", action="store_true", help="goes with --no-backup")
     made.add_argument(
@@ -148,12 +154,22 @@ def _add_changing_commands(add: Any) -> None:
     )
     _add_limits(made)
     _add_consent(made)
-    made = add("rollback", "undo a migration, or restore an archive")
-    made.add_argument("vnode", metavar="VNODE")
-    made.add_argument("vhost", metavar="VHOST")
+    made = add(
+        "rollback",
+        "undo a migration, or restore an archive. An undo moves everything back and keeps what was written"
+        " since; --archive puts the tree back as it was archived, and keeps what it replaces in .archive.",
+        short="undo a migration, or restore an archive",
+    )
+    made.add_argument("vnode", type=_word, metavar="VNODE")
+    made.add_argument("vhost", type=_word, metavar="VHOST")
     source = made.add_mutually_exclusive_group()
     source.add_argument("--list", action="store_true", help="list the archives on the vnode")
-    source.add_argument("--archive", metavar="FILE", help="restore this archive instead of undoing")
+    source.add_argument(
+        "--archive",
+        type=_word,
+        metavar="FILE",
+        help="restore this archive instead of undoing; a name that --list shows",
+    )
     made.add_argument("--exact", action="store_true", help="with --archive: do not carry over newer files")
     made.add_argument("--with-mail", action="store_true", help="with --archive: restore msg/ too")
     _add_consent(made)
@@ -180,7 +196,9 @@ def _add_limits(made: argparse.ArgumentParser) -> None:
 
 def _add_batch_commands(add: Any) -> None:
     made = add("attach", "watch or steer a batch; leaving it stops nothing")
-    made.add_argument("batch", metavar="BATCH", nargs="?", help="default: the one that runs, or the newest")
+    made.add_argument(
+        "batch", type=_word, metavar="BATCH", nargs="?", help="default: the one that runs, or the newest"
+    )
     orders = made.add_mutually_exclusive_group()
     orders.add_argument("--list", action="store_true", help="list the batches")
     orders.add_argument("--pause", action="store_true", help="begin nothing new")
@@ -189,16 +207,20 @@ def _add_batch_commands(add: Any) -> None:
     )
     orders.add_argument("--cancel", action="store_true", help="begin nothing more; what is under way ends")
     orders.add_argument("--retry", action="store_true", help="try again what failed or was set aside")
-    made.add_argument("--only", nargs=2, metavar=("VNODE", "VHOST"), help="cancel or retry this one")
+    made.add_argument(
+        "--only", nargs=2, type=_word, metavar=("VNODE", "VHOST"), help="cancel or retry this one"
+    )
     made = add("report", "the report of a batch")
-    made.add_argument("batch", metavar="BATCH", nargs="?", help="default: the newest")
+    made.add_argument("batch", type=_word, metavar="BATCH", nargs="?", help="default: the newest")
     made.add_argument("--format", choices=("json", "md", "html"))
-    made.add_argument("--output", metavar="FILE", help="write it there; the name's ending tells the format")
+    made.add_argument(
+        "--output", type=_word, metavar="FILE", help="write it there; the name's ending tells the format"
+    )
 
 
 def _add_target(made: argparse.ArgumentParser) -> None:
-    made.add_argument("vnode", metavar="VNODE", nargs="?")
-    made.add_argument("vhost", metavar="VHOST", nargs="?")
+    made.add_argument("vnode", type=_word, metavar="VNODE", nargs="?")
+    made.add_argument("vhost", type=_word, metavar="VHOST", nargs="?")
 
 
 def _add_consent(made: argparse.ArgumentParser) -> None:
@@ -207,6 +229,15 @@ def _add_consent(made: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0, of 9 digits at most")
     return int(text)
+
+
+def _word(text: str) -> str:
+    """A name or file. An empty one is a script's unset variable, and must not mean "all" or "none"."""
+    if not text:
+        raise argparse.ArgumentTypeError("it is empty (an unset variable?)")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8")
+    return text

@@ -269,7 +269,7 @@ class Dialler:
             "keepalive_interval": self.limits.keepalive,
             "keepalive_count_max": self.limits.keepalive_count,
         }
-        if settings.identities_given and settings.identity_files:
+        if settings.identities_given:  # none of them may be there: then the agent's keys are what is left
             options["client_keys"] = [str(path) for path in settings.identity_files]
         if not settings.ciphers_given:
             options["encryption_algs"] = CIPHERS

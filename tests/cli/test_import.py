@@ -87,9 +87,44 @@ def test_yaml_inventory(tmp_path, no_tool, name, head):
     (tmp_path / name).write_text(head + YAML)
     assert read_hosts(tmp_path / name) == [
         InventoryHost("lonely", "", "192.0.2.9", "", "deploy"),
-        InventoryHost("web01.example", "web", "", "2222", "deploy"),
+        InventoryHost("web01.example", "web", "", "2222", "www"),
         InventoryHost("web02.example", "web", "", "2222", "www"),
         InventoryHost("mx.example", "mail", "", "", "deploy"),
+    ]
+
+
+PARENTS_INI = """\
+[web]
+w1 ansible_port=2201
+w2
+[other]
+w2
+[prod:children]
+web
+other
+[prod:vars]
+ansible_port=2222 # not 22
+ansible_user=deploy
+[other:vars]
+ansible_user=second
+[all:vars]
+ansible_user=everybody
+"""
+PARENTS_YAML = """\
+web: {hosts: {w1: {ansible_port: 2201}, w2: }}
+other: {hosts: {w2: }, vars: {ansible_user: second}}
+prod: {children: {web: , other: }, vars: {ansible_port: 2222, ansible_user: deploy}}
+all: {vars: {ansible_user: everybody}}
+"""
+
+
+@pytest.mark.parametrize(("name", "text"), [("hosts", PARENTS_INI), ("hosts.yml", PARENTS_YAML)])
+def test_what_a_groups_parents_say_holds_for_its_hosts(tmp_path, no_tool, name, text):
+    """all's before parents' before children's before the host's own, as Ansible merges them."""
+    (tmp_path / name).write_text(text)
+    assert read_hosts(tmp_path / name) == [
+        InventoryHost("w1", "web", "", "2201", "deploy"),
+        InventoryHost("w2", "web", "", "2222", "second"),
     ]
 
 
@@ -138,6 +173,7 @@ def test_ansibles_own_tool_is_asked_where_it_is(tmp_path, monkeypatch):
         pytest.param("h.yml", "[" * 5000, "nested too deeply|YAML", id="deep"),
         ("h", "{", "JSON"),
         ("h", 'a b="', "line 1"),
+        ("h", "[a]\nx\n[a:children]\nb\n[b:children]\na\n", "circle"),
     ],
 )
 def test_inventories_that_we_cannot_read(tmp_path, no_tool, name, text, words):
@@ -166,3 +202,12 @@ def test_import_from_ansible(bench, no_tool):
     assert vnodes["lonely"] == ("default", "192.0.2.9")
     assert vnodes["web02.example"] == ("web", "")
     assert "hunter2" not in ended.out + ended.err
+
+
+def test_a_name_that_is_no_text_stops_nothing(bench):
+    path = bench.directory / "ssh_config"
+    path.write_bytes(b"Host one\nHost caf\xe9\nHost two\n")
+    ended = bench.run("node", "import", "--ssh-config", str(path), "--json")
+    assert ended.code == 0
+    assert ended.document["added"] == ["one", "two"]
+    assert ended.document["refused"][0]["name"] == "caf\\xe9"

@@ -240,6 +240,28 @@ def test_a_password_is_not_shown_and_lines_are_not_mixed_up(environment):
     assert drawn.count("sécret".encode()) == drawn.count(b"two") == 1
 
 
+BOTH = """
+import asyncio
+from nsmig_tui.cli.consent import host_key_asker, password_asker
+from nsmig_tui.cli.output import Output
+async def main():
+    out = Output()
+    trust, word = host_key_asker(out, lambda: None), password_asker(out, lambda: None)
+    asked = trust("web1", "ssh-ed25519", "SHA256:abc"), word("Password:"), word("Two:")
+    print("got", await asyncio.gather(*asked))
+asyncio.run(main())
+"""
+
+
+def test_questions_of_several_vnodes_come_one_after_the_other(environment):
+    """An answer meant for one server must not be sent to another as its password."""
+    code, drawn = on_a_terminal(
+        [sys.executable, "-c", BOTH], environment, b"", [b"yes\n", b"secret\n", b"other\n"]
+    )
+    assert code == 0
+    assert b"got [True, 'secret', 'other']" in drawn
+
+
 SLOW = """
 import builtins, os, sys
 usual = builtins.__import__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import stat
+import subprocess
 from typing import Any
 
 import asyncssh
@@ -314,3 +315,30 @@ async def test_proxy_command_that_fails(site: Site) -> None:
     site.configure("ProxyCommand false")
     with pytest.raises(ConnectError):
         await site.connector(limits=Limits(connect=3)).shell(site.vnode)
+
+
+async def test_a_key_file_that_is_not_there_leaves_the_agents_keys(
+    site: Site, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A configuration copied from elsewhere, with agent forwarding: OpenSSH gets in, and so do we."""
+    text = site.config.read_text().replace("  IdentitiesOnly yes\n", "")
+    site.config.write_text(text.replace(f"{site.home}/id", f"{tmp_path}/nokey"))
+    with pytest.raises(ConnectError, match=r"log in|[Pp]ermission"):
+        await site.connector().shell(site.vnode)
+    agent = subprocess.Popen(
+        ["ssh-agent", "-D", "-a", str(tmp_path / "agent")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not (tmp_path / "agent").exists():
+            assert agent.poll() is None
+            await asyncio.sleep(0.01)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+        (site.home / "id").chmod(0o600)
+        subprocess.run(["ssh-add", "-q", str(site.home / "id")], check=True, stderr=subprocess.DEVNULL)
+        shell = await site.connector().shell(site.vnode)
+        assert await shell.run("echo in") == (0, b"in\n")
+    finally:
+        agent.terminate()
+        agent.wait()

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ...domain.errors import UsageError
+from .ansible_groups import EVERYBODY, Groups
 from .ansible_yaml import read_groups
 
 TOOL_SECONDS = 120
-EVERYBODY = ("all", "ungrouped", "_meta")
 LARGEST = 16 << 20
 """Bytes of an inventory; more is some other file, or never ends."""
 
@@ -99,17 +99,14 @@ def _from_json(text: str, path: Path) -> list[InventoryHost]:
 
 def _from_yaml(text: str, path: Path) -> list[InventoryHost]:
     try:
-        listed = read_groups(text)
+        return _hosts(read_groups(text))
     except ValueError as error:
         hint = f"`ansible-inventory -i {path.name} --list > hosts.json` writes what can be imported too."
         raise UsageError(f"{path} is no inventory in YAML: {error}.", hint=hint) from error
-    first: dict[str, str] = {}
-    variables: dict[str, dict[str, Any]] = {}
-    for pattern, group, told in listed:
-        for name in _expand(pattern):
-            first[name] = first.get(name) or ("" if group in EVERYBODY else group)
-            variables.setdefault(name, {}).update(told)
-    return [_host(name, group, variables[name]) for name, group in first.items()]
+
+
+def _hosts(groups: Groups) -> list[InventoryHost]:
+    return [_host(name, group, variables) for name, group, variables in groups.merged(_expand)]
 
 
 def _host(name: str, group: str, variables: dict[str, Any]) -> InventoryHost:
@@ -126,9 +123,7 @@ def _host(name: str, group: str, variables: dict[str, Any]) -> InventoryHost:
 
 
 def _from_ini(text: str, path: Path) -> list[InventoryHost]:
-    first: dict[str, str] = {}
-    hosts: dict[str, dict[str, str]] = {}
-    groups: dict[str, dict[str, str]] = {}
+    groups = Groups()
     section, kind = "ungrouped", "hosts"
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()
@@ -143,19 +138,17 @@ def _from_ini(text: str, path: Path) -> list[InventoryHost]:
         except ValueError as error:
             raise UsageError(f"{path}, line {number}: {error}.") from error
         if kind == "vars":
-            name, _, value = stripped.partition("=")
-            groups.setdefault(section, {})[name.strip()] = value.strip().strip("\"'")
+            name, _, value = re.sub(r"\s#.*", "", stripped).partition("=")
+            groups.variables.setdefault(section, {})[name.strip()] = value.strip().strip("\"'")
+        elif kind == "children":
+            groups.parents.setdefault(words[0], set()).add(section)
         elif kind == "hosts":
             given = dict(word.split("=", 1) for word in words[1:] if "=" in word)
-            for name in _expand(words[0]):
-                hosts.setdefault(name, {}).update(given)
-                if not first.get(name):
-                    first[name] = "" if section in EVERYBODY else section
-    shared = groups.get("all", {})
-    return [
-        _host(name, group, {**shared, **groups.get(group, {}), **hosts[name]})
-        for name, group in first.items()
-    ]
+            groups.hosts.append((words[0], section, given))
+    try:
+        return _hosts(groups)
+    except ValueError as error:
+        raise UsageError(f"{path} is no inventory: {error}.") from error
 
 
 def _expand(pattern: str) -> Iterator[str]:

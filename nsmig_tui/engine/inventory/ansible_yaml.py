@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
+
+from .ansible_groups import Groups
 
 DEPTH = 50
 """Groups within groups; more means that an alias leads back to itself."""
 
-Listed = tuple[str, str, dict[str, Any]]
-"""A host as one group lists it: its name or range, the group, the variables that hold for it there."""
 
-
-def read_groups(text: str) -> list[Listed]:
-    """Every host of every group, in order. Raises ValueError for what is no inventory in YAML."""
+def read_groups(text: str) -> Groups:
+    """The groups with their hosts, in order. Raises ValueError for what is no inventory in YAML."""
     import yaml
 
     class Loader(yaml.SafeLoader):
@@ -22,9 +21,10 @@ def read_groups(text: str) -> list[Listed]:
     Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
     try:
         tree = yaml.load(text, Loader)
-        return [
-            listed for group, body in _table(tree).items() for listed in _walk(str(group), body, {}, DEPTH)
-        ]
+        groups = Groups()
+        for group, body in _table(tree).items():
+            _walk(groups, str(group), body, DEPTH)
+        return groups
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
@@ -33,15 +33,16 @@ def read_groups(text: str) -> list[Listed]:
         raise ValueError("it is nested too deeply") from error
 
 
-def _walk(group: str, body: Any, inherited: Mapping[str, Any], depth: int) -> Iterator[Listed]:
+def _walk(groups: Groups, group: str, body: Any, depth: int) -> None:
     if depth == 0:
         raise ValueError(f"the groups below {group} never end")
     told = _table(body)
-    shared = {**inherited, **_table(told.get("vars"))}
+    groups.variables.setdefault(group, {}).update(_table(told.get("vars")))
     for name, own in _table(told.get("hosts")).items():
-        yield str(name), group, {**shared, **_table(own)}
+        groups.hosts.append((str(name), group, dict(_table(own))))
     for name, inner in _table(told.get("children")).items():
-        yield from _walk(str(name), inner, shared, depth - 1)
+        groups.parents.setdefault(str(name), set()).add(group)
+        _walk(groups, str(name), inner, depth - 1)
 
 
 def _table(value: Any) -> Mapping[Any, Any]:
