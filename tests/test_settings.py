@@ -1,12 +1,14 @@
 """Settings: who wins, what is refused, and what a wrong file is told."""
 
 import os
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from nsmig_tui.domain.errors import Refused, UsageError
-from nsmig_tui.settings import load, make_private, need_ssh_config
+from nsmig_tui.settings import _RETENTION, _RULES, _TABLES, load, make_private, need_ssh_config
 
 
 def write(directory: Path, text: str) -> Path:
@@ -172,3 +174,18 @@ def test_data_directory_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "f").touch()
     with pytest.raises(Refused, match="cannot be used"):
         make_private(tmp_path / "f")
+
+
+def test_the_readmes_example_is_a_whole_configuration_and_its_numbers_the_defaults(tmp_path):
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+    text = readme.split("```toml\n")[1].split("```")[0]
+    settings, usual = read(tmp_path, text), read(tmp_path)
+    told = set(tomllib.loads(text)) | set(tomllib.loads(text)["retention"])
+    names = set(_RULES) | set(_RETENTION) | set(_TABLES)
+    assert told == names
+    free = {"theme", "ssh_config", "max_failures", "keys", "services", "notify", "origins", "config_dir"}
+    assert {
+        item.name
+        for item in fields(settings)
+        if item.name not in free and getattr(settings, item.name) != getattr(usual, item.name)
+    } == set()
