@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -111,7 +111,22 @@ class NginxModel:
     def maps(self) -> tuple[MapRule, ...]:
         """Every ``map`` of two arguments."""
         found = (placed.directive for placed in self.outside)
-        return tuple(MapRule.of(d) for d in found if d.name == "map" and len(d.args) == 2)
+        return tuple(
+            MapRule.of(d, self._entries(d.block or (), 0))
+            for d in found
+            if d.name == "map" and len(d.args) == 2
+        )
+
+    def _entries(self, directives: tuple[Directive, ...], depth: int) -> list[Directive]:
+        """The lines of a ``map``, those of its includes in their place."""
+        lines: list[Directive] = []
+        for directive in directives:
+            if directive.name != "include" or depth > 8:
+                lines.append(directive)
+                continue
+            for path in self.included(directive):
+                lines += self._entries(self.trees[path], depth + 1)
+        return lines
 
     def real(self, path: str) -> str:
         """The path under which the file ``path`` is edited."""
@@ -169,27 +184,63 @@ def resolve_value(model: NginxModel, server: Server, text: str, name: str) -> st
 
 @dataclass(frozen=True)
 class MapRule:
-    """A ``map`` of two arguments: from what, to which variable, and its (key, value) lines."""
+    """A ``map`` of two arguments: from what, to which variable, and its (key, value) lines.
+
+    ``hostnames``: keys such as ``*.a.test`` are patterns.
+    """
 
     source: str
     variable: str
     lines: tuple[tuple[str, str], ...]
+    hostnames: bool = False
 
     @classmethod
-    def of(cls, directive: Directive) -> MapRule:
-        """The map that a directive makes."""
-        lines = ((e.name.lower(), e.values[0]) for e in directive.block or () if len(e.args) == 1)
+    def of(cls, directive: Directive, entries: Iterable[Directive]) -> MapRule:
+        """The map that a directive with these lines makes."""
+        given = tuple(entries)
+        lines = ((e.name if e.name[:1] == "~" else e.name.lower(), e.values[0]) for e in given if e.args)
         source, variable = directive.values
-        return cls(source.strip("${}"), variable.lstrip("$"), tuple(lines))
+        hostnames = any(e.name == "hostnames" and not e.args for e in given)
+        return cls(source.strip("${}"), variable.lstrip("$"), tuple(lines), hostnames)
 
     def answer(self, source: str) -> str | None:
-        """What it makes of ``source``; None when a pattern would have to decide."""
+        """What it makes of ``source``; None when we cannot tell."""
         plain = dict(self.lines)
         if source.lower() in plain:
             return plain[source.lower()]
-        if any(key.startswith("~") or "*" in key for key in plain):
-            return None
-        return plain.get("default")
+        if self.hostnames:
+            heads = [key for key in plain if key[:2] == "*." or key[:1] == "."]
+            tails = [key for key in plain if key[-2:] == ".*"]
+            for key in (*sorted(heads, key=len, reverse=True), *sorted(tails, key=len, reverse=True)):
+                if name_matches(key, source.lower()):
+                    return plain[key]
+        for key, value in self.lines:
+            if key[:1] == "~":
+                try:
+                    match = re.search(_pcre(key.lstrip("~*")), source, re.IGNORECASE * (key[:2] == "~*"))
+                except re.error:
+                    return None
+                if match:
+                    return _expanded(value, match)
+        return plain.get("default", "")
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """All that it may give."""
+        given = dict.fromkeys(value for _, value in self.lines)
+        return tuple(given if "default" in dict(self.lines) else {**given, "": None})
+
+
+def _pcre(pattern: str) -> str:
+    """A pattern of nginx in Python's spelling."""
+    return re.sub(r"\(\?<(?![=!])", "(?P<", pattern)
+
+
+def _expanded(value: str, match: re.Match[str]) -> str:
+    """``value`` with what the pattern captured; other variables stay."""
+    groups = {str(n): text or "" for n, text in enumerate(match.groups(), 1)}
+    groups |= {name: text or "" for name, text in match.groupdict().items()}
+    return _VARIABLE.sub(lambda m: groups.get(m[1] or m[2], m[0]), value)
 
 
 def known_variables(server: Server, name: str, maps: tuple[MapRule, ...]) -> dict[str, str]:
@@ -220,7 +271,7 @@ def name_matches(pattern: str, name: str) -> bool:
     pattern = pattern if pattern.startswith("~") else pattern.lower()
     if pattern.startswith("~"):
         try:
-            return re.search(re.sub(r"\(\?<(?![=!])", "(?P<", pattern[1:]), name) is not None
+            return re.search(_pcre(pattern[1:]), name) is not None
         except re.error:
             return False
     if pattern.startswith("*."):
