@@ -4,58 +4,90 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 
 from .fpm_pools import Pool
 from .nginx_model import NginxModel, Placed
+from .nginx_rewrite import unclear_paths
 from .nginx_sites import Problem, Site
-from .path_map import PathMap, below, final_map, substitute
+from .nginx_spelling import WRITE_OUT
+from .nginx_syntax import include_pattern
+from .nginx_variables import variables_of
+from .path_map import WORD, PathMap, below, final_map, normal, substitute
+from .php_values import map_value
 
-_LEGACY = ("etc", "bin", ".ssh", "var")
-_WORD = re.compile(r"/[^\s\"':;,|&<>=?#()]*")
+LEGACY = (".ssh", "bin", "etc")
+"""What leaves the live tree at the end, unless something names it."""
 _VARIABLE = re.compile(r"\$\{?(\w+)")
 
 
-def nginx_leftovers(model: NginxModel, site: Site) -> list[Problem]:
-    """Values in the vhost's server blocks (and literal ones outside) that no mapping reaches."""
+def nginx_leftovers(model: NginxModel, site: Site, var_entries: Collection[str] = ()) -> list[Problem]:
+    """Values in the vhost's server blocks (and literal ones outside) that no mapping reaches.
+
+    ``var_entries``: what is in ``var``; with anything else than the known folders ``var`` stays.
+    """
     paths = final_map(site.upath, site.links)
+    stays = _var_stays(var_entries)
     problems: list[Problem] = []
     for server in site.servers:
-        values = {"host": site.domain, "http_host": site.domain}
-        values["server_name"] = server.names[0] if server.names else site.domain
+        variables = variables_of(server, site.domain, model.maps)
         for placed in server.inner:
-            problems += _placed(placed, paths, values)
+            name, where = placed.directive.name, placed.where
+            for value in placed.directive.values:
+                for plain in variables.readings(value) if "$" in value else (value,):
+                    problems += _leaving(plain, name, where, paths, stays)
+                    problems += _unknown(plain, value, name, where, paths)
     naming = {path for path, text in model.texts.items() if paths.is_near(text)}
+    shared = []
     for placed in model.outside:
         if placed.file in naming:
-            problems += _placed(placed, paths, {})
+            for value in placed.directive.values:
+                problems += _leaving(value, placed.directive.name, placed.where, paths, stays)
         if placed.directive.name == "map" and len(placed.directive.args) == 2:
-            problems += _shared_map(placed, site, paths)
-    return list(dict.fromkeys(problems))
+            shared += _shared_map(placed, site, paths)
+    if not shared:
+        problems += unclear_paths(model, site, paths)
+    return list(dict.fromkeys([*problems, *shared, *_unread(model, site)]))
 
 
-def fpm_leftovers(pools: Iterable[Pool], upath: str, links: tuple[str, ...] = ()) -> list[Problem]:
+def fpm_leftovers(
+    pools: Iterable[Pool], upath: str, links: tuple[str, ...] = (), var_entries: Collection[str] = ()
+) -> list[Problem]:
     """Values in the vhost's pools that no mapping reaches."""
     paths = final_map(upath, links)
+    stays = _var_stays(var_entries)
     problems: list[Problem] = []
     for pool in pools:
+        values = {"pool": pool.name}
         for entry in pool.entries:
-            problems += _value(entry.value, entry.key, entry.where, paths, {"pool": pool.name})
+            plain = substitute(entry.value, values)
+            problems += _leaving(plain, entry.key, entry.where, paths, stays)
+            problems += _unknown(plain, entry.value, entry.key, entry.where, paths)
+            aim = map_value(paths, entry.key, normal(plain), {})
+            new = substitute(map_value(paths, entry.key, entry.value, values), values)
+            if normal(aim) != normal(new):
+                message = f"{entry.key} {entry.value} names the path in a form that cannot be changed"
+                problems.append(Problem("error", message, entry.where, f"Write it as {normal(plain)}."))
     return list(dict.fromkeys(problems))
 
 
-def uses_tmp(site: Site, pools: Iterable[Pool]) -> bool:
-    """Whether a server block or a pool refers to ``var/tmp``, so that it has to move along."""
-    top = f"{site.upath}/var/tmp"
-    tmp = PathMap(site.upath, (("var/tmp", "web/tmp"),), site.links)
-    in_pools = any(tmp.find(e.value, {"pool": pool.name}) for pool in pools for e in pool.entries)
-    values = {"host": site.domain, "http_host": site.domain, "server_name": site.domain}
-    in_nginx = any(tmp.find(v, values) for s in site.servers for p in s.inner for v in p.directive.values)
-    return (
-        in_pools
-        or in_nginx
-        or any(top in v for s in site.servers for p in s.inner for v in p.directive.values)
-    )
+def named_texts(model: NginxModel | None, site: Site, pools: Iterable[Pool]) -> list[str]:
+    """Every value of the vhost's configuration that may name a path of it, variables replaced."""
+    paths = final_map(site.upath, site.links)
+    texts = []
+    if model is not None:
+        for server in site.servers:
+            variables = variables_of(server, site.domain, model.maps)
+            for placed in server.inner:
+                for value in placed.directive.values:
+                    texts += variables.readings(value) if "$" in value else [value]
+        naming = {path for path, text in model.texts.items() if paths.is_near(text)}
+        texts += [v for p in model.outside if p.file in naming for v in p.directive.values]
+    texts += [substitute(e.value, {"pool": pool.name}) for pool in pools for e in pool.entries]
+    found = [normal(text) for text in texts if paths.is_near(text)]
+    for alias in site.links:
+        found += [text.replace(alias, site.upath) for text in found if alias in text]
+    return found
 
 
 def _shared_map(placed: Placed, site: Site, paths: PathMap) -> list[Problem]:
@@ -78,40 +110,59 @@ def _shared_map(placed: Placed, site: Site, paths: PathMap) -> list[Problem]:
     return problems
 
 
-def _placed(placed: Placed, paths: PathMap, values: Mapping[str, str]) -> list[Problem]:
-    directive = placed.directive
-    problems: list[Problem] = []
-    for value in directive.values:
-        problems += _value(value, directive.name, placed.where, paths, values)
+def _var_stays(entries: Collection[str]) -> bool:
+    return any(name not in ("log", "run", "tmp") for name in entries)
+
+
+def _leaving(plain: str, name: str, where: str, paths: PathMap, var_stays: bool) -> list[Problem]:
+    """Words on paths of ours that no rule maps, in places that may leave the live tree."""
+    if not paths.is_near(plain):
+        return []
+    problems = []
+    for word in WORD.findall(plain):
+        path = posixpath.normpath(word)
+        top = next((top for top in paths.tops if below(path, top)), None)
+        rest = path[len(top) :].strip("/") if top else ""
+        first = rest.split("/")[0]
+        if first in LEGACY:
+            message = f"{name} refers to {path}, so {first} stays in place"
+            problems.append(Problem("warning", message, where, "Move it elsewhere when there is time."))
+        elif first == "var" and rest != "var" and not var_stays:
+            known = f"{paths.upath}/{rest}"
+            if paths.path(known) == known:
+                message = f"{name} refers to {path}, which leaves the live tree"
+                severity = "warning" if name.startswith("env[") else "error"
+                hint = "Move it, or point the setting elsewhere."
+                problems.append(Problem(severity, message, where, hint))
     return problems
 
 
-def _value(value: str, name: str, where: str, paths: PathMap, values: Mapping[str, str]) -> list[Problem]:
-    plain = substitute(value, values)
-    # most values name no path at all; whatever can be said of one below holds one of these
-    if not (values and paths.beside in plain) and not paths.is_near(plain):
+def _unknown(plain: str, value: str, name: str, where: str, paths: PathMap) -> list[Problem]:
+    """A word on paths beside the vhost's own that are built from something that cannot be followed."""
+    if "$" not in plain or paths.beside not in plain:
         return []
-    tops = (paths.upath, *paths.aliases)
+    for word in WORD.findall(plain):
+        unknown = _unknown_vhost(word, paths.upath)
+        if unknown:
+            message = f"{name} {value} is built from ${unknown}, which cannot be followed"
+            return [Problem("error", message, where, WRITE_OUT)]
+    return []
+
+
+def _unread(model: NginxModel, site: Site) -> list[Problem]:
+    """Files that nginx includes by name and that we did not get."""
+    inside = [placed for server in site.servers for placed in server.inner]
     problems = []
-    for word in _WORD.findall(plain):
-        normal = posixpath.normpath(word)
-        top = next((top for top in tops if below(normal, top)), None)
-        if top is None:
-            unknown = _unknown_vhost(word, paths.upath) if values else ""
-            if unknown:
-                message = f"{name} {value} is built from ${unknown}, which cannot be followed"
-                problems.append(Problem("error", message, where, "Write the path out."))
+    for placed in (*inside, *model.outside):
+        if placed.directive.name != "include" or not placed.directive.args:
             continue
-        mapped = paths.path(paths.upath + normal[len(top) :])
-        rest = normal[len(top) :].strip("/").split("/")
-        if mapped != paths.upath + normal[len(top) :]:
-            if not paths.find(value, values):
-                message = f"{name} {value} names the path in a form that cannot be changed"
-                problems.append(Problem("error", message, where, f"Write it as {normal}."))
-        elif rest[0] in _LEGACY and normal != f"{top}/var":
-            message = f"{name} refers to {normal}, which leaves the live tree"
-            severity = "warning" if name.startswith("env[") else "error"
-            problems.append(Problem(severity, message, where, "Move it, or point the setting elsewhere."))
+        path = include_pattern(placed.directive.values[0], model.main)
+        if not any(mark in path for mark in "*?[") and path not in model.texts:
+            message = f"the included file {path} was not read"
+            hint = (
+                "Write the include on one line, without blanks in the name, and see that the file is there."
+            )
+            problems.append(Problem("error", message, placed.where, hint))
     return problems
 
 

@@ -6,7 +6,8 @@ import posixpath
 from collections.abc import Collection, Mapping
 
 from .fpm_pools import Entry, FpmModel, Pool
-from .path_map import Found, PathMap
+from .path_map import PathMap
+from .php_values import map_value
 from .rewrite import Draft, Edit, Outcome, apply_edits, newline_of
 
 SECOND_POOL = "-ns1"
@@ -41,20 +42,6 @@ def fpm_changes(
         for pool in pools:
             rewriter.second(pool)
     return rewriter.draft.outcome()
-
-
-def map_value(paths: PathMap, key: str, raw: str, values: Mapping[str, str]) -> str:
-    """One value, mapped. In ``open_basedir`` the top of ``web`` stays: it covers the new places too."""
-    if "[open_basedir]" not in key:
-        return paths.apply(raw, values)
-    parts = raw.split(":")
-    return ":".join(
-        part if _is_top(paths.find(part, values), part) else paths.apply(part, values) for part in parts
-    )
-
-
-def _is_top(hits: list[Found], part: str) -> bool:
-    return any(hit.old == "web" and part[hit.end :].strip("/\"' ") == "" for hit in hits)
 
 
 class _Rewriter:

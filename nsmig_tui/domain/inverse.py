@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from .fpm_pools import load_fpm
-from .fpm_rewrite import map_value
 from .nginx_model import name_matches
 from .nginx_rewrite import MAPPED, quoted
 from .nginx_syntax import Directive, decode, encode, include_pattern, parse
 from .path_map import PathMap, final_map
+from .php_values import map_value
 from .rewrite import Edit, apply_edits, respelled
 
 

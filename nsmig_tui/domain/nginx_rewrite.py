@@ -6,10 +6,12 @@ import posixpath
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from .nginx_model import NginxModel, Server
-from .nginx_sites import PASS, Site
+from .nginx_model import HOST_VARIABLES, NginxModel, Server
+from .nginx_sites import PASS, Problem, Site
+from .nginx_spelling import Speller, Spelling, Trouble
 from .nginx_syntax import Directive, walk
-from .path_map import Found, PathMap, substitute
+from .nginx_variables import NONE, Scope, names_in, scope_of, variables_of
+from .path_map import PathMap, substitute
 from .rewrite import Draft, Edit, Outcome, apply_edits, newline_of, respelled
 
 ROOT_VARIABLE = "$nsmig_root"
@@ -86,15 +88,20 @@ def nginx_changes(
     ``existing``: content of files on the vnode that nginx does not read now, so that a copy does not take
     a name that is in use.
     """
-    if transition is not None:
-        paths = paths.with_target("web", ROOT_VARIABLE)
     rewriter = _Rewriter(model, site, paths, copies, existing or {})
+    if transition is not None:
+        rewriter.paths = paths.with_target("web", ROOT_VARIABLE)
     rewriter.sockets = None if sockets is None else set(sockets)
     rewriter.transition = transition
-    for server in site.servers:
-        rewriter.server(server)
-    rewriter.outside()
+    rewriter.all(site)
     return rewriter.draft.outcome()
+
+
+def unclear_paths(model: NginxModel, site: Site, paths: PathMap) -> list[Problem]:
+    """The paths of this vhost that cannot be spelled for the places to which ``paths`` sends them."""
+    rewriter = _Rewriter(model, site, paths, True, {})
+    rewriter.all(site)
+    return rewriter.unclear
 
 
 class _Rewriter:
@@ -103,23 +110,31 @@ class _Rewriter:
     def __init__(
         self, model: NginxModel, site: Site, paths: PathMap, copies: bool, existing: Mapping[str, bytes]
     ) -> None:
-        self.model, self.paths, self.copies = model, paths, copies
+        self.model, self.paths, self.aim, self.copies = model, paths, paths, copies
         self.own = {server.number for server in site.servers}
         self.domain = site.domain
         self.variable_base = ""
         self.transition: Transition | None = None
         self.told_place = False
-        self.values: dict[str, str] = {}
+        self.speller, self.scope = Speller(paths, paths, NONE), Scope({})
+        self.unclear: list[Problem] = []
         self.sockets: set[str] | None = None
         fallback = posixpath.dirname(model.main)
         tops = (site.upath, *site.links)
         patterns = model.include_patterns()
         self.draft = Draft("nginx", model.texts, patterns, existing, fallback, model.resolve, tops)
 
+    def all(self, site: Site) -> None:
+        """All that names this vhost's paths."""
+        for server in site.servers:
+            self.server(server)
+        self.outside()
+
     def server(self, server: Server) -> None:
         """One server block, edited where it stands."""
-        first = server.names[0] if server.names else self.domain
-        self.values = {"host": self.domain, "http_host": self.domain, "server_name": first}
+        variables = variables_of(server, self.domain, self.model.maps)
+        self.speller = Speller(self.paths, self.aim, variables)
+        self.scope = scope_of(self.model, server.directive)
         self.variable_base, self.told_place = "", False
         self.draft.edit(server.file, self._block(server.file, server.directive.block or ()))
         if not self.transition or not server.directive.body or not (self.variable_base or self.told_place):
@@ -136,7 +151,7 @@ class _Rewriter:
 
     def outside(self) -> None:
         """Literal paths of this vhost that stand in no server block: upstreams, maps, caches."""
-        self.values = {}
+        self.speller, self.scope = Speller(self.paths, self.aim, NONE), Scope({})
         naming = {path for path, text in self.model.texts.items() if self.paths.is_near(text)}
         for placed in self.model.outside:
             if placed.file not in naming:
@@ -152,7 +167,11 @@ class _Rewriter:
                 continue
             edits += self._args(file, directive, False, True)
             edits += self._while_moving(file, directive)
-            edits += self._block(file, directive.block or ())
+            if directive.block:
+                outer = self.scope
+                self.scope = scope_of(self.model, directive, outer)
+                edits += self._block(file, directive.block)
+                self.scope = outer
         return edits
 
     def _while_moving(self, file: str, directive: Directive) -> list[Edit]:
@@ -182,43 +201,63 @@ class _Rewriter:
         text = self.model.texts[file]
         where = f"{file}:{directive.line}"
         edits: list[Edit] = []
-        for arg in directive.args:
+        for number, arg in enumerate(directive.args):
             raw = text[arg.start : arg.end]
-            hits = self.paths.find(raw, self.values)
-            if not hits:
-                continue
+            spelling = self.speller.spell(directive, number, raw, self.scope)
+            hits = spelling.hits
             if directive.name not in MAPPED and not in_map:
-                self.draft.problem("warning", f"old path in {directive.name} is not changed: {raw}", where)
+                if hits:
+                    message = f"old path in {directive.name} is not changed: {raw}"
+                    self.draft.problem("warning", message, where)
                 continue
-            if self._needs_variable(hits) and (directive.name in _NO_VARIABLES or not variables):
+            if spelling.trouble:
+                self._unclear(directive, raw, where, spelling.trouble)
+            if self._needs_variable(spelling) and (directive.name in _NO_VARIABLES or not variables):
                 message = f"{directive.name} {raw} cannot change while the tree is switched"
                 hint = "Give this vnode perl or mv --exchange, or move the file out of web/."
                 self.draft.problem("critical", message, where, hint)
                 continue
-            if self._is_other_socket(directive, arg.value):
+            if hits and self._is_other_socket(directive, arg.value, spelling.known):
                 message = f"{directive.name} {raw}: no pool of this vhost listens there; it stays"
                 self.draft.problem("warning", message, where)
                 continue
-            edits.append(Edit(arg.start, arg.end, self.paths.apply(raw, self.values)))
+            if spelling.new != raw:
+                new = spelling.new
+                if directive.name == "set":  # what other programs are told may be built from it
+                    new = new.replace(ROOT_VARIABLE, DISK_VARIABLE)
+                edits.append(Edit(arg.start, arg.end, new))
         code = text[slice(*directive.body)] if directive.is_lua and directive.body else ""
-        if code and self.paths.find(code, self.values):
+        if code and self.paths.find(code, self._known()):
             self.draft.problem("error", f"old path in {directive.name} is not changed", where)
         return edits
 
-    def _is_other_socket(self, directive: Directive, value: str) -> bool:
+    def _known(self) -> dict[str, str]:
+        """The variables that have one value in this block."""
+        values = self.speller.variables.values.items()
+        return {name: given[0] for name, given in values if len(given) == 1}
+
+    def _unclear(self, directive: Directive, raw: str, where: str, trouble: Trouble) -> None:
+        message = f"{directive.name} {raw} {trouble.says}"
+        self.unclear.append(Problem(trouble.severity, message, where, trouble.hint))
+        self.draft.problem(trouble.severity, message, where, trouble.hint)
+
+    def _is_other_socket(self, directive: Directive, value: str, known: Mapping[str, str]) -> bool:
         """Whether the argument names a socket that none of the vhost's pools makes."""
         if self.sockets is None or directive.name not in (*PASS, "server"):
             return False
-        plain = substitute(value, self.values)
+        plain = substitute(value, known)
         path = plain[plain.find("unix:") + 5 :].split(":")[0] if "unix:" in plain else ""
         return bool(path) and path not in self.sockets
 
-    def _needs_variable(self, hits: list[Found]) -> bool:
-        for hit in hits:
+    def _needs_variable(self, spelling: Spelling) -> bool:
+        for hit in spelling.hits:
             if (self.paths.target(hit.old) or "").startswith("$"):
-                literal = "$" not in hit.base
+                base = hit.base
+                if not all(name in HOST_VARIABLES for name in names_in(base)):
+                    base = substitute(base, spelling.known)  # the block sets it later than we ask
+                literal = "$" not in base
                 if not self.variable_base or (literal and "$" in self.variable_base):
-                    self.variable_base = f"{hit.base}{hit.old}"
+                    self.variable_base = f"{base}{hit.old}"
                 return True
         return False
 
@@ -247,7 +286,7 @@ class _Rewriter:
     def _moved_include(self, file: str, directive: Directive) -> list[Edit]:
         """An include that reads files of the vhost's own tree: they move, their text is the site's."""
         for path in self.model.included(directive):
-            if self.paths.find(self.model.texts[path], self.values):
+            if self.paths.find(self.model.texts[path], self._known()):
                 message = f"{path} is the site's own and names old paths; it is not changed"
                 self.draft.problem("error", message, f"{file}:{directive.line}")
         return self._args(file, directive, False, True)
@@ -265,8 +304,9 @@ class _Rewriter:
 
     def _is_templated(self, path: str) -> bool:
         text = self.model.texts[path]
+        known = self._known()
         args = [arg for directive in walk(self.model.trees[path]) for arg in directive.args]
-        return any(hit.templated for a in args for hit in self.paths.find(text[a.start : a.end], self.values))
+        return any(hit.templated for a in args for hit in self.paths.find(text[a.start : a.end], known))
 
 
 def quoted(path: str) -> str:

@@ -7,14 +7,29 @@ A path counts only at component boundaries: ``/srv/a.test/web`` is not in ``/srv
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 _BEFORE = r"(?<![\w./$}~+%@\\-])"
-_SLASHED = "uri|document_uri|request_uri|fastcgi_script_name|fastcgi_path_info|path_info"
-_AFTER = rf"""(?=$|[/\s"':;,|&<>=?#()]|\$\{{?(?:{_SLASHED})\b)"""
+SLASHED = (
+    *("uri", "document_uri", "request_uri", "fastcgi_script_name", "fastcgi_path_info", "path_info"),
+    *("request_filename", "document_root", "realpath_root"),
+)
+"""Variables of nginx whose value begins with a slash, if it is not empty."""
+_AFTER = rf"""(?=$|[/\s"':;,|&<>=?#()]|\$\{{?(?:{"|".join(SLASHED)})\b)"""
+_END = r"""(?=$|[/\s"':;,|&<>=?#()])"""
+WORD = re.compile(r"""/[^\s"':;,|&<>=?#()]*""")
+"""A path in any text, up to what cannot be in one."""
+_DOT = re.compile(r"(?P<cut>/+\.)(?=/)")
+_DIRECTORIES = r"(?:web|msg|bin|etc|\.ssh|var)"
+_UP = rf"(?:/+\.)*/+\.\.{_END}"
+_CLIMBS = (
+    re.compile(rf"(?P<cut>/+{_DIRECTORIES}{_UP})"),
+    re.compile(rf"/+var(?P<cut>/+(?:log|run|tmp){_UP})"),
+)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -79,9 +94,80 @@ class PathMap:
             if match is None:
                 continue
             begin, start, end = where[base_match.start()], where[match.start("old")], where[match.end("old")]
+            if text[start:end] != match["old"]:  # what changes is in the variable's value, or in part
+                continue
             old = re.sub("/+", "/", match["old"])
             found.append(Found(begin, start, end, text[begin:start], old, "$" in text[begin:end]))
         return found
+
+    def straightened(self, text: str, values: Mapping[str, str] | None = None) -> str:
+        """``text`` in which no path of ours goes up again from a directory that moves (``web/../x``).
+
+        Only what certainly is a directory, no link, is taken out: the names of the old layout.
+        """
+        while "/." in text:
+            plain, where = _substitute(text, values or {})
+            for start, end in self._detours(plain):
+                if text[where[start] : where[end]] == plain[start:end]:
+                    text = text[: where[start]] + text[where[end] :]
+                    break
+            else:
+                break
+        return text
+
+    def respell(self, text: str, values: Mapping[str, str] | None = None) -> str:
+        """``text`` with every old path replaced, after detours over what moves are taken out."""
+        straight = self.straightened(text, values)
+        new = self.apply(straight, values)
+        return text if new == straight and "/.." not in text else new
+
+    def place(self, text: str, values: Mapping[str, str] | None = None) -> str | None:
+        """What the one path that ``text`` is names below ``upath`` (empty: ``upath`` itself), else None."""
+        plain = _substitute(text, values or {})[0].strip(" \t\"'")
+        path = posixpath.normpath(plain) if plain.startswith("/") else ""
+        top = next((top for top in self.tops if below(path, top)), None)
+        return None if top is None else path[len(top) :].strip("/")
+
+    def _detours(self, plain: str) -> Iterator[tuple[int, int]]:
+        """Where there is something to take out."""
+        base = self._patterns[0]
+        for found in base.finditer(plain):
+            for pattern in _CLIMBS:
+                match = pattern.match(plain, found.end())
+                if match:
+                    yield match.span("cut")
+        for word in WORD.finditer(plain):
+            if self.is_near(word[0]) and any(below(posixpath.normpath(word[0]), t) for t in self.tops):
+                for match in _DOT.finditer(word[0]):
+                    yield word.start() + match.start("cut"), word.start() + match.end("cut")
+
+    def follow(self, text: str) -> str:
+        """Where the literal paths in ``text`` lead: mapped, and without detours."""
+        return normal(self.apply(normal(text)))
+
+    def is_open(self, text: str) -> bool:
+        """Whether a path in ``text`` has a variable where it is decided which of our rules holds."""
+        if "$" not in text or not self.is_near(text):
+            return False
+        if any(re.search(rf"{_BEFORE}{re.escape(top)}\$\{{?\w", text) for top in self.tops):
+            return True
+        olds = [f"/{old}" for old, _ in self.rules]
+        for base in self._patterns[0].finditer(text):
+            word = WORD.match(text, base.end())
+            prefix, mark, rest = word[0].partition("$") if word else ("", "", "")
+            variable = _VARIABLE.match(mark + rest)
+            if variable is None:
+                continue
+            prefix = re.sub("/+", "/", prefix)
+            slashed = (variable[1] or variable[2]) in SLASHED
+            if any(old.startswith(prefix) and not (slashed and old == prefix) for old in olds):
+                return True
+        return False
+
+    @cached_property
+    def tops(self) -> tuple[str, ...]:
+        """``upath`` and the links to it."""
+        return (self.upath, *self.aliases)
 
     def is_near(self, text: str) -> bool:
         """Whether ``text``, its variables replaced, holds what any of our paths holds: a quick first look."""
@@ -123,13 +209,13 @@ class PathMap:
     @cached_property
     def _marks(self) -> tuple[str, ...]:
         """What a text must hold to name one of our paths at all, however its slashes are doubled."""
-        return tuple(base.rstrip("/").rpartition("/")[2] for base in (self.upath, *self.aliases))
+        return tuple(base.rstrip("/").rpartition("/")[2] for base in self.tops)
 
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
         """Where a top directory of ours begins, and what may follow it."""
         olds = tuple(old for old, _ in self.rules)
-        return _base_pattern((self.upath, *self.aliases)), _olds_pattern(olds)
+        return _base_pattern(self.tops), _olds_pattern(olds)
 
 
 def final_map(upath: str, aliases: tuple[str, ...] = ()) -> PathMap:
@@ -146,6 +232,11 @@ def final_map(upath: str, aliases: tuple[str, ...] = ()) -> PathMap:
 def bridge_map(upath: str, aliases: tuple[str, ...] = ()) -> PathMap:
     """New roots and logs, but everything below ``var/run`` (the socket) still at its old place."""
     return final_map(upath, aliases).without("var/run")
+
+
+def normal(text: str) -> str:
+    """``text`` with every path in it spelled without ``.``, ``..`` and doubled slashes."""
+    return WORD.sub(lambda match: posixpath.normpath(match[0]).replace("//", "/"), text)
 
 
 def below(path: str, top: str) -> bool:

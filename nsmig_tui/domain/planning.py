@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .config_report import LEGACY, named_texts
 from .fleet import Layout, Vnode
 from .fpm_rewrite import fpm_changes
 from .layout import layout_of
@@ -23,8 +25,6 @@ from .surroundings import Serving
 
 SIDE_NAME = ".nsmig-app"
 """Where the content waits while nginx leaves a document root that has an entry called ``app``."""
-
-LEGACY = (".ssh", "bin", "etc")
 
 
 @dataclass(frozen=True)
@@ -94,16 +94,12 @@ def make_plan(
     """
     upath = f"{vnode.vpath}/{domain}"
     used = used_paths(seen, upath)
-    old_tmp = f"{upath}/var/tmp"
-    tmp_used = _names_path(serving, old_tmp) or any(names(text, old_tmp) for text in used)
+    all_used = used + named_texts(serving.nginx, serving.site, serving.pools)
+    tmp_used = any(names(text, f"{upath}/var/tmp") or _allows(text, f"{upath}/var") for text in all_used)
     hold = SIDE_NAME if "app" in seen.entries.get("web", ()) else "app"
     configs, stages = _configs(serving, upath, hold, tmp_used, seen.beside)
     compat_web, compat_var = _compat(used, upath, options.compat)
-    keep = tuple(
-        name
-        for name in LEGACY
-        if _names_path(serving, f"{upath}/{name}") or any(names(text, f"{upath}/{name}") for text in used)
-    )
+    keep = tuple(name for name in LEGACY if any(names(text, f"{upath}/{name}") for text in all_used))
     climbing, climb_problems = bridges(seen, upath)
     problems = [p for o in stages.values() for p in o.problems]
     blocked = [p.message + (f" ({p.where})" if p.where else "") for p in problems if p.severity != "warning"]
@@ -227,16 +223,9 @@ def _configs(
     return tuple(plans), {name: outcome for name, (_, outcome) in stages.items()}
 
 
-def _names_path(serving: Serving, path: str) -> bool:
-    """Whether a site or pool file of this vhost names a path at or below ``path``."""
-    if serving.nginx is not None and any(
-        used.server.number in {s.number for s in serving.site.servers}
-        for used in serving.nginx.used_below(path)
-    ):
-        return True
-    return any(
-        path in entry.value.replace("$pool", pool.name) for pool in serving.pools for entry in pool.entries
-    )
+def _allows(text: str, folder: str) -> bool:
+    """Whether ``text`` names the folder itself, as a list of directories that may be used does."""
+    return re.search(rf"(?<![\w.-]){re.escape(folder)}/*(?=$|[\s:;\"'])", text) is not None
 
 
 def _compat(used: Sequence[str], upath: str, policy: str) -> tuple[bool, bool]:

@@ -62,8 +62,12 @@ def serving_of(
     listening: frozenset[str] = frozenset(),
     directories: tuple[str, ...] = (),
     links: tuple[str, ...] = (),
+    var_entries: tuple[str, ...] = (),
 ) -> Serving:
-    """All that serves ``domain``. ``directories``: real ones beside it; ``links``: links to it."""
+    """All that serves ``domain``.
+
+    ``directories``: real ones beside it; ``links``: links to it; ``var_entries``: what is in its ``var``.
+    """
     model, problems = nginx_model(nginx)
     if model is None:
         return Serving(Site(domain, upath), None, problems=problems)
@@ -72,8 +76,8 @@ def serving_of(
     served = find_pools(fpm_models(fpm), upath, site.sockets, links=site.links)
     with_pools = [(m, s) for m, s in served if s.pools]
     found += [problem for _, s in served for problem in s.problems]
-    found += nginx_leftovers(model, site)
-    found += [p for m, s in with_pools for p in fpm_leftovers(s.pools, upath, site.links)]
+    found += nginx_leftovers(model, site, var_entries)
+    found += [p for m, s in with_pools for p in fpm_leftovers(s.pools, upath, site.links, var_entries)]
     if not site.servers:
         found.append(
             Problem("error", f"no nginx server block serves {domain}", "", "Add one, or leave it out.")

@@ -108,6 +108,7 @@ async def inspect(
         seen.listening,
         seen.siblings,
         seen.entries.get("alias", ()),
+        seen.entries.get("var", ()),
     )
     return seen, serving
 

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nsmig_tui.domain.fpm_pools import find_pools, load_fpm
-from nsmig_tui.domain.fpm_rewrite import fpm_changes, map_value
+from nsmig_tui.domain.fpm_rewrite import fpm_changes
 from nsmig_tui.domain.path_map import final_map
+from nsmig_tui.domain.php_values import map_value
 
 UPATH = "/srv/a.test"
 ETC = "/etc/php/8.2/fpm"
@@ -164,6 +165,34 @@ def test_open_basedir_keeps_the_top(raw, expected):
         map_value(final_map(UPATH).inverse(), "php_admin_value[open_basedir]", expected, {"pool": "a.test"})
         == raw
     )
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("/srv/a.test/web/:/srv/a.test/var/", "/srv/a.test/web/:/srv/a.test/var/"),
+        (
+            '"/srv/$pool/web/pub:/srv/$pool/var"',
+            '"/srv/$pool/web/app/public/pub:/srv/$pool/var'
+            ':/srv/$pool/web/log:/srv/$pool/web/run:/srv/$pool/web/tmp"',
+        ),
+        ("/srv/a.test/:/srv/a.test/var", "/srv/a.test/:/srv/a.test/var"),
+    ],
+)
+def test_what_lay_in_var_may_be_opened_where_it_goes(raw, expected):
+    assert map_value(final_map(UPATH), "php_admin_value[open_basedir]", raw, {"pool": "a.test"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (".:/srv/a.test/web/../private", ".:/srv/a.test/private"),
+        ("/srv/$pool/web/./../var/log/../tmp", "/srv/$pool/web/tmp"),
+        ("/srv/a.test/web/x/../y", "/srv/a.test/web/app/public/x/../y"),
+    ],
+)
+def test_what_climbs_leads_where_it_led(raw, expected):
+    assert map_value(final_map(UPATH), "php_value[include_path]", raw, {"pool": "a.test"}) == expected
 
 
 def test_private_includes_are_edited_in_place():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from vhost_facts import (
     DOMAIN,
     HEALTHY,
+    POOL,
     POOL_WITH_TMP,
     VNODE,
     fpm_config,
@@ -37,6 +38,12 @@ UPATH = "/srv/a.test"
 
 def plan_for(facts=HEALTHY, **options):
     return make_plan(VNODE, DOMAIN, facts, serving(facts), MigrateOptions(**options), STAMP)
+
+
+PREPENDED = (
+    b"server { server_name a.test; set $base /srv/a.test; include common.conf;"
+    b' fastcgi_param PHP_VALUE "auto_prepend_file=/srv/a.test/etc/x"; }'
+)
 
 
 def ref(text, kind="cron"):
@@ -212,6 +219,8 @@ def test_links_for_old_paths_where_they_are_used(facts, policy, web, var):
             },
             ("etc",),
         ),
+        ({"nginx": nginx_config(PREPENDED)}, ("etc",)),
+        ({"nginx": nginx_config(PREPENDED.replace(b"/srv/a.test/", b"$base/"))}, ("etc",)),
     ],
 )
 def test_old_directories_stay_where_something_names_them(facts, kept):
@@ -226,6 +235,11 @@ def test_old_directories_stay_where_something_names_them(facts, kept):
     [
         ({}, False),
         ({"fpm": (fpm_config(POOL_WITH_TMP),)}, True),
+        (
+            {"fpm": (fpm_config(POOL + b"php_value[open_basedir] = /srv/a.test/web/x:/srv/a.test/var/\n"),)},
+            True,
+        ),
+        ({"nginx": nginx_config(PREPENDED.replace(b"/etc/x", b"/var/tmp"))}, True),
         ({"references": (ref(f"upload_tmp_dir = {UPATH}/var/tmp", "application"),)}, True),
         ({"fpm": (fpm_config(POOL_WITH_TMP),), "places": places(var_tmp=None)}, None),
     ],

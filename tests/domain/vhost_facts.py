@@ -131,4 +131,5 @@ def serving(facts: Inspection) -> Serving:
         facts.listening,
         facts.siblings,
         facts.entries.get("alias", ()),
+        facts.entries.get("var", ()),
     )
