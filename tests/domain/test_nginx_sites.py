@@ -25,6 +25,25 @@ def test_shared_include_site():
     assert model.users["/etc/nginx/common.conf"] == {0, 1}
 
 
+@pytest.mark.parametrize(
+    ("inside", "is_ours"),
+    [
+        ("server_name static.a.test; root /srv/a.test/web/css;", True),
+        ("server_name cdn.test; root /srv/a.test/web/css; access_log /var/log/nginx/cdn.log;", True),
+        ("server_name cdn.test; location /x/ { alias /srv/$server_name/web/; }", False),
+        ("server_name cdn.test; location / { proxy_pass http://127.0.0.1:8; } root /srv/a.test/web/x;", True),
+        ("server_name cdn.test; root /srv/a.test/web/x; location /b { alias /srv/b.test/web/; }", False),
+        ("server_name cdn.test; root /var/www; location /b { alias /srv/a.test/web/; }", False),
+        ("server_name cdn.test; root /var/www; access_log /srv/a.test/var/log/cdn.log;", False),
+        ("server_name b.test; root /srv/a.test/web/x;", False),
+    ],
+)
+def test_a_block_that_serves_from_this_tree_alone_is_the_vhosts_own(inside, is_ours):
+    found = site(nginx({"a": A_SITE + b"server { " + inside.encode() + b" }"}))
+    assert (len(found.servers) == 2) is is_ours
+    assert bool(found.problems) is (not is_ours and "/srv/a.test" in inside)
+
+
 def test_literal_site_beside_another_in_one_file():
     found = site(nginx({"all": LITERAL}))
     assert [server.names for server in found.servers] == [("a.test",)]
@@ -120,7 +139,7 @@ def test_set_and_map_are_followed():
         ({"z": b"server { server_name ~^(?<d>.+)$; root /srv/$host/web; }"}, {}, ["critical"]),
         (
             {"a": A_SITE, "s": b"server { server_name sub.a.test; root /srv/a.test/web/sub; }"},
-            {},
+            {"real_dirs": {"a.test", "b.test", "sub.a.test"}},
             ["critical"],
         ),
         (
