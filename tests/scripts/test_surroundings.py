@@ -1,6 +1,7 @@
 """What all vhosts of a vnode share is read again when something of it may have changed, else not."""
 
 import os
+import shutil
 import subprocess
 import time
 
@@ -163,3 +164,42 @@ def test_includes_from_any_number_of_folders_are_always_read(vnode):
         f"{etc}/nginx/sites-enabled/a",
     ]
     assert first.vnode is None
+
+
+INCLUDES = r"""include parts/1;
+server { include	"parts/2" ; location / { include 'parts/3'; include parts/4;include parts/5; } }
+include
+    parts/6
+    ;
+include # the next line says what; not parts/no1
+    # include parts/no2;
+    parts/7; # include parts/no3;
+#include parts/no4;
+return 200 "# x"; include parts/8;
+include parts/9;# include parts/no5;
+log_format x '$include'; proxy_set_header include_x 1;
+include "parts/with a blank";
+include
+parts/crlf
+;
+no_include parts/no6;
+"""
+
+
+@pytest.mark.parametrize("awk", ["mawk", "busybox awk"])
+def test_every_form_of_include_is_read(vnode, awk):
+    sh, etc, _ = vnode
+    program = shutil.which(awk.split()[0])
+    assert program is not None
+    (sh.root / "shims/awk").write_text(f'#!/bin/sh\nexec {program} {awk.partition(" ")[2]} "$@"\n')
+    (sh.root / "shims/awk").chmod(0o755)
+    wanted = [*map(str, range(1, 10)), "with a blank", "crlf"]
+    (etc / "nginx/parts").mkdir()
+    for name in (*wanted, *(f"no{n}" for n in range(1, 7))):
+        (etc / f"nginx/parts/{name}").write_text("")
+    text = INCLUDES.replace("include\nparts/crlf\n", "include\r\nparts/crlf\r\n")
+    (etc / "nginx/sites-available/a").write_bytes(text.encode())
+    (etc / "nginx/conf.d/z.conf").write_text("include parts/1;\n")
+    _, seen = look(sh)
+    read = {f.path.partition("/parts/")[2] for f in seen.nginx.files} - {""}
+    assert read == set(wanted)

@@ -39,12 +39,22 @@ runs() { # a master's /proc/PID/cmdline
 }
 
 # The include patterns that stand in these files, for a subshell. One process for any number of files.
+# A directive may go over several lines, with comments in it; what is read too much does no harm.
 nginx_patterns() {
   # shellcheck disable=SC2016 # awk's own
-  exec awk '{ line = $0; sub(/^[ \t]*#.*/, "", line)
-    while (match(line, /(^|[ \t;{}])include[ \t]+[^;{}]+;/)) {
-      s = substr(line, RSTART, RLENGTH); line = substr(line, RSTART + RLENGTH)
-      sub(/^.*include[ \t]+/, "", s); sub(/;$/, "", s); gsub(/["\047 \t]/, "", s); print s } }' "$@"
+  exec awk 'FNR == 1 { open = "" }
+    open == "" && !/include/ { next }
+    { rest = $0; line = open; open = ""
+      while (match(rest, /"[^"]*"|\047[^\047]*\047|(^|[ \t\r;{}])#/)) {
+        if (substr(rest, RSTART + RLENGTH - 1, 1) == "#") { rest = substr(rest, 1, RSTART + RLENGTH - 2); break }
+        line = line substr(rest, 1, RSTART + RLENGTH - 1); rest = substr(rest, RSTART + RLENGTH)
+      }
+      line = line rest
+      while (match(line, /(^|[ \t\r;{}])include[ \t\r]+[^;{}]+;/)) {
+        s = substr(line, RSTART, RLENGTH - 1); line = substr(line, RSTART + RLENGTH)
+        sub(/^[ \t\r;{}]*include[ \t\r]+/, "", s); sub(/[ \t\r]+$/, "", s); gsub(/["\047]/, "", s); print s
+      }
+      if (match(line, /(^|[ \t\r;{}])include([ \t\r][^;{}]*)?$/)) open = substr(line, RSTART) " " }' "$@"
 }
 
 fpm_patterns() {
