@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from lab.fleet import SUDO_PASSWORD, Lab
-from lab.node import Node
+from lab.node import Node, wait_for
 from lab.prober import Prober
 from lab.product import Product
 from lab.scene import DOMAIN, Operator, Scene, set_scene
@@ -111,6 +111,41 @@ def test_without_perl_no_answer_hangs_on_a_path(
     no_static_answer_is_wrong(lab, scene, tmp_path)
     assert len(node.path("/root/moved").read_text()) == 2
     assert node.sh("pgrep -u www-data -x sleep || true").stdout == ""
+
+
+LOCATIONS = f"""set $base /srv/{DOMAIN};
+    root $base/web;
+    include
+        snippets/lab-more.conf; # on two lines
+    location /priv/ {{ alias /srv/{DOMAIN}/web/../private/; }}
+    location ~ ^/dl(/.*)$ {{ alias /srv/{DOMAIN}/web$1; }}"""
+STATIC = f"server {{ listen 80; server_name static.{DOMAIN}; root /srv/{DOMAIN}/web/css; }}\n"
+
+
+@pytest.mark.parametrize("has_perl", [True, False], ids=["exchange", "renames"])
+def test_paths_that_are_not_spelled_out(lab: Lab, node: Node, tmp_path: Path, has_perl: bool) -> None:
+    """A variable, a capture, a climbing path, an include on two lines, and a block for static files."""
+    scene = set_scene(node, shape="literal")
+    node.path("/etc/nginx/snippets").mkdir(exist_ok=True)
+    node.path("/etc/nginx/snippets/lab-more.conf").write_text("location /more/ { alias $base/web/css/; }\n")
+    (scene.upath / "private").mkdir()
+    (scene.upath / "private/x.txt").write_text("beside the site")
+    file = node.path(f"/etc/nginx/sites-available/{DOMAIN}")
+    text = file.read_text()
+    assert f"root /srv/{DOMAIN}/web;" in text
+    file.write_text(text.replace(f"root /srv/{DOMAIN}/web;", LOCATIONS, 1) + STATIC)
+    node.sh("nginx -t && systemctl reload nginx")
+    more = (
+        ("/priv/x.txt", 200, "beside the site"),
+        ("/dl/page.html", 200, f"page of {DOMAIN}"),
+        ("/more/site.css", 200, "color: teal"),
+    )
+    scene.vhost = replace(scene.vhost, answers=(*scene.vhost.answers, *more))
+    wait_for("the new configuration", lambda: scene.wrong() == [], 20)
+    scene.remember()
+    if not has_perl:
+        without_perl(node)
+    no_static_answer_is_wrong(lab, scene, tmp_path)
 
 
 def test_busybox(lab: Lab, node: Node, tmp_path: Path) -> None:
