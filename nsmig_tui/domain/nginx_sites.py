@@ -82,7 +82,9 @@ def find_site(
     named = [s for s in model.servers if domain in s.names or f".{domain}" in s.names]
     root = _document_root(model, named, domain)
     same = _same_root(model, root, tops) | _siblings(model, domain, real_dirs, tops)
-    same |= _only_ours(model, domain, vpath, real_dirs, tops)
+    same |= _only_ours(
+        model, same | {server.number for server in named}, vpath, {*real_dirs} - {domain}, tops
+    )
     own = [server for server in model.servers if server in named or server.number in same]
     root = root or _document_root(model, own, domain)
     problems = [
@@ -161,16 +163,16 @@ def _same_root(model: NginxModel, root: str | None, tops: tuple[str, ...]) -> se
 
 
 def _only_ours(
-    model: NginxModel, domain: str, vpath: str, real_dirs: Collection[str], tops: tuple[str, ...]
+    model: NginxModel, known: set[int], vpath: str, others: Collection[str], tops: tuple[str, ...]
 ) -> set[int]:
     """Blocks under other names that serve from this tree and from no other, ``static.`` for one.
 
     A name with a directory of its own is another vhost's, whatever its block serves.
     """
     found = set()
-    for number in {used.server.number for top in tops for used in model.used_below(top)}:
+    for number in {used.server.number for top in tops for used in model.used_below(top)} - known:
         server = model.servers[number]
-        if any(name in real_dirs and name != domain for name in plain_names(server)):
+        if any(name in others for name in plain_names(server)):
             continue
         paths = [used for used in model.used_below(vpath) if used.server is server]
         served = [p for p in server.any("root", "alias", *PASS) if p.directive.args]
