@@ -12,6 +12,9 @@ from .rewrite import Draft, Edit, Outcome, apply_edits, newline_of
 
 SECOND_POOL = "-ns1"
 
+BOUND = ("listen", "pm.status_listen")
+"""Keys whose address only one pool can have: php-fpm starts for no site where two name the same."""
+
 
 def fpm_changes(
     model: FpmModel,
@@ -27,7 +30,8 @@ def fpm_changes(
 
     Shared includes are treated as for nginx: an NS3 copy takes their place with ``copies``, else their
     changed text does. ``keep_old_socket`` adds, for each pool whose socket moves, a pool ``NAME-ns1``
-    that is the same (its text written out, ``$pool`` replaced) but listens where the pool did before.
+    that is the same (its text written out, ``$pool`` replaced) but listens where the pool did before, and
+    has no address of its own that the pool keeps.
     With ``chdir`` nothing changes but each ``chdir`` below ``web``, to this directory: php-fpm does not
     start, for any site, where a pool's is not there, and without an exchange ``web`` is not for a moment.
     Raises ValueError when ``paths`` sends a class to an nginx variable.
@@ -72,8 +76,10 @@ class _Rewriter:
 
     def second(self, pool: Pool) -> None:
         """The pool once more, under a name of its own, on the old socket."""
-        old, values = pool.listen, {"pool": pool.name}
-        if self.paths.apply(old, values) == old:
+        values = {"pool": pool.name}
+        old = {key: pool.value(key) or "" for key in BOUND}
+        left = {key: address for key, address in old.items() if self.paths.apply(address, values) != address}
+        if "listen" not in left:
             return
         name = pool.name + SECOND_POOL
         if any(other.name == name for other in self.model.pools):
@@ -82,13 +88,13 @@ class _Rewriter:
         newline = newline_of(self.model.texts[pool.file])
         lines = [f"[{name}]{newline}"]
         for entry in pool.entries:
-            if entry.key in ("include", "listen"):
+            if entry.key in ("include", *BOUND):
                 continue
             text = self.model.texts[entry.file]
             value = map_value(self.paths, entry.key, text[entry.start : entry.end], values)
             value = value.replace("$pool", pool.name)
             lines.append(text[entry.line_start : entry.start] + value + text[entry.end : entry.line_end])
-        lines.append(f"listen = {old}{newline}")
+        lines += [f"{key} = {address}{newline}" for key, address in left.items()]
         self.draft.append(
             pool.file, "".join(part if part.endswith("\n") else part + newline for part in lines)
         )

@@ -115,6 +115,26 @@ def test_both_sockets_for_a_while():
     assert second.value("chdir") == "/srv/a.test/web/app/public"
 
 
+@pytest.mark.parametrize(
+    ("address", "first", "second"),
+    [
+        ("127.0.0.1:9123", "127.0.0.1:9123", None),
+        ("9123", "9123", None),
+        ("/run/php/$pool-status.sock", "/run/php/a.test-status.sock", None),
+        ('"/srv/$pool/var/run/s.sock"', "/srv/a.test/web/run/s.sock", "/srv/a.test/var/run/s.sock"),
+    ],
+)
+def test_an_address_of_its_own_is_given_to_one_pool_only(address, first, second):
+    """php-fpm -t: "unable to set listen address as it's already used in another pool"."""
+    more = f"\npm.status_path = /status\npm.status_listen = {address}\n"
+    loaded = model({"a": POOL + more.encode()})
+    ((path, text),) = changes(loaded, copies=False, keep_old_socket=True).items()
+    pools = load_fpm({path: text}).pools
+    assert [pool.value("pm.status_listen") for pool in pools] == [first, second]
+    assert [pool.value("pm.status_path") for pool in pools] == ["/status", "/status"]
+    assert [pool.listen for pool in pools] == ["/srv/a.test/web/run/fpm.sock", "/srv/a.test/var/run/fpm.sock"]
+
+
 def test_logs_may_go_elsewhere_for_a_while():
     loaded = model({"a": POOL + b"\nslowlog=/srv/$pool/var/log/slow\n"})
     paths = final_map(UPATH).with_target("var/log", "/srv/.nsmig/a.test/log")
