@@ -5,7 +5,6 @@
 K=0
 STEP=
 SEQ=
-NGINX_AT=
 FPM_AT=
 PHASE=preflight
 MINE=0

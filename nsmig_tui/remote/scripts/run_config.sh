@@ -60,7 +60,7 @@ write_stage() { # kind stage
       if same "$new" "$path"; then continue; fi
       if ! is_ours "$n" "$path" "$AT"; then WHY="$path was changed by someone else; nothing of it is overwritten"; return 1; fi
     fi
-    flag "$1"
+    if ! flagged "$1" && ! { note_live "$CUR" "$1" orig && flag "$1"; }; then WHY="cannot note what is live"; return 1; fi
     if [ "$2" = orig ]; then put "$new" "$path" exact; else put "$new" "$path"; fi || { WHY="cannot write $path"; return 1; }
     pt "config-$1-$2-$n"
   done <"$CUR/conf/list"
@@ -101,25 +101,53 @@ config_good_since() { # nginx|fpm, file
   if [ "$VAR/$1.good" -nt "$2" ]; then config_was_good "$1"; else config_is_good "$1"; fi
 }
 
+# Which stage is live is known from disk: $CUR/live.KIND has a line for each that nginx or php-fpm took, the
+# last one last. It is there before a file is changed for the first time.
+note_live() { printf '%s\n' "$3" >>"$1/live.$2" && sync_all "$1/live.$2" "$1"; } # a run's record, kind, stage
+
+stage_at() { # kind; in AT, empty when nobody knows
+  AT=
+  if ! flagged "$1"; then AT=orig; return 0; fi
+  if [ ! -e "$CUR/live.$1" ]; then return 0; fi
+  while read -r stage; do AT=$stage; done <"$CUR/live.$1" # a line that a power cut left unfinished does not count
+}
+
+# On the way back a stage in between is gone through by who was there already; else it may be the very one that
+# does not hold, and nothing that leads through it has been done.
+has_left() { # kind stage...: is what is live none of these?
+  stage_at "$1"
+  shift
+  case " $* " in *" $AT "*) return 1 ;; esac
+}
+
+# What a killed run wrote, and nobody has tested, gives way to what is live: that starts.
+put_back_untested() {
+  vnode_lock
+  for side in nginx fpm; do
+    stage_at "$side"
+    if flagged "$side" && [ -n "$AT" ]; then write_stage "$side" "$AT" || fail "$WHY"; fi
+  done
+  vnode_unlock
+}
+
 # A change of stage. Files are written, tested and, when that fails, put back in one go under the vnode's
 # lock, so that nobody else's reload ever meets files that do not hold.
-stage_at() { if [ "$1" = nginx ]; then AT=$NGINX_AT; else AT=$FPM_AT; fi; }
-
 nginx_to() { # stage
   if ! has_stage nginx "$1"; then passes nginx "$1"; return 0; fi
   if shares_reloads; then shared_change nginx "$1" "" ""
   else own_change nginx "$1" "" ""; fi
-  NGINX_AT=$1
   pt "nginx-$1-live"
 }
 
 fpm_to() { # stage sockets-that-must-accept sockets-that-must-go
   if ! has_stage fpm "$1"; then passes fpm "$1"; return 0; fi
-  if [ "$FPM_AT" = orig ] || [ "$FPM_AT" = apart ]; then
-    for s in $NEW_SOCKETS; do # php-fpm would refuse to start, for every site
-      if accepts "$s"; then fail "something else listens on $s already"; fi
-    done
-  fi
+  case $FPM_AT/$1 in
+    */orig|*/apart) ;; # the way back needs none of the new sockets
+    orig/*|apart/*)
+      for s in $NEW_SOCKETS; do # php-fpm would refuse to start, for every site
+        if accepts "$s"; then fail "something else listens on $s already"; fi
+      done ;;
+  esac
   if shares_reloads; then shared_change fpm "$@"
   else own_change fpm "$@"; fi
   FPM_AT=$1
@@ -130,14 +158,14 @@ own_change() { # kind stage accept go
   vnode_lock
   if [ "$1" = fpm ]; then note_pools "$3 $4"; fi
   stage_at "$1"
-  write_stage "$1" "$2" || fail "$WHY"
-  if ! config_is_good "$1"; then
+  if ! write_stage "$1" "$2" || ! config_is_good "$1"; then
     why=$WHY
     if [ -n "$AT" ]; then write_stage "$1" "$AT" || why="$why; $WHY"; fi
     fail "$why"
   fi
   pt "$1-$2-written"
   make_live "$1" "$3" "$4" || fail "$WHY"
+  note_live "$CUR" "$1" "$2" || fail "cannot note that $1 is at $2"
   vnode_unlock
 }
 
@@ -171,6 +199,7 @@ fpm_originals() { # a run's record
   while IFS="$TAB" read -r n kind sum path; do
     if [ "$kind" = fpm ] && [ -e "$1/conf/$n.orig" ]; then put "$1/conf/$n.orig" "$path" exact; fi
   done <"$1/conf/list"
+  note_live "$1" fpm orig
   rm -f "$1/flag.fpm" # its undo need not go through pools that php-fpm did not come up with
 }
 

@@ -76,6 +76,7 @@ shared_change() { # kind stage accept go
   read -r WHY 2>/dev/null <"$J/got.$1" || :
   rm -f "$J/got.$1" "$J/wants.$1"
   if [ "$WHY" != ok ]; then fail "${WHY:-the group of this run gave no answer}"; fi
+  note_live "$CUR" "$1" "$2" || fail "cannot note that $1 is at $2"
 }
 
 lead() { # kind place

@@ -111,6 +111,7 @@ drop_loop() { # runs inside the content folder
 php_forgets() {
   if ! flagged refresh; then return 0; fi
   vnode_lock
+  config_was_good fpm || fail "$WHY"
   note_pools ""
   fpm_reload "$OLD_SOCKETS" "" || fail "php-fpm did not come up again"
   vnode_unlock

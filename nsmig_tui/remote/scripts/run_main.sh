@@ -162,7 +162,7 @@ main() {
       MINE=1
       preflight || exit 6
       PHASE=forward
-      NGINX_AT=orig FPM_AT=orig
+      FPM_AT=orig
       staging
       forward ;;
     resume)

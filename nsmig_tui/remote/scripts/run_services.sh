@@ -91,7 +91,7 @@ accepts() {
 
 fpm_test() {
   if ! FPM_SAYS=$("$FPM_BIN" -t --fpm-config "$FPM_CONF" 2>&1); then
-    FPM_SAYS=$(printf %s "$FPM_SAYS" | grep -v 'test failed' | tail -n 1)
+    FPM_SAYS=$(printf %s "$FPM_SAYS" | grep -v -e 'test failed' -e 'FPM initialization failed' -e 'failed to post process' | tail -n 1)
     return 1
   fi
 }

@@ -201,19 +201,20 @@ undo_all() {
   hold_places
   finish_carry || fail "an entry waits in $S/carry and cannot be moved to its place"
   if [ -e "$CUR/flag.touched" ]; then
+    put_back_untested
     legacy_back
     relay_back log "$LOG_INO"
     relay_back tmp "$TMP_INO"
     content_to_hold
     # what is back already does not return to a stage whose places may be gone
-    if flagged fpm && ! flagged fpmback && [ -s "$CUR/made.run" ]; then fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""; fi
+    if flagged fpm && ! flagged fpmback && has_left fpm orig apart && [ -s "$CUR/made.run" ]; then fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""; fi
     if [ "$XCHG" = none ]; then mark_switched; keep_at_hand; fi
-    if flagged nginx && ! flagged nginxback; then nginx_to "$BRIDGE"; fi
+    if flagged nginx && ! flagged nginxback && has_left nginx orig; then nginx_to "$BRIDGE"; fi
     hold_takes_content
     relay_home log "$LOG_INO"
     relay_home tmp "$TMP_INO"
     if flagged fpm; then
-      if [ "$XCHG" = none ] && has_stage fpm apart; then fpm_apart "$NEW_SOCKETS"
+      if [ "$XCHG" = none ] && has_stage fpm apart && has_left fpm orig; then fpm_apart "$NEW_SOCKETS"
       else fpm_to orig "$OLD_SOCKETS" "$NEW_SOCKETS"; fi
     fi
     flag fpmback
