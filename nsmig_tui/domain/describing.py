@@ -88,6 +88,8 @@ def _moves(plan: MigrationPlan, seen: Inspection) -> list[dict[str, Any]]:
         for name in gone:
             if name.split("/")[0] in seen.entries.get("top", ()) and name not in plan.keep_legacy:
                 moves.append({"what": "put away", "from": f"{up}/{name}", "to": f"{legacy}/{name}"})
+    if plan.values["WELL_KNOWN"] and ".well-known" not in seen.entries.get("web", ()):
+        moves.append({"what": "create", "from": "", "to": f"{up}/web/app/public/.well-known"})
     if plan.compat_web:
         moves.append({"what": "link", "from": f"{up}/web/*", "to": "app/public/*"})
     if plan.compat_var:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import posixpath
 import re
 
-from .readings import Inspection
+from .readings import Inspection, Reference
+
+_ACME = re.compile(r"acme|dehydrated|lego|certbot|letsencrypt|\.well-known", re.IGNORECASE)
+"""In the name of a file, or in what it names: an ACME client at work."""
 
 TAKEN = frozenset({"app", "log", "run", "tmp"})
 """Names in web that the new layout needs."""
@@ -20,6 +23,26 @@ def used_paths(seen: Inspection, upath: str) -> list[str]:
 def names(text: str, place: str) -> bool:
     """Whether ``text`` holds the path ``place`` or one below it, at component boundaries."""
     return re.search(rf"(?<![\w.-]){re.escape(place)}(?![A-Za-z0-9._-])", text) is not None
+
+
+def names_document_root(text: str, upath: str) -> bool:
+    """Whether ``text`` holds the old document root itself, or the folder for tokens in it."""
+    root = rf"(?<![\w.-]){re.escape(upath)}/web/*"
+    return re.search(root + r"(?:\.well-known(?![\w.-])|(?![/\w.-]))", text) is not None
+
+
+def token_writers(seen: Inspection, upath: str) -> list[Reference]:
+    """What makes tokens for certificates below the old document root, and takes them away again.
+
+    Such a client makes ``.well-known`` when it is not there. A link for it must stand at the old place
+    before, also where nothing of that name is in the content today.
+    """
+    return [
+        ref
+        for ref in seen.references
+        if names_document_root(ref.text, upath)
+        and (ref.kind == "certbot" or _ACME.search(f"{ref.file} {ref.text}") is not None)
+    ]
 
 
 def climbs(link: str, target: str, upath: str) -> int:

@@ -16,7 +16,7 @@ from .fleet import Layout, Vnode
 from .fpm_rewrite import fpm_changes
 from .layout import layout_of
 from .nginx_rewrite import Transition, nginx_changes
-from .old_paths import bridges, names, used_paths
+from .old_paths import bridges, names, token_writers, used_paths
 from .options import IONICE, MigrateOptions
 from .path_map import PathMap, final_map
 from .readings import Inspection
@@ -25,6 +25,11 @@ from .surroundings import Serving
 
 SIDE_NAME = ".nsmig-app"
 """Where the content waits while nginx leaves a document root that has an entry called ``app``."""
+
+NO_LINK_FOR_TOKENS = (
+    "certificates cannot be renewed without a link: {} names the old document root; change it to "
+    "{}/web/app/public after the migration"
+)
 
 
 @dataclass(frozen=True)
@@ -109,12 +114,16 @@ def make_plan(
     warnings = [p.message for p in problems if p.severity == "warning"]
     warnings += _worker_logs(serving, upath)
     warnings += _warnings(seen, keep, hold, compat_web or compat_var, options)
+    writers = token_writers(seen, upath)
+    if writers and not compat_web:
+        warnings.append(NO_LINK_FOR_TOKENS.format(writers[0].file, upath))
     values = runner_values(vnode, domain, seen, serving, options, stamp)
     values |= {
         "HOLD": hold,
         "TMP_INO": seen.places["var/tmp"].inode if tmp_used and seen.is_dir("var/tmp") else "",
         "COMPAT_WEB": "all" if compat_web else "none",
         "COMPAT_VAR": "all" if compat_var else "none",
+        "WELL_KNOWN": "1" if writers and compat_web else "",
         "LEGACY_KEEP": " ".join(keep),
     }
     sizes = {

@@ -24,9 +24,9 @@ from .findings import (
     Finding,
 )
 from .names import MAX_SOCKET_PATH
-from .old_paths import bridges
+from .old_paths import bridges, names_document_root
 from .path_map import below
-from .readings import Inspection
+from .readings import Inspection, Reference
 from .surroundings import Serving, document_root_below
 
 STRUCTURAL = ("web", "msg", "var", "var/log", "var/run", "var/tmp", ".ssh", "bin", "etc", ".archive")
@@ -268,7 +268,7 @@ def _security(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
             f"{ref.kind}: {ref.file} line {ref.line} names an old path",
             "",
             ref.text[:200],
-            _hint_for(ref.kind),
+            _hint_for(ref, upath),
         )
     if seen.is_dir(".ssh"):
         yield Finding(
@@ -279,9 +279,11 @@ def _security(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
         )
 
 
-def _hint_for(kind: str) -> str:
-    if kind == "certbot":
+def _hint_for(ref: Reference, upath: str) -> str:
+    if ref.kind == "certbot":
         return "A link keeps it valid; change webroot_path after the migration."
+    if names_document_root(ref.text, upath):
+        return "Links keep what is there today valid, not what it makes there later: change the path soon."
     return "Links keep the old path valid; change it when there is time."
 
 

@@ -14,6 +14,7 @@ from nsmig_tui.domain.readings import Reference
 UPATH = "/srv/a.test"
 STAMP = "20260101-000000"
 CRON = Reference("cron", "/etc/crontab", "1", f"{UPATH}/bin/x {UPATH}/web/y {UPATH}/var/log/z")
+CERTBOT = Reference("certbot", "/etc/letsencrypt/renewal/a.conf", "3", f"{UPATH}/web,")
 WITH_SSH = {
     "places": PLACES | {".ssh": place(mode="700")},
     "entries": HEALTHY.entries | {"top": (*HEALTHY.entries["top"], ".ssh")},
@@ -72,6 +73,13 @@ def test_seven_steps_and_every_planned_file_with_its_diff():
         ),
         ({"references": (CRON,)}, {}, "link", {("/web/*", "app/public/*"), ("/var/log", "../web/log")}),
         ({"references": (CRON,)}, {"compat": "never"}, "link", set()),
+        ({"references": (CERTBOT,)}, {}, "create", {("", "/web/run"), ("", "/web/app/public/.well-known")}),
+        (
+            {"references": (CERTBOT,), "entries": {"web": (".well-known",)}},
+            {},
+            "create",
+            {("", "/web/run")},
+        ),
         ({"climbing": ((f"{UPATH}/web/l", "../msg/x"),)}, {}, "link", {("/web/app/msg", "../../msg")}),
     ],
 )

@@ -201,6 +201,35 @@ def test_links_for_old_paths_where_they_are_used(facts, policy, web, var):
     )
 
 
+RENEWAL = "/etc/letsencrypt/renewal/a.test.conf"
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "text", "wanted"),
+    [
+        ("certbot", RENEWAL, f"{UPATH}/web,", True),
+        ("certbot", RENEWAL, f"{UPATH}/web", True),
+        ("certbot", RENEWAL, f"{UPATH}/web/", True),
+        ("certbot", "/root/.acme.sh/a.test/a.test.conf", f"{UPATH}/web'", True),
+        ("certbot", RENEWAL, f"{UPATH}/web/public", False),
+        ("certbot", RENEWAL, f"{UPATH}/etc/cert.pem", False),
+        ("certbot", RENEWAL, f"/backup{UPATH}/web", False),
+        ("cron", "/etc/cron.d/lego", f"{UPATH}/web", True),
+        ("systemd", "/etc/systemd/system/dehydrated.service", f"{UPATH}/web", True),
+        ("cron", "/etc/cron.d/a", f"{UPATH}/web/.well-known/acme-challenge", True),
+        ("cron", "/etc/cron.d/a", f"{UPATH}/web/.well-knowns", False),
+        ("cron", "/etc/cron.d/a", f"{UPATH}/web", False),
+        ("cron", "/etc/cron.d/dehydrated", f"{UPATH}/web/cron.php", False),
+    ],
+)
+def test_what_makes_tokens_at_the_old_place_finds_a_link_there(kind, file, text, wanted):
+    facts = seen(references=(Reference(kind, file, "1", text),))
+    assert plan_for(facts).values["WELL_KNOWN"] == ("1" if wanted else "")
+    never = plan_for(facts, compat="never")
+    assert never.values["WELL_KNOWN"] == ""
+    assert any(file in warning and "renewed" in warning for warning in never.warnings) == wanted
+
+
 @pytest.mark.parametrize(
     "facts, kept",
     [

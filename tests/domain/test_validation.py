@@ -158,6 +158,14 @@ def test_one_rule_speaks(changes, severity, category, words):
     assert found[0].hint or not found[0].blocks, "what stands in the way must come with what to do"
 
 
+@pytest.mark.parametrize(
+    ("text", "later"), [("web", True), ("web/.well-known/x", True), ("web/cron.php", False)]
+)
+def test_a_hint_does_not_promise_more_than_links_keep(text, later):
+    (finding,) = judged(seen(references=(replace(FOREIGN, text=f"{UPATH}/{text}"),)))
+    assert ("not what it makes there later" in finding.hint) == later
+
+
 @pytest.mark.parametrize("name", STRUCTURAL)
 def test_a_structural_link_is_critical(name):
     found = judged(seen(places=PLACES | {name: place("link", target="/etc")}))

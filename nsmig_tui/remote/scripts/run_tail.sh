@@ -95,11 +95,30 @@ legacy_away() {
   fi
 }
 
+# An ACME client makes .well-known below the document root that it knows, and takes it away when it is done:
+# a link to it must be at the old place before, and for that the folder in the content.
+make_well_known() {
+  if [ "${WELL_KNOWN:-}" != 1 ] || [ -e "$UPATH/web/app/public/.well-known" ] || [ -L "$UPATH/web/app/public/.well-known" ]; then return 0; fi
+  rm -rf "$S/known"
+  mkdir "$S/known" && chown "$OWNER" "$S/known" && chmod 755 "$S/known" || fail "cannot make .well-known"
+  ino "$S/known" >"$CUR/made.known" && sync_all "$CUR/made.known" "$CUR"
+  in_dir "$UPATH/web/app/public" "$WEB_INO" mv -T "$S/known" ./.well-known || fail "cannot make .well-known"
+  pt made-known
+}
+
+drop_well_known() { # on the way back: empty it goes, with tokens in it it stays
+  if [ -s "$CUR/made.known" ] && is_dir "$UPATH/web/.well-known" && [ "$(ino "$UPATH/web/.well-known")" = "$(cat "$CUR/made.known")" ]; then
+    in_dir "$UPATH/web" "$WEB_INO" rmdir ./.well-known 2>/dev/null
+  fi
+  return 0
+}
+
 # Links at old places: kept where something still uses them.
 settle_compat() {
   if [ "$COMPAT_WEB" = none ]; then
     in_web drop_web_links || fail "cannot drop links for old paths"
   else # they have been there all the time, and are not taken away for a moment
+    make_well_known
     in_web compat_links . app/public "$UPATH/web/app/public"
     in_web list_links >"$CUR/compat.web"
     warn "$(wc -l <"$CUR/compat.web") link(s) stay in web for old paths: $(head -n 500 "$CUR/compat.web" | tr '\n' ' ')"

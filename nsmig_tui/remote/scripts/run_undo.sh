@@ -236,6 +236,7 @@ undo_all() {
     fi
     keep_transition_logs "$UPATH/var/log"
     php_forgets
+    drop_well_known
     in_dir "$UPATH/web" "$WEB_INO" content_back "$CUR" || fail "cannot give the content its owners and modes back"
     pt undo-owners
     remove_created

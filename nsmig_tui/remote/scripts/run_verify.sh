@@ -1,10 +1,12 @@
 # Judging the result on the vnode itself, and waiting for the operator's word on the HTTP answers.
 # Lines: KIND TAB PATH for what differs without an excuse, "live" TAB PATH for what was written since.
 differences() { # manifest, start of the manifest in epoch seconds
+  ours=
+  if [ -s "$CUR/made.known" ]; then ours=./.well-known; fi
   if [ -s "$CUR/owners" ]; then tr '\n\000' '\001\n' <"$CUR/owners" >"$S/owners.lines"; else : >"$S/owners.lines"; fi
   seek_content
   in_dir "$CONTENT" "$WEB_INO" walk "$S/verify" >"$S/after.walk" || return 1
-  awk -v owners="$S/owners.lines" -v manifest="$1" -v t0="$2" -v owner="$OWNER" "$ESC"'
+  awk -v ours="$ours" -v owners="$S/owners.lines" -v manifest="$1" -v t0="$2" -v owner="$OWNER" "$ESC"'
     function up(p) { sub(/\/[^\/]*$/, "", p); return p }
     function live(p) { return mtime[p] >= t0 || mtime[up(p)] >= t0 }
     BEGIN { FS = "\t"
@@ -21,7 +23,7 @@ differences() { # manifest, start of the manifest in epoch seconds
         if (now[p] != was[p]) { print (live(p) ? "live" : "changed") "\t" p; continue }
         want = own[p]; if (p in given) want = owner
         if (has[p] != want) print "owner\t" p }
-      for (p in now) if (p != "." && !(p in was)) print (live(p) ? "live" : "new") "\t" p }' "$S/after.walk" >"$S/differences"
+      for (p in now) if (p != "." && p != ours && !(p in was)) print (live(p) ? "live" : "new") "\t" p }' "$S/after.walk" >"$S/differences"
 }
 
 expect_dirs() { # "MODE" path... "MODE" path...: one look for all of them
