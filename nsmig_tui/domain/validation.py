@@ -26,6 +26,7 @@ from .findings import (
 from .names import MAX_SOCKET_PATH
 from .old_paths import bridges, names_document_root
 from .path_map import below
+from .pool_rights import lost_rights
 from .readings import Inspection, Reference
 from .surroundings import Serving, document_root_below
 
@@ -94,6 +95,7 @@ def _user(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterat
         yield Finding(
             ERROR, USER, "everybody may write to the vhost's top directory", "no o+w", upper.mode, "chmod o-w"
         )
+    yield from lost_rights(upath, seen, serving)
 
 
 def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
