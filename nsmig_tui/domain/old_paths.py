@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 from .readings import Inspection, Reference
 
@@ -14,10 +16,39 @@ TAKEN = frozenset({"app", "log", "run", "tmp"})
 """Names in web that the new layout needs."""
 
 
+ANY_OF_THEM = ("web", "var", "var/log", "var/tmp", "bin", "etc")
+
+
 def used_paths(seen: Inspection, upath: str) -> list[str]:
     """Texts that name old paths: lines of files, targets of absolute links, what climbing links mean."""
-    texts = [ref.text for ref in seen.references] + [target for _, target in seen.old_links]
+    texts = [text for _, text in named_paths(seen, upath)]
     return texts + [_meant(link, target) for link, target in seen.climbing if climbs(link, target, upath)]
+
+
+def named_paths(seen: Inspection, upath: str) -> Iterator[tuple[str, str]]:
+    """(where, absolute old path) of all that names one; the top directory alone may mean anything in it."""
+    for ref in seen.references:
+        where = f"{ref.file} line {ref.line}"
+        yield where, ref.text
+        if ref.text.rstrip("/") == upath:
+            for place in ANY_OF_THEM:
+                yield where, f"{upath}/{place}"
+    for ref in seen.globs:
+        place = meant_by_glob(ref.text, upath)
+        if place:
+            yield f"{ref.file} line {ref.line}", place
+    yield from seen.old_links
+
+
+def meant_by_glob(pattern: str, upath: str) -> str | None:
+    """The old place in which a shell pattern that does not spell it out finds entries, or None."""
+    parts = pattern.split("/")
+    for name in ("var/log", "var/tmp", "var/run", "web"):
+        place = f"{upath}/{name}".split("/")
+        found = len(parts) > len(place) and all(map(fnmatchcase, place, parts))
+        if found and parts[: len(place)] != place:
+            return "/".join(place)
+    return None
 
 
 def names(text: str, place: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from .names import parse_settings
@@ -105,7 +105,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Reference:
-    """A line somewhere that names an old path. ``kind``: application, cron, logrotate, certbot…"""
+    """A line somewhere that names an old path. ``kind``: application, cron, logrotate, certbot…
+
+    ``text`` is the path; of PHP that climbs the expression, of many paths at once the pattern.
+    """
 
     kind: str
     file: str
@@ -140,6 +143,11 @@ class Inspection:
     mounts: tuple[str, ...] = ()
     immutable: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
+    """At least one for each old place that is named."""
+    more_references: Mapping[str, int] = field(default_factory=dict)
+    """Kind -> lines that are not among ``references``."""
+    php_climbs: tuple[Reference, ...] = ()
+    globs: tuple[Reference, ...] = ()
     space: Mapping[str, tuple[int, int, str]] = field(default_factory=dict)
     readonly: tuple[str, ...] = ()
     journal: bytes = b""
@@ -173,6 +181,20 @@ def _place(row: Row) -> Place:
         bits[6],
         as_name(row[3]),
     )
+
+
+def _references(rows: Iterable[Row]) -> Iterator[Reference]:
+    for row in rows:
+        if len(row) >= 4:
+            yield Reference(row[0], as_name(row[1]), row[2], as_name(row[3]))
+
+
+def _counts(rows: Iterable[Row]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for row in rows:
+        if len(row) >= 2:
+            found[row[0]] = found.get(row[0], 0) + number(row[1])
+    return found
 
 
 def _vnode_reading(s: Sections, before: VnodeReading | None) -> VnodeReading:
@@ -219,9 +241,10 @@ def read_inspection(output: bytes, before: VnodeReading | None = None) -> Inspec
         old_links=tuple((as_name(r[0]), as_name(r[1])) for r in s.of("entries", "oldlink") if len(r) >= 2),
         mounts=tuple(r[0] for r in s.of("mounts", "mount") if r),
         immutable=tuple(r[0] for r in s.of("mounts", "immutable") if r),
-        references=tuple(
-            Reference(r[0], as_name(r[1]), r[2], as_name(r[3])) for r in s.of("refs", "ref") if len(r) >= 4
-        ),
+        references=tuple(_references(s.of("refs", "ref"))),
+        more_references=_counts(s.of("refs", "more")),
+        php_climbs=tuple(_references(("php", *r) for r in s.of("refs", "php"))),
+        globs=tuple(_references(s.of("refs", "glob"))),
         space={r[0]: (number(r[1]), number(r[2], -1), r[3]) for r in s.of("space", "space") if len(r) >= 4},
         readonly=tuple(r[0] for r in s.of("space", "readonly") if r),
         journal=unb64(next((r[0] for r in s.of("journal", "journal") if r), "")),

@@ -24,7 +24,7 @@ from .findings import (
     Finding,
 )
 from .names import MAX_SOCKET_PATH
-from .old_paths import bridges, names_document_root
+from .old_paths import bridges, meant_by_glob, names_document_root
 from .path_map import below
 from .pool_rights import lost_rights
 from .readings import Inspection, Reference
@@ -263,15 +263,7 @@ def _security(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
         if seen.tree.get(f"n_{kind}"):
             some = ", ".join(repr(p)[1:-1] for p in seen.odd.get(kind, ())[:3])
             yield Finding(WARNING, SECURITY, f"{what}: {seen.tree[f'n_{kind}']}", "", some)
-    for ref in seen.references[:40]:
-        yield Finding(
-            WARNING,
-            SECURITY,
-            f"{ref.kind}: {ref.file} line {ref.line} names an old path",
-            "",
-            ref.text[:200],
-            _hint_for(ref, upath),
-        )
+    yield from _references(upath, seen)
     if seen.is_dir(".ssh"):
         yield Finding(
             WARNING,
@@ -281,12 +273,44 @@ def _security(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
         )
 
 
+def _references(upath: str, seen: Inspection) -> Iterator[Finding]:
+    """What still uses old paths; links keep them valid."""
+    for ref in seen.references:
+        yield _named(ref, f"{ref.kind}: {ref.file} line {ref.line} names an old path", _hint_for(ref, upath))
+    for kind, count in sorted(seen.more_references.items()):
+        yield Finding(WARNING, SECURITY, f"{kind}: and {count} more line(s) name an old path", hint=KEPT_VALID)
+    for ref in seen.globs:
+        place = meant_by_glob(ref.text, upath)
+        if place:
+            there = ref.text.split("/")
+            depth = place.count("/")
+            new = NEW_PLACES.get(place.removeprefix(f"{upath}/"), "web/app/public")
+            instead = "/".join([*there[: upath.count("/") + 1], new, *there[depth + 1 :]])
+            yield _named(
+                ref,
+                f"{ref.kind}: {ref.file} line {ref.line} finds this vhost by a pattern",
+                f"A link at the old place keeps it matching; write {instead} when all vhosts have moved.",
+            )
+
+
+NEW_PLACES = {"var/log": "web/log", "var/run": "web/run", "var/tmp": "web/tmp"}
+
+
+def _named(ref: Reference, message: str, hint: str) -> Finding:
+    return Finding(WARNING, SECURITY, message, "", ref.text[:200], hint)
+
+
+KEPT_VALID = "Links keep the old path valid; change it when there is time."
+
+
 def _hint_for(ref: Reference, upath: str) -> str:
     if ref.kind == "certbot":
         return "A link keeps it valid; change webroot_path after the migration."
+    if ref.kind == "php.ini":
+        return "Links keep the old path valid; it is for every site, so set it in this vhost's pool instead."
     if names_document_root(ref.text, upath):
         return "Links keep what is there today valid, not what it makes there later: change the path soon."
-    return "Links keep the old path valid; change it when there is time."
+    return KEPT_VALID
 
 
 def _exchange(seen: Inspection) -> Iterator[Finding]:

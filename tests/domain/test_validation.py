@@ -67,6 +67,7 @@ def can(**more):
 
 ROOTS = {name: place(uid=0) for name in ("var", "var_run", "var_tmp")}
 FOREIGN = Reference("cron", "/etc/cron.d/a", "3", f"{UPATH}/web/cron.php")
+PATTERN = Reference("logrotate", "/etc/logrotate.d/vhosts", "1", "/srv/*/var/log/*.log")
 LITERAL_LOG = b"""server { server_name a.test; root /srv/a.test/web; access_log /srv/a.test/var/log/a.log;
   location ~ \\.php$ { fastcgi_pass unix:/srv/a.test/var/run/fpm.sock; } }"""
 
@@ -129,6 +130,8 @@ RULES = [
     ({"places": places(var_run=place(uid=4711))}, WARNING, SECURITY, "var/run belongs to a foreign uid"),
     ({"places": PLACES | {".ssh": place(mode="700")}}, WARNING, SECURITY, ".ssh leaves"),
     ({"references": (FOREIGN,)}, WARNING, SECURITY, "cron: /etc/cron.d/a line 3"),
+    ({"more_references": {"cron": 7}}, WARNING, SECURITY, "cron: and 7 more"),
+    ({"globs": (PATTERN,)}, WARNING, SECURITY, "logrotate: /etc/logrotate.d/vhosts line 1"),
     ({"tree": tree(n_writable=2)}, WARNING, SECURITY, "directories that everybody"),
     (
         {"tree": tree(n_setuid=1), "odd": {"setuid": ("./web/\x1bsu",)}},
@@ -170,6 +173,16 @@ def test_a_hint_does_not_promise_more_than_links_keep(text, later):
 def test_a_structural_link_is_critical(name):
     found = judged(seen(places=PLACES | {name: place("link", target="/etc")}))
     assert (CRITICAL, STRUCTURE, f"{name} is a link") in [(f.severity, f.category, f.message) for f in found]
+
+
+def test_every_reference_that_was_told_is_shown():
+    many = tuple(Reference("application", f"{UPATH}/web/{n}", "1", f"{UPATH}/web") for n in range(60))
+    assert len(judged(seen(references=(*many, FOREIGN)))) == 61
+
+
+def test_a_pattern_is_told_in_its_new_form():
+    (finding,) = judged(seen(globs=(PATTERN,)))
+    assert "/srv/*/web/log/*.log" in finding.hint and finding.actual == PATTERN.text
 
 
 def test_mail_is_no_concern_of_a_vhost_without():

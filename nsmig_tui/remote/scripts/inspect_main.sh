@@ -71,7 +71,7 @@ tree_rows() {
       if (path == "." || path == "./var" || path == "./web") { if (t == "d") folder[path] }
       if (path != "." && index(substr(path, 3), "/") == 0) note(".", path)
       else if (path ~ /^\.\/(var|web)\/[^\/]*$/) note(substr(path, 1, 5), "." substr(path, 6))
-      if (t == "l" && inweb && links_seen++ < 2000) follow(path, $0) }
+      if (t == "l" && inweb) follow(path, $0) }
     END { for (i in links) { split(links[i], l, "\t"); if (l[1] > seen[i]) { path = l[2]; odd("hardlink") } }
       printf "entries=%d\nalloc=%.0f\nbytes=%.0f\napparent=%.0f\nlongest=%d\nmail=%d\n", all, alloc, bytes, apparent, longest, mail
       for (k in n) printf "n_%s=%d\n", k, n[k]
@@ -79,53 +79,6 @@ tree_rows() {
       print "@entries"
       tell("top", "."); tell("var", "./var"); tell("web", "./web")
       for (i = 1; i <= told; i++) print rows[i] }'
-}
-
-# What names an old path; at most five lines a file are told.
-OLD_PATH="$U/(web|var|etc|bin|\\.ssh)([^A-Za-z0-9._-][^[:space:]\"';,)]*)?"
-
-# "file:line:what" as "ref TAB kind TAB b64(file) TAB line TAB b64(what)";
-# forty of a kind are enough to say so.
-ref_rows() { # kind, or nothing where the file says it
-  awk -v r="$R" -v kind="$1" "$B64"'
-    function kind_of(f) { f = substr(f, length(r) + 1)
-      if (f ~ /^\/etc\/cron/ || f ~ /^\/var\/spool\//) return "cron"
-      if (f ~ /^\/etc\/logrotate/) return "logrotate"
-      if (f ~ /^\/etc\/systemd\//) return "systemd"
-      if (f ~ /^\/etc\/letsencrypt\// || f ~ /^\/root\//) return "certbot"
-      if (f ~ /^\/etc\/fstab/) return "fstab"
-      return f ~ /^\/etc\/fail2ban\// ? "fail2ban" : "sshd" }
-    { i = index($0, ":"); f = substr($0, 1, i - 1); rest = substr($0, i + 1)
-      i = index(rest, ":"); k = kind != "" ? kind : kind_of(f)
-      if (++n[k] <= 40 || kind != "") printf "ref\t%s\t%s\t%s\t%s\n", k, b64(f), substr(rest, 1, i - 1), b64(substr(rest, i + 1)) }'
-}
-
-# What of the system may know an old path.
-system_refs() {
-  set --
-  for e in "$R"/etc/crontab "$R"/etc/cron.d "$R"/etc/cron.daily "$R"/etc/cron.hourly "$R"/etc/cron.weekly "$R"/var/spool/cron \
-    "$R"/etc/logrotate.d "$R"/etc/logrotate.conf "$R"/etc/systemd/system "$R"/etc/letsencrypt/renewal "$R"/root/.acme.sh \
-    "$R"/etc/fstab "$R"/etc/fail2ban "$R"/etc/ssh/sshd_config "$R"/etc/ssh/sshd_config.d; do
-    if [ -e "$e" ]; then set -- "$@" "$e"; fi
-  done
-  if [ $# = 0 ]; then return; fi
-  found=$(grep -rsnoE -m 5 -e "$OLD_PATH" "$@" /dev/null 2>/dev/null)
-  if [ -n "$found" ]; then printf '%s\n' "$found" | ref_rows ""; fi
-}
-
-application_refs() {
-  few=$(small_files "$U/web")
-  if [ -z "$few" ]; then return; fi
-  printf '%s\n' "$few" | tr '\n' '\000' | xargs -0 grep -snoE -m 5 -e "$OLD_PATH" /dev/null 2>/dev/null | ref_rows application
-}
-
-TEXT_ONLY=
-grep -qI x /dev/null 2>/dev/null
-if [ $? = 1 ]; then TEXT_ONLY=-I; fi
-
-# shellcheck disable=SC2086 # TEXT_ONLY is one option or nothing
-small_files() { # dir: text files up to 1 MiB are worth reading
-  find "$1" -xdev -type f -size -2049 -print0 2>/dev/null | xargs -0 grep -ls $TEXT_ONLY -F -e "$U/" 2>/dev/null | head -n 40
 }
 
 space_rows() {
