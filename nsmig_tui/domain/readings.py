@@ -45,6 +45,11 @@ class Capabilities:
     web_user: str = ""
     web_uid: int | None = None
     web_gid: int | None = None
+    users: Mapping[str, int] = field(default_factory=dict)
+    """Accounts that a web server may run as."""
+    groups: Mapping[str, int] = field(default_factory=dict)
+    web_worker: tuple[int, int] | None = None
+    """Uid and gid of nginx's running workers, when they agree."""
     masters: tuple[FpmMaster, ...] = ()
 
 
@@ -54,13 +59,17 @@ def read_capabilities(sections: Sections, section: str = "capabilities") -> Capa
     masters = []
     groups: dict[str, int] = {}
     users: dict[str, int] = {}
-    for row in sections.rows.get(section, ()):
+    workers: set[tuple[int, int]] = set()
+    for row in (*sections.rows.get(section, ()), *sections.rows.get("web account", ())):
         key, _, rest = row[0].partition("=")
         if key == "fpm" and len(row) >= 4:
             masters.append(FpmMaster(number(rest), row[1], row[2], row[3]))
         elif key in ("wugid", "wuid"):
             name, _, digits = rest.partition(":")
-            (groups if key == "wugid" else users)[name] = number(digits)
+            (groups if key == "wugid" else users).setdefault(name, number(digits))
+        elif key == "worker":
+            uid, _, gid = rest.partition(":")
+            workers.add((number(uid, -1), number(gid, -1)))
     web = next((name for name in ("www-data", "nginx") if name in groups), "")
     inodes = value.get("inodes_free")
     return Capabilities(
@@ -85,6 +94,9 @@ def read_capabilities(sections: Sections, section: str = "capabilities") -> Capa
         web_user=web,
         web_uid=users.get(web),
         web_gid=groups.get(web),
+        users=users,
+        groups=groups,
+        web_worker=workers.pop() if len(workers) == 1 else None,
         masters=tuple(masters),
     )
 

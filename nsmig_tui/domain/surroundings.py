@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .config_report import fpm_leftovers, nginx_leftovers
-from .fpm_pools import FpmModel, Pool, find_pools, load_fpm
+from .fpm_pools import FpmModel, Pool, PoolSet, find_pools, load_fpm
 from .nginx_load import load_nginx
-from .nginx_model import NginxModel
+from .nginx_model import NginxModel, Placed
 from .nginx_sites import Problem, Site, find_site
 from .nginx_syntax import NginxSyntaxError
 from .path_map import below
@@ -74,7 +74,9 @@ def serving_of(
     site = find_site(model, domain, upath, real_dirs=directories, links=links)
     found = list(site.problems)
     served = find_pools(fpm_models(fpm), upath, site.sockets, links=site.links)
+    served, idle = without_idle(served, capabilities)
     with_pools = [(m, s) for m, s in served if s.pools]
+    found += idle
     found += [problem for _, s in served for problem in s.problems]
     found += nginx_leftovers(model, site, var_entries)
     found += [p for m, s in with_pools for p in fpm_leftovers(s.pools, upath, site.links, var_entries)]
@@ -125,6 +127,54 @@ def serving_of(
         version[1] if version else "",
         names,
     )
+
+
+Served = tuple[FpmModel, PoolSet]
+
+
+def without_idle(served: list[Served], capabilities: Capabilities) -> tuple[list[Served], list[Problem]]:
+    """What a running php-fpm serves; configuration that none runs with serves nobody, and gets a word.
+
+    Where nothing runs that has a pool of the vhost, all stay: then that is what must be said.
+    """
+    running = {master.conf for master in capabilities.masters}
+    live = [(m, s) for m, s in served if m.main in running]
+    if not any(s.pools for _, s in live):
+        return served, []
+    return live, [
+        Problem(
+            "warning",
+            f"{m.main} has a pool for this vhost too, but no php-fpm runs with it; it is left as it is",
+            s.pools[0].where if s.pools else "",
+            "Remove that pool, or it will name old paths when that php-fpm is started.",
+        )
+        for m, s in served
+        if m.main not in running
+    ]
+
+
+def web_account(capabilities: Capabilities, model: NginxModel | None) -> Capabilities:
+    """The same, with the web server's account that nginx itself names or its workers have.
+
+    As nginx has it: a group that is not given is the one with the account's name. What nginx says and
+    nobody knows is not replaced by a guess.
+    """
+    said = [p.directive.values for p in model.outside if _is_user(p)] if model else []
+    if said:
+        name, group = said[0][0], said[0][1] if len(said[0]) > 1 else said[0][0]
+        uid, gid = capabilities.users.get(name), capabilities.groups.get(group)
+        if uid is None or gid is None:
+            uid = gid = None
+        return replace(capabilities, web_user=name, web_uid=uid, web_gid=gid)
+    if capabilities.web_worker is not None and capabilities.web_worker[0] != 0:
+        uid, gid = capabilities.web_worker
+        name = next((n for n, u in capabilities.users.items() if u == uid), "")
+        return replace(capabilities, web_user=name, web_uid=uid, web_gid=gid)
+    return capabilities
+
+
+def _is_user(placed: Placed) -> bool:
+    return placed.directive.name == "user" and not placed.blocks and bool(placed.directive.args)
 
 
 def neighbours_of(model: NginxModel, site: Site) -> tuple[str, ...]:

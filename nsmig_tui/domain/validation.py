@@ -89,7 +89,13 @@ def _user(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterat
             ERROR, USER, "web belongs to root", "the vhost's account", "root", "Give web to its account."
         )
     if seen.capabilities.web_gid is None:
-        yield Finding(ERROR, USER, "there is no group www-data or nginx", hint="Is a web server installed?")
+        yield Finding(
+            ERROR,
+            USER,
+            "cannot tell the web server's group: neither nginx's `user` nor www-data or nginx is known",
+            actual=seen.capabilities.web_user,
+            hint="Is a web server installed? Does the account and group of its `user` exist?",
+        )
     upper = seen.places.get("upath")
     if upper and re.fullmatch(r".*[2367]", upper.mode):
         yield Finding(

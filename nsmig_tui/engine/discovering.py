@@ -27,7 +27,9 @@ async def check(desk: Desk, name: str) -> dict[str, Any]:
     shell = await desk.shell(vnode)
     can = await reading.probe(shell, vnode, desk.scripts)
     same_machine(vnode, can)
-    desk.saw(vnode, can)
+    # who the web server is takes its configuration to tell, which a probe does not read
+    known = {key: vnode.facts[key] for key in ("web_uid", "web_gid") if vnode.facts.get(key) is not None}
+    desk.saw(vnode, replace(can, **known))
     return {
         "ok": True,
         "vnode": name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..domain.errors import ConnectError
 from ..domain.fleet import Vhost, Vnode
@@ -23,7 +23,7 @@ from ..domain.readings import (
     read_inspection,
 )
 from ..domain.sections import as_name, split_sections, unb64
-from ..domain.surroundings import Serving, serving_of
+from ..domain.surroundings import Serving, nginx_model, serving_of, web_account
 
 Scripts = Callable[[str], str]
 """Name of a remote script -> its text."""
@@ -71,7 +71,8 @@ async def probe(shell: Shell, vnode: Vnode, scripts: Scripts) -> Capabilities:
 
 async def discover(shell: Shell, vnode: Vnode, scripts: Scripts) -> Discovery:
     """Everything about the vnode in one round trip."""
-    return read_discovery(await ask(shell, vnode, scripts("discover"), [vnode.vpath]))
+    seen = read_discovery(await ask(shell, vnode, scripts("discover"), [vnode.vpath]))
+    return replace(seen, capabilities=web_account(seen.capabilities, nginx_model(seen.nginx)[0]))
 
 
 async def inspect(
@@ -110,7 +111,7 @@ async def inspect(
         seen.entries.get("alias", ()),
         seen.entries.get("var", ()),
     )
-    return seen, serving
+    return replace(seen, capabilities=web_account(seen.capabilities, serving.nginx)), serving
 
 
 async def record(shell: Shell, vnode: Vnode, domain: str, scripts: Scripts) -> Record:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import time
 
 import pytest
@@ -63,6 +64,44 @@ def test_what_has_not_changed_is_not_read_again(vnode):
     assert (second.nginx, second.fpm, second.capabilities) == (first.nginx, first.fpm, first.capabilities)
     assert second.vnode == first.vnode
     assert "new" in second.entries["web"]
+
+
+def test_the_web_server_is_told_as_nginx_names_it(vnode):
+    sh, etc, _ = vnode
+    (etc / "passwd").write_text("www-data:x:33:33::/:/bin/false\nweb:x:500:77::/:/bin/false\n")
+    (etc / "group").write_text("www-data:x:33:\nsites:x:600:\nweb:x:501:\n")
+    (etc / "nginx/nginx.conf").write_text(f"user  web sites; # us\ninclude {etc}/nginx/sites-enabled/*;\n")
+    can = look(sh)[1].capabilities
+    assert (can.users, can.groups) == (
+        {"www-data": 33, "web": 500},
+        {"www-data": 33, "sites": 600, "web": 501},
+    )
+    assert can.web_worker is None
+
+
+def test_workers_are_those_of_our_masters(vnode):
+    sh, etc, masters = vnode
+    conf = f"{etc}/nginx/nginx.conf"
+    child = (
+        "import subprocess; subprocess.Popen(['nginx: worker process', '60'], executable='/bin/sleep').wait()"
+    )
+    title = f"nginx: master process nginx -c {conf} -g x"
+    stranger = subprocess.Popen(["nginx: worker process", "60"], executable="/bin/sleep")
+    try:
+        assert look(sh)[1].capabilities.web_worker is None
+        masters[0].kill()
+        masters[0].wait()
+        masters[0] = subprocess.Popen([title, "-c", child], executable=sys.executable)
+        for _ in range(100):
+            seen = look(sh)[1].capabilities.web_worker
+            if seen:
+                break
+            time.sleep(0.05)
+        assert seen == (os.geteuid(), os.getegid())
+    finally:
+        stranger.kill()
+        stranger.wait()
+        subprocess.run(["pkill", "-P", str(masters[0].pid)], check=False)
 
 
 def edit_in_place(etc):

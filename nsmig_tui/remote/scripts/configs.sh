@@ -147,6 +147,32 @@ config_test() {
   printf 'test\t%s\t%s\n' "$rc" "$(printf %s "$errors" | tail -n 4 | b64)"
 }
 
+# Whom nginx runs as: "wuid=NAME:UID" and "wugid=NAME:GID" of those that its files name, "worker=UID:GID" of what
+# its masters have started.
+web_account_rows() { # after files_row
+  old_ifs=$IFS
+  IFS=$NL
+  set -f
+  # shellcheck disable=SC2086 # one path a word, by IFS
+  awk '/^[ \t]*user[ \t]/ { sub(/^[ \t]*user[ \t]+/, ""); sub(/;.*/, ""); gsub(/["\047]/, ""); print $1; print $2 ? $2 : $1 }' $FILES 2>/dev/null |
+    awk -F: 'FILENAME == "-" { wanted[$1]; next }
+      $1 in wanted { print (FILENAME ~ /group$/ ? "wugid=" : "wuid=") $1 ":" $3 }' - "$R/etc/group" "$R/etc/passwd" 2>/dev/null
+  set +f
+  IFS=$old_ifs
+  if [ -z "$STARTED" ]; then return; fi
+  # shellcheck disable=SC2013 # paths below /proc hold no blanks
+  for p in $(grep -las '^nginx: worker process' /proc/[0-9]*/cmdline); do
+    uid=
+    while read -r key one two _; do
+      case $key in
+        PPid:) case "$NL$STARTED" in *"$NL$one "*) ;; *) break ;; esac ;;
+        Uid:) uid=$two ;;
+        Gid:) printf 'worker=%s:%s\n' "$uid" "$two"; break ;;
+      esac
+    done 2>/dev/null <"${p%/*}/status"
+  done
+}
+
 fpm_binary() { # conf path -> program that checks it
   v=
   case ${1#"$R"} in /etc/php/*/fpm/*) v=${1#"$R"/etc/php/} v=${v%%/*} ;; esac
@@ -183,6 +209,8 @@ cat_config() {
       printf 'running\t%s\n' "$RUNS"
       if [ "$1" = test ]; then config_test nginx -t; fi
       files_row "$(included "$conf" nginx_patterns "${conf%/*}")"
+      printf '@web account\n'
+      web_account_rows
     fi
   fi
   printf '@fpm\n'
