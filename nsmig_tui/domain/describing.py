@@ -92,6 +92,8 @@ def _moves(plan: MigrationPlan, seen: Inspection) -> list[dict[str, Any]]:
         moves.append({"what": "create", "from": "", "to": f"{up}/web/app/public/.well-known"})
     if plan.compat_web:
         moves.append({"what": "link", "from": f"{up}/web/*", "to": "app/public/*"})
+    if plan.values["COMPAT_APP"] == "all":
+        moves.append({"what": "link", "from": f"{up}/web/app/*", "to": "public/app/*"})
     if plan.compat_var:
         moves.append({"what": "link", "from": f"{up}/var/log", "to": "../web/log"})
     moves += [{"what": "link", "from": f"{up}/{at}", "to": to} for at, to in plan.climbing]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
+from .php_paths import lowest, php_climbs, wanted
 from .readings import Inspection, Reference
 
 _ACME = re.compile(r"acme|dehydrated|lego|certbot|letsencrypt|\.well-known", re.IGNORECASE)
@@ -19,10 +20,17 @@ TAKEN = frozenset({"app", "log", "run", "tmp"})
 ANY_OF_THEM = ("web", "var", "var/log", "var/tmp", "bin", "etc")
 
 
-def used_paths(seen: Inspection, upath: str) -> list[str]:
-    """Texts that name old paths: lines of files, targets of absolute links, what climbing links mean."""
+def used_paths(seen: Inspection, upath: str, document_root: str | None = None) -> list[str]:
+    """Texts that name old paths: lines of files, absolute links, what climbing links and PHP mean."""
     texts = [text for _, text in named_paths(seen, upath)]
-    return texts + [_meant(link, target) for link, target in seen.climbing if climbs(link, target, upath)]
+    texts += [_meant(link, target) for link, target in seen.climbing if climbs(link, target, upath)]
+    for climb in php_climbs(seen, upath, document_root):
+        if climb.name:
+            texts.append(climb.meant)
+        else:
+            texts += [f"{upath}/{name}" for name in wanted(climb, seen)]
+            texts += [f"{upath}/{name}" for name in ("var/log", "var/tmp") if climb.height == 1]
+    return texts
 
 
 def named_paths(seen: Inspection, upath: str) -> Iterator[tuple[str, str]]:
@@ -78,15 +86,16 @@ def token_writers(seen: Inspection, upath: str) -> list[Reference]:
 
 def climbs(link: str, target: str, upath: str) -> int:
     """How many levels above web the relative ``target`` of ``link`` leads on its way; 0: it stays inside."""
-    level = lowest = posixpath.dirname(link)[len(f"{upath}/web") :].count("/")
-    for part in target.split("/"):
-        level += {"..": -1, "": 0, ".": 0}.get(part, 1)
-        lowest = min(lowest, level)
-    return max(-lowest, 0)
+    level = posixpath.dirname(link)[len(f"{upath}/web") :].count("/")
+    return -lowest(level, target)
 
 
-def bridges(seen: Inspection, upath: str) -> tuple[tuple[tuple[str, str], ...], list[str]]:
+def bridges(
+    seen: Inspection, upath: str, document_root: str | None = None
+) -> tuple[tuple[tuple[str, str], ...], list[str]]:
     """Links outside the document root, so that climbing links lead to the same places from two levels deeper.
+
+    The same for PHP that climbs, as far as what it asks for is there.
 
     Answers (place below UPATH, target) pairs, and what cannot be helped. From the new place of the content,
     what was a name beside web is looked for in web/app, what was one beside UPATH in web.
@@ -99,12 +108,67 @@ def bridges(seen: Inspection, upath: str) -> tuple[tuple[tuple[str, str], ...], 
             continue
         base = upath if height == 1 else posixpath.dirname(upath)
         beyond = posixpath.relpath(_meant(link, target), base).split("/")[0]
-        taken = {"public"} if height == 1 else TAKEN | set(seen.entries.get("web", ()))
-        if height > 2 or beyond in taken | {".", ".."} or re.search(r"[\x00-\x1f\x7f]", beyond):
+        if height > 2 or not _bridge(made, seen, height, beyond):
             problems.append(f"the link {link} -> {target} would lead elsewhere after the migration")
-        else:
-            made[f"web/app/{beyond}" if height == 1 else f"web/{beyond}"] = f"../../{beyond}"
+    for climb in php_climbs(seen, upath, document_root):
+        for name in wanted(climb, seen) if climb.height <= 2 else ():
+            if not _bridge(made, seen, climb.height, name) and climb.name:
+                problems.append(
+                    f"{climb.ref.file} line {climb.ref.line} leads to {climb.meant}, "
+                    "and would lead elsewhere after the migration"
+                )
     return tuple(sorted(made.items())), problems
+
+
+def _bridge(made: dict[str, str], seen: Inspection, height: int, name: str) -> bool:
+    """Whether a link can stand where ``name`` will be looked for; then it is noted."""
+    taken = {"public"} if height == 1 else TAKEN | set(seen.entries.get("web", ()))
+    if name in taken | {".", ".."} or re.search(r"[\x00-\x1f\x7f]", name):
+        return False
+    made[f"web/app/{name}" if height == 1 else f"web/{name}"] = f"../../{name}"
+    return True
+
+
+def in_the_way(
+    seen: Inspection, upath: str, used: Sequence[str], tmp_used: bool
+) -> tuple[list[str], list[str]]:
+    """Names in web that the site and the new layout both need: what would break, and what may.
+
+    What is spelled out breaks; a path that a program puts together from web may be one of these, too. The
+    entries of the site's own app are found by links in the new one, but for its ``public``.
+    """
+    own = set(seen.entries.get("web", ()))
+    clashes = [name for name in ("log", "run", *(("tmp",) if tmp_used else ())) if name in own]
+    inner = seen.places.get("web/app/public")
+    if "app" in own and inner is not None:
+        clashes.append("app/public")
+    app = seen.places.get("web/app")
+    if app is not None and app.kind == "other":
+        clashes.append("app")
+    broken, doubtful = [], []
+    for name in clashes:
+        place = f"{upath}/web/{name}"
+        where = [w for w, text in named_paths(seen, upath) if names(text, place) and not _IN_A_LOG.search(w)]
+        if name == "app/public":
+            where += [
+                w
+                for w, text in named_paths(seen, upath)
+                if text.rstrip("/") == f"{upath}/web/app" and not _IN_A_LOG.search(w)
+            ]
+        if where:
+            broken.append(f"{where[0]} names {place}, where the new layout has a place of its own")
+        elif any(names(text, f"{upath}/web") for text in used):
+            doubtful.append(f"{place} is not the site's own any more when an absolute path leads there")
+    return broken, doubtful
+
+
+_IN_A_LOG = re.compile(r"(\.log(\.\d+)?|error_log)( line \d+)?$")
+
+
+def links_in_app(seen: Inspection, compat_web: bool) -> bool:
+    """Whether the new app needs links for the entries of the site's own."""
+    place = seen.places.get("web/app")
+    return compat_web and "app" in seen.entries.get("web", ()) and (place is None or place.kind != "other")
 
 
 def _meant(link: str, target: str) -> str:

@@ -16,7 +16,7 @@ from .fleet import Layout, Vnode
 from .fpm_rewrite import fpm_changes
 from .layout import layout_of
 from .nginx_rewrite import Transition, nginx_changes
-from .old_paths import bridges, names, token_writers, used_paths
+from .old_paths import bridges, in_the_way, links_in_app, names, token_writers, used_paths
 from .options import IONICE, MigrateOptions
 from .path_map import PathMap, final_map
 from .readings import Inspection
@@ -98,17 +98,20 @@ def make_plan(
     What stands in the way is in ``blocked``; the plan is still whole enough to be shown.
     """
     upath = f"{vnode.vpath}/{domain}"
-    used = used_paths(seen, upath)
-    all_used = used + named_texts(serving.nginx, serving.site, serving.pools)
-    tmp_used = any(names(text, f"{upath}/var/tmp") or _allows(text, f"{upath}/var") for text in all_used)
+    used = used_paths(seen, upath, serving.site.document_root)
+    tmp_used = moves_tmp(serving, upath, used)
     hold = SIDE_NAME if "app" in seen.entries.get("web", ()) else "app"
     configs, stages = _configs(serving, upath, hold, tmp_used, seen.beside)
     compat_web, compat_var = _compat(used, upath, options.compat)
+    all_used = used + _configured(serving)
     keep = tuple(name for name in LEGACY if any(names(text, f"{upath}/{name}") for text in all_used))
-    climbing, climb_problems = bridges(seen, upath)
+    climbing, climb_problems = bridges(seen, upath, serving.site.document_root)
+    app_links = links_in_app(seen, compat_web)
     problems = [p for o in stages.values() for p in o.problems]
     blocked = [p.message + (f" ({p.where})" if p.where else "") for p in problems if p.severity != "warning"]
     blocked += climb_problems
+    if options.compat != "never":
+        blocked += in_the_way(seen, upath, used, tmp_used)[0]
     if layout_of({name: place.kind for name, place in seen.places.items()}) is not Layout.NS1:
         blocked.insert(0, f"{domain} does not have the old layout")
     warnings = [p.message for p in problems if p.severity == "warning"]
@@ -124,6 +127,7 @@ def make_plan(
         "COMPAT_WEB": "all" if compat_web else "none",
         "COMPAT_VAR": "all" if compat_var else "none",
         "WELL_KNOWN": "1" if writers and compat_web else "",
+        "COMPAT_APP": "all" if app_links else "none",
         "LEGACY_KEEP": " ".join(keep),
     }
     sizes = {
@@ -140,7 +144,7 @@ def make_plan(
         "configuration": [{"path": c.path, "kind": c.kind, "sha256": c.sha256} for c in configs],
         "sizes": sizes,
         "owners": options.owners,
-        "compat": {"web": compat_web, "var": compat_var},
+        "compat": {"web": compat_web, "var": compat_var, "app": app_links},
         "tar": seen.capabilities.tar,
         "exchange": seen.capabilities.exchange,
         "mounts": list(seen.mounts),
@@ -230,6 +234,16 @@ def _configs(
                 texts[name.split()[-1]] = original
         plans.append(ConfigFilePlan(path, kind, original, texts))
     return tuple(plans), {name: outcome for name, (_, outcome) in stages.items()}
+
+
+def moves_tmp(serving: Serving, upath: str, used: Sequence[str]) -> bool:
+    """Whether something refers to var/tmp, so that it becomes web/tmp."""
+    texts = [*used, *_configured(serving)]
+    return any(names(text, f"{upath}/var/tmp") or _allows(text, f"{upath}/var") for text in texts)
+
+
+def _configured(serving: Serving) -> list[str]:
+    return named_texts(serving.nginx, serving.site, serving.pools)
 
 
 def _allows(text: str, folder: str) -> bool:

@@ -24,8 +24,10 @@ from .findings import (
     Finding,
 )
 from .names import MAX_SOCKET_PATH
-from .old_paths import bridges, meant_by_glob, names_document_root
+from .old_paths import bridges, in_the_way, meant_by_glob, names_document_root, used_paths
 from .path_map import below
+from .php_paths import php_climbs, wanted
+from .planning import moves_tmp
 from .pool_rights import lost_rights
 from .readings import Inspection, Reference
 from .surroundings import Serving, document_root_below
@@ -148,8 +150,24 @@ def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> I
         yield Finding(WARNING, STRUCTURE, f"{name!r} at the top stays where it is")
     for name in sorted(set(seen.entries.get("var", ())) - {"log", "run", "tmp"}):
         yield Finding(WARNING, STRUCTURE, f"var/{name!r} stays where it is")
-    for problem in bridges(seen, upath)[1]:
+    for problem in bridges(seen, upath, serving.site.document_root)[1]:
         yield Finding(ERROR, STRUCTURE, problem, hint="Make it absolute.")
+    used = used_paths(seen, upath, serving.site.document_root)
+    broken, doubtful = in_the_way(seen, upath, used, moves_tmp(serving, upath, used))
+    for problem in broken:
+        yield Finding(
+            ERROR,
+            STRUCTURE,
+            problem,
+            hint="Write a path relative to the file, give the directory another name, or take the line out.",
+        )
+    for problem in doubtful:
+        yield Finding(
+            WARNING,
+            STRUCTURE,
+            problem,
+            hint="Absolute paths into web are in use; look whether a program makes such a one of them.",
+        )
 
 
 def _configuration(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
@@ -270,6 +288,7 @@ def _security(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
             some = ", ".join(repr(p)[1:-1] for p in seen.odd.get(kind, ())[:3])
             yield Finding(WARNING, SECURITY, f"{what}: {seen.tree[f'n_{kind}']}", "", some)
     yield from _references(upath, seen)
+    yield from _php(upath, seen, serving)
     if seen.is_dir(".ssh"):
         yield Finding(
             WARNING,
@@ -284,7 +303,8 @@ def _references(upath: str, seen: Inspection) -> Iterator[Finding]:
     for ref in seen.references:
         yield _named(ref, f"{ref.kind}: {ref.file} line {ref.line} names an old path", _hint_for(ref, upath))
     for kind, count in sorted(seen.more_references.items()):
-        yield Finding(WARNING, SECURITY, f"{kind}: and {count} more line(s) name an old path", hint=KEPT_VALID)
+        message = f"{kind}: and {count} more line(s) name an old path"
+        yield Finding(WARNING, SECURITY, message, hint=KEPT_VALID)
     for ref in seen.globs:
         place = meant_by_glob(ref.text, upath)
         if place:
@@ -297,6 +317,33 @@ def _references(upath: str, seen: Inspection) -> Iterator[Finding]:
                 f"{ref.kind}: {ref.file} line {ref.line} finds this vhost by a pattern",
                 f"A link at the old place keeps it matching; write {instead} when all vhosts have moved.",
             )
+
+
+SHOWN = 20
+
+
+def _php(upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
+    """PHP that leads above web from where it stands."""
+    found = list(php_climbs(seen, upath, serving.site.document_root))
+    for climb in found[:SHOWN]:
+        names = wanted(climb, seen)
+        if climb.height <= 2 and names:
+            hint = f"Links in web/app keep it valid: {', '.join(names[:5])}." if climb.height == 1 else ""
+            hint = hint or f"A link in web keeps it valid: {names[0]}."
+            hint += "" if climb.name else " What it asks for there cannot be told, so this is for every name."
+        elif climb.height <= 2 and climb.name != ".archive":
+            hint = "Nothing stands there today; it will be looked for two levels deeper. Make it absolute."
+        else:
+            hint = "It leads elsewhere after the migration. Make it absolute."
+        yield _named(
+            climb.ref, f"PHP: {climb.ref.file} line {climb.ref.line} leads above the document root", hint
+        )
+    if len(found) > SHOWN:
+        yield Finding(
+            WARNING,
+            SECURITY,
+            f"PHP: and {len(found) - SHOWN} more expression(s) lead above the document root",
+        )
 
 
 NEW_PLACES = {"var/log": "web/log", "var/run": "web/run", "var/tmp": "web/tmp"}

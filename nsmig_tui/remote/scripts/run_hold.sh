@@ -2,23 +2,32 @@
 # over; and what PHP remembers of where paths led is made harmless before links go.
 drop_folder_of_links() { # inside the pinned folder: a folder of ours that holds nothing but links
   if ! is_dir "./$1"; then return 0; fi
-  for l in "./$1"/* "./$1"/.[!.]*; do if [ -L "$l" ]; then rm "$l"; fi; done
+  for l in "./$1"/* "./$1"/.[!.]* "./$1"/..?*; do if [ -L "$l" ]; then rm "$l"; fi; done
   rmdir "./$1"
 }
 
-# Where the content has its own app, the real app comes beside it once nginx looks elsewhere.
+# Where the content has its own app, the real app comes beside it once nginx looks elsewhere: whole, and in one
+# step where that can be done. With COMPAT_APP what the content's app holds is found in it by links.
 make_app() {
   if [ "$HOLD" = app ] || content_is "$UPATH/web/app/public"; then return 0; fi
   if ! is_dir "$UPATH/web/app"; then
-    in_web drop_link app
     rm -rf "$S/app"
-    mkdir "$S/app" && chown "$OWNER" "$S/app" && chmod 755 "$S/app" && ln -s "../$HOLD/public" "$S/app/public" && in_web mv -T "$S/app" ./app || fail "cannot make web/app"
+    mkdir "$S/app" && chown "$OWNER" "$S/app" && chmod 755 "$S/app" && ln -s "../$HOLD/public" "$S/app/public" || fail "cannot stage web/app"
     while IFS="$TAB" read -r at to; do
-      case $at in web/app/*) in_web put_link "$to" "./${at#web/}" ;; esac
+      case $at in web/app/*) put_link "$to" "$S/app/${at#web/app/}" || fail "cannot stage web/app" ;; esac
     done <"$CUR/climb"
+    if [ "${COMPAT_APP:-none}" = all ]; then compat_links "$S/app" public/app "$UPATH/web/$HOLD/public/app" || fail "cannot stage the links in web/app"; fi
+    swap_app || fail "cannot make web/app"
   fi
   pt made-app
 }
+
+swap_app() { # what is staged as app stands in web, what stood there is staged
+  if [ "$XCHG" != none ] && [ -L "$UPATH/web/app" ]; then in_web xchg ./app "$S/app" && drop_staged_link app
+  else in_web drop_link app && in_web mv -T "$S/app" ./app; fi
+}
+
+drop_staged_link() { if [ -L "$S/$1" ]; then rm "$S/$1"; fi; }
 
 # The side name stays as a link until php-fpm, which remembers where paths led, has been reloaded.
 content_to_app() {
@@ -75,9 +84,21 @@ hold_takes_content() { # web/app/public stays as a link until php-fpm has been r
   pt undo-hold
 }
 
+# What was written to web/app itself goes to the content's app, or is kept with the staging's leftovers.
 drop_app() {
-  if [ "$HOLD" = app ] || [ ! -L "$UPATH/web/app/public" ]; then return 0; fi
-  in_web drop_folder_of_links app || fail "cannot take web/app away"
+  if [ "$HOLD" = app ]; then return 0; fi
+  if is_dir "$UPATH/web/app" && [ -L "$UPATH/web/app/public" ]; then
+    rm -rf "$S/app"
+    if [ "$XCHG" != none ]; then ln -s "$HOLD/public/app" "$S/app" && in_web xchg ./app "$S/app"
+    else in_web mv -T ./app "$S/app" && in_web put_link "$HOLD/public/app" ./app; fi || fail "cannot take web/app away"
+    pt undo-app-out
+  fi
+  if is_dir "$S/app"; then
+    for l in "$S/app"/* "$S/app"/.[!.]* "$S/app"/..?*; do if [ -L "$l" ]; then rm "$l"; fi; done
+    seek_content
+    if is_dir "$CONTENT/app"; then move_run_entries "$S/app" "$CONTENT/app" || fail "cannot bring back what web/app held"; fi
+    rmdir "$S/app" 2>/dev/null || :
+  fi
   pt undo-app-gone
 }
 

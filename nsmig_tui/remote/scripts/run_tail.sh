@@ -123,6 +123,10 @@ settle_compat() {
     in_web list_links >"$CUR/compat.web"
     warn "$(wc -l <"$CUR/compat.web") link(s) stay in web for old paths: $(head -n 500 "$CUR/compat.web" | tr '\n' ' ')"
   fi
+  if [ "${COMPAT_APP:-none}" = all ]; then
+    in_web compat_links ./app public/app "$UPATH/web/app/public/app"
+    warn "$(find "$UPATH/web/app" -maxdepth 1 -type l | wc -l) link(s) stay in web/app for old paths"
+  fi
   if [ -d "$UPATH/web/.nsmig-switched" ]; then in_web rmdir .nsmig-switched; fi
   pt compat-web
   if [ "$COMPAT_VAR" = none ]; then
