@@ -40,18 +40,17 @@ ref_rows() { # kind, or nothing where the file says it
         rest = found; up = gsub(/\.\./, "", rest) + gsub(/dirname/, "", rest) - (found ~ /__FILE__/)
         while (match(rest, /, *[0-9]+/)) { up += substr(rest, RSTART + 1, RLENGTH - 1) - 1; rest = substr(rest, RSTART + RLENGTH) }
         if (up > depth && !told[depth, found]++) printf "php\t%s\t%s\t%s\n", b64(f), line, b64(found) } }
+    BEGIN { pattern = u; gsub(/[^A-Za-z0-9\/_-]/, "[&]", pattern) }
     !match($0, /:[0-9]+:/) { next }
     { f = substr($0, 1, RSTART - 1); line = substr($0, RSTART + 1, RLENGTH - 2); rest = substr($0, RSTART + RLENGTH)
       if (kind != "" && (f ~ /\.(php[0-9]?|phtml|inc|module|class|lib|tpl)$/ || f ~ /\/[^.\/]*$/)) climbs(rest)
-      gsub(/\\\//, "/", rest)
-      before = ""
-      while ((i = index(rest, u)) > 0) {
-        if (i > 1) before = substr(rest, i - 1, 1)
-        rest = substr(rest, i + length(u))
-        if (before !~ /[A-Za-z0-9._-]/) {
-          if (rest ~ /^\/(web|var|etc|bin|\.ssh)([^A-Za-z0-9._-]|$)/) { match(rest, /^[^ \t"\047;,)]*/); path = substr(rest, 1, RLENGTH); sub(/\/$/, "", path); named(u path) }
-          else if (rest ~ /^\/?([^A-Za-z0-9._\/-]|$)/) named(u) }
-        before = substr(u, length(u)) } }
+      if (index(rest, "\\/")) gsub(/\\\//, "/", rest)
+      n = split(rest, piece, pattern) # not by substr, which is slow with thousands in a long line
+      for (i = 2; i <= n; i++) {
+        if (piece[i - 1] ~ /[A-Za-z0-9._-]$/ || (i > 2 && piece[i - 1] == "")) continue
+        rest = piece[i]
+        if (rest ~ /^\/(web|var|etc|bin|\.ssh)([^A-Za-z0-9._-]|$)/) { match(rest, /^[^ \t"\047;,)]*/); path = substr(rest, 1, RLENGTH); sub(/\/$/, "", path); named(u path) }
+        else if (rest ~ /^\/?([^A-Za-z0-9._\/-]|$)/) named(u) } }
     END { for (k in more) printf "more\t%s\t%d\n", k, more[k] }'
 }
 
@@ -121,5 +120,5 @@ if [ $? = 1 ]; then TEXT_ONLY=-I; fi
 # shellcheck disable=SC2086 # TEXT_ONLY is one option or nothing
 application_refs() { # text files up to 1 MiB are worth reading; lines that hold fixed strings are found fast
   find "$U/web" -xdev -type f -size -2049 -print0 2>/dev/null |
-    xargs -0 grep -snF $TEXT_ONLY -e "$U" -e "$(printf %s "$U" | sed 's|/|\\/|g')" -e dirname -e DOCUMENT_ROOT -e '/..' -e '../' -e '"..' -e "'.." /dev/null 2>/dev/null | ref_rows application
+    xargs -0 grep -snF $TEXT_ONLY -e "$U" -e "$(printf %s "$U" | sed 's|/|\\/|g')" -e dirname -e DOCUMENT_ROOT -e '/..' -e '"..' -e "'.." /dev/null 2>/dev/null | ref_rows application
 }
