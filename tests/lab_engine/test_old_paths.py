@@ -6,6 +6,7 @@ import os
 
 import pytest
 from lab.node import Node, wait_for
+from lab.prober import Prober, Target
 from lab.product import Product
 from lab.scene import DOMAIN, NEIGHBOUR, snapshot
 from lab.seed import Vhost, seed_vhost, serve, wrong_answers
@@ -29,6 +30,7 @@ FILES = {
     "web/app/deep/x.php": "<?php return ' deeply';",
     "web/shop.php": f"<?php echo require '{TOP}/web/app/boot.php', require '{TOP}/web/app/deep/x.php';",
     "private/smtp.php": "<?php return 'smtp';",
+    "web/climb.php": "<?php echo require '../private/smtp.php';",
     "web/contact.php": "<?php echo 'contact ', require __DIR__ . '/../private/smtp.php'; "
     "echo file_put_contents(dirname(__FILE__) . '/../var/log/app.log', 'x', FILE_APPEND);",
 }
@@ -72,6 +74,8 @@ def test_every_old_path_keeps_working(node: Node, product: Product) -> None:
     """Logs and sessions named last, the site's own app by absolute paths, PHP that climbs out."""
     vhost = seed_vhost(node, DOMAIN, reload=False)
     put(node, vhost)
+    setting = "s/^;*process_control_timeout.*/process_control_timeout = 10s/"
+    node.sh(f"sed -i '{setting}' /etc/php/8.2/fpm/php-fpm.conf")
     serve(node, [vhost])
     wait_for("the pages", lambda: node.http(DOMAIN, "/contact.php").status == 200, 20)
     works(node)
@@ -79,8 +83,11 @@ def test_every_old_path_keeps_working(node: Node, product: Product) -> None:
     kept = [b"shop.log", b"app.log", b"var/tmp"]
     before = snapshot(node)
     product.ready(node, DOMAIN)
-    done = product.migrate(node, DOMAIN)
+    asked = [Target(DOMAIN, "/shop.php", body="booted deeply"), Target(DOMAIN, "/climb.php", body="smtp")]
+    with Prober(node, asked) as prober:
+        done = product.migrate(node, DOMAIN)
     assert done.ok, done
+    assert prober.wrong == [], (len(prober.wrong), prober.wrong[:3])
     assert visit(node, cookie).startswith("log=1 n=2 ")
     works(node)
     assert [page for page in HIDDEN if node.http(DOMAIN, page).status == 200] == []
@@ -93,7 +100,9 @@ def test_every_old_path_keeps_working(node: Node, product: Product) -> None:
     }
     node.path(f"{TOP}/web/app/since.txt").write_text("written by an old path")
     os.chown(node.path(f"{TOP}/web/app/since.txt"), vhost.uid, vhost.uid)
-    assert product.rollback(node, DOMAIN).ok
+    with Prober(node, asked) as prober:
+        assert product.rollback(node, DOMAIN).ok
+    assert prober.wrong == [], (len(prober.wrong), prober.wrong[:3])
     works(node)
     assert node.path(f"{TOP}/web/app/since.txt").read_text() == "written by an old path"
     node.path(f"{TOP}/web/app/since.txt").unlink()

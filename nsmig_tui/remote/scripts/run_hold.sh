@@ -13,13 +13,18 @@ make_app() {
   if ! is_dir "$UPATH/web/app"; then
     rm -rf "$S/app"
     mkdir "$S/app" && chown "$OWNER" "$S/app" && chmod 755 "$S/app" && ln -s "../$HOLD/public" "$S/app/public" || fail "cannot stage web/app"
-    while IFS="$TAB" read -r at to; do
-      case $at in web/app/*) put_link "$to" "$S/app/${at#web/app/}" || fail "cannot stage web/app" ;; esac
-    done <"$CUR/climb"
+    put_bridges "$S/app" || fail "cannot stage web/app"
     if [ "${COMPAT_APP:-none}" = all ]; then compat_links "$S/app" public/app "$UPATH/web/$HOLD/public/app" || fail "cannot stage the links in web/app"; fi
     swap_app || fail "cannot make web/app"
   fi
   pt made-app
+}
+
+# What leads above web from the content finds its way beside whatever the content is called.
+put_bridges() { # staged folder that the content's name is in
+  while IFS="$TAB" read -r at to; do
+    case $at in web/app/*) put_link "$to" "$1/${at#web/app/}" || return 1 ;; esac
+  done <"$CUR/climb"
 }
 
 swap_app() { # what is staged as app stands in web, what stood there is staged
@@ -64,7 +69,7 @@ drop_hold() {
 content_to_hold() {
   if [ "$HOLD" = app ] || ! content_is "$UPATH/web/app/public"; then return 0; fi
   if ! is_dir "$UPATH/web/$HOLD"; then
-    mkdir -p "$S/hold" && chown "$OWNER" "$S/hold" && chmod 755 "$S/hold" && ln -s ../app/public "$S/hold/public" && in_web mv -T "$S/hold" "./$HOLD" || fail "cannot make the side name"
+    mkdir -p "$S/hold" && chown "$OWNER" "$S/hold" && chmod 755 "$S/hold" && put_link ../app/public "$S/hold/public" && put_bridges "$S/hold" && in_web mv -T "$S/hold" "./$HOLD" || fail "cannot make the side name"
   fi
 }
 
@@ -122,11 +127,15 @@ deep_path_stays() {
 make_loop() { # runs inside the content folder
   if [ -e "./$HOLD" ] || [ -L "./$HOLD" ]; then return 0; fi
   rm -rf "$S/loop"
-  mkdir "$S/loop" && chmod 755 "$S/loop" && ln -s .. "$S/loop/public" && ino "$S/loop" >"$CUR/loop.ino" && mv -T "$S/loop" "./$HOLD"
+  mkdir "$S/loop" && chmod 755 "$S/loop" && ln -s .. "$S/loop/public" && put_bridges "$S/loop" && ino "$S/loop" >"$CUR/loop.ino" && mv -T "$S/loop" "./$HOLD"
 }
 
 drop_loop() { # runs inside the content folder
-  if in_dir "./$HOLD" "$1" rm ./public; then rmdir "./$HOLD"; fi
+  if in_dir "./$HOLD" "$1" drop_links; then rmdir "./$HOLD"; fi
+}
+
+drop_links() { # runs inside a folder of ours
+  for l in * .[!.]* ..?*; do if [ -L "./$l" ]; then rm "./$l" || return 1; fi; done
 }
 
 php_forgets() {
