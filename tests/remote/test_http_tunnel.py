@@ -45,8 +45,8 @@ class Web:
         finally:
             writer.close()
 
-    async def start(self, tls: ssl.SSLContext | None = None) -> Any:
-        server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=tls)
+    async def start(self, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> Any:
+        server = await asyncio.start_server(self.serve, address, 0, ssl=tls)
         self.port = server.sockets[0].getsockname()[1]
         return server
 
@@ -170,10 +170,12 @@ def only(folder: Path, *names: str) -> str:
     return str(folder)
 
 
-def ask_there(path: str, web: Web, tls: bool = False) -> subprocess.CompletedProcess[bytes]:
+def ask_there(
+    path: str, web: Web, tls: bool = False, address: str = "127.0.0.1"
+) -> subprocess.CompletedProcess[bytes]:
     """Run http_get.sh as the vnode would, with a bare PATH."""
     script = Path(http_tunnel.__file__).parent / "scripts" / "http_get.sh"
-    words = ["127.0.0.1", str(web.port), "shop.example", "/a?b=c", "1" if tls else "0", "5"]
+    words = [address, str(web.port), "shop.example", "/a?b=c", "1" if tls else "0", "5"]
     return subprocess.run(
         ["/bin/sh", str(script), *words], env={"PATH": path}, capture_output=True, check=False
     )
@@ -205,6 +207,47 @@ async def test_tools_ask_for_the_name_in_tls(secure_web: Web, tmp_path: Path, to
     answer = http_tunnel.from_tool(done.returncode, done.stdout)
     assert (answer.status, answer.body) == (200, b"hi")
     assert secure_web.names == ["shop.example"]
+
+
+@pytest.fixture
+async def ipv6_web() -> AsyncIterator[Web]:
+    web = Web()
+    try:
+        server = await web.start(address="::1")
+    except OSError:
+        pytest.skip("no IPv6 here")
+    yield web
+    server.close()
+
+
+async def test_ipv6_through_the_tunnel(site: Site, ipv6_web: Web) -> None:
+    shell = await site.connector().shell(site.vnode)
+    answer = await shell.http(HttpRequest("shop.example", "/", "::1", ipv6_web.port))
+    assert (answer.status, answer.body) == (200, b"hi")
+
+
+@pytest.mark.parametrize("tool", [name for name, needs in TOOLS.items() if all(map(shutil.which, needs))])
+async def test_each_tool_asks_over_ipv6(ipv6_web: Web, tmp_path: Path, tool: str) -> None:
+    path = only(tmp_path / "bin", *TOOLS[tool])
+    done = await asyncio.to_thread(ask_there, path, ipv6_web, False, "::1")
+    assert done.stdout.split(b"\n")[0] == b"tool=" + tool.encode()
+    answer = http_tunnel.from_tool(done.returncode, done.stdout)
+    assert (answer.status, answer.body) == (200, b"hi")
+
+
+@pytest.mark.parametrize("tool", [name for name in ("curl", "openssl") if shutil.which(name)])
+async def test_tools_ask_over_ipv6_in_tls(tmp_path: Path, tool: str) -> None:
+    web = Web()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate(tmp_path))
+    try:
+        server = await web.start(context, "::1")
+    except OSError:
+        pytest.skip("no IPv6 here")
+    path = only(tmp_path / "bin", tool, "timeout")
+    done = await asyncio.to_thread(ask_there, path, web, True, "::1")
+    assert http_tunnel.from_tool(done.returncode, done.stdout).status == 200
+    server.close()
 
 
 async def test_wget_of_busybox(web: Web, tmp_path: Path) -> None:

@@ -20,12 +20,13 @@ request() {
     printf 'Accept-Encoding: identity\r\nConnection: close\r\n\r\n'
 }
 
+case $address in
+*:*) to="[$address]" ;; # IPv6, where a port may follow
+*) to=$address ;;
+esac
+
 if have curl; then
     echo tool=curl
-    case $address in
-    *:*) to="[$address]" ;;
-    *) to=$address ;;
-    esac
     curl -q -sikN --raw --http1.1 --globoff --path-as-is --noproxy '*' -A nsmig -m "$seconds" \
         -H 'Connection: close' --connect-to "$host:$port:$to:$port" -- "$scheme://$name$path" 2>/dev/null |
         head -c "$limit"
@@ -59,7 +60,7 @@ elif [ "$tls" = 0 ] && have busybox && busybox nc --help >/dev/null 2>&1; then
     request | busybox nc -w "$seconds" "$address" "$port" 2>/dev/null | head -c "$limit"
 elif [ "$tls" = 1 ] && have openssl && have timeout; then
     echo tool=openssl
-    request | timeout "$seconds" openssl s_client -quiet -connect "$address:$port" \
+    request | timeout "$seconds" openssl s_client -quiet -connect "$to:$port" \
         -servername "$host" 2>/dev/null | head -c "$limit"
 elif have wget; then
     # It cannot be told which server name to ask for in TLS; the Host header is enough for most sites.
@@ -72,7 +73,7 @@ elif have wget; then
     folder=$(mktemp -d) || exit 3
     echo tool=wget
     wget -S -O "$folder/body" "$@" --no-check-certificate --header "Host: $name" -U nsmig \
-        "$scheme://$address:$port$path" 2>"$folder/talk"
+        "$scheme://$to:$port$path" 2>"$folder/talk"
     # The first answer's header lines, without those that speak of how the body travelled.
     tr -d '\r' <"$folder/talk" | sed -n 's/^  *\(HTTP\/.*\)/\1/p; s/^  *\([A-Za-z0-9-]*: .*\)/\1/p' |
         sed -e 1b -e '/^HTTP\//,$d' | sed '/^[Tt]ransfer-[Ee]ncoding:/d; /^[Cc]ontent-[Ll]ength:/d'
