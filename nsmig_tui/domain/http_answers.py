@@ -1,38 +1,43 @@
-"""What to ask a site over HTTP, and whether it answers as before."""
+"""Whether a site answers over HTTP as before."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
+from .http_shape import (
+    Shape,
+    body_hash,
+    is_file,
+    masked,
+    masked_text,
+    misshapen,
+    same_place,
+    shape_from,
+    shape_of,
+    title,
+)
+from .path_map import PathMap
 from .ports import HttpAnswer, HttpRequest
-from .surroundings import Serving
 
-TITLE = re.compile(rb"<title[^>]*>(.{0,300}?)</title>", re.IGNORECASE | re.DOTALL)
-HIDDEN = (
-    "/log/",
-    "/run/",
-    "/.archive/",
-    "/app/public/",
-    "/log/access.log",
-    "/log/error.log",
-    "/log/php-errors.log",
-)
-"""Places of the new layout that must not become reachable; their answers are compared as well."""
+KEPT_HEADERS = ("location", "www-authenticate", "content-type")
 
-STATIC = re.compile(
-    r"\w[A-Za-z0-9_.-]*\.(html?|txt|css|js|svg|png|jpe?g|gif|ico|webp|xml|json|pdf)", re.ASCII
+MADE_UP = frozenset(
+    {"transfer-encoding", "set-cookie", "x-powered-by", "cache-control", "pragma", "vary", "link"}
 )
-MAX_PAGES = 12
-MAX_NEIGHBOURS = 5
+"""Headers that come with what an application makes for each request."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """One request and its answer before, folded: ``stable`` says that all samples had the same body."""
+    """One request and its answer before, folded: ``stable`` says that all samples had the same body.
+
+    ``kind``: ``file`` for a file as it lies there, ``plain`` for what the web server itself says, ``made``
+    for what an application makes. ``masked_sha256`` is of the body without anything that holds a digit;
+    ``locations`` are those of all samples; ``date`` is the server's clock at the first sample.
+    """
 
     request: HttpRequest
     status: int
@@ -40,55 +45,23 @@ class Baseline:
     body_sha256: str
     title: str
     stable: bool
+    kind: str = "plain"
+    masked_sha256: str = ""
+    locations: tuple[str, ...] = ()
+    date: str = ""
+    shape: Shape | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As a plain dictionary, for the run's record on the vnode."""
-        return {**vars(self), "request": vars(self.request)}
-
-
-KEPT_HEADERS = ("location", "www-authenticate", "content-type")
+        shape = self.shape.as_json() if self.shape else None
+        return {**vars(self), "request": vars(self.request), "shape": shape}
 
 
 def baseline_from(row: dict[str, Any]) -> Baseline:
-    """The inverse of ``Baseline.as_json``."""
-    return Baseline(**{**row, "request": HttpRequest(**row["request"])})
-
-
-def requests_for(serving: Serving, entries: Sequence[str]) -> list[HttpRequest]:
-    """The site's own pages worth asking for: the front page, static files at the top, hidden places.
-
-    No script is asked for by name: an upload, a cron or an installer page may act when it is called, and
-    many a ``location ~ .php`` takes ``x.php.txt`` for one.
-    """
-    plain = sorted(e for e in entries if STATIC.fullmatch(e) and ".ph" not in e.lower())
-    paths = ["/", *(f"/{e}" for e in plain[:MAX_PAGES])]
-    found = []
-    for address, port, tls in _doors(serving):
-        for path in dict.fromkeys([*paths, *HIDDEN]):
-            found.append(HttpRequest(serving.site.domain, path, address, port, tls))
-    for name in [n for n in serving.site.names if n != serving.site.domain and "*" not in n][:2]:
-        address, port, tls = _doors(serving)[0]
-        found.append(HttpRequest(name, "/", address, port, tls))
-    return found
-
-
-def neighbour_requests(serving: Serving) -> list[HttpRequest]:
-    """A sample of other sites' front pages."""
-    return [HttpRequest(name) for name in serving.neighbours[:MAX_NEIGHBOURS]]
-
-
-def _doors(serving: Serving) -> list[tuple[str, int, bool]]:
-    doors = []
-    for listen in serving.site.listens:
-        if listen.address.startswith("unix:") or listen.proxy_protocol:
-            continue
-        address = (
-            "127.0.0.1"
-            if listen.address in ("", "*", "0.0.0.0", "[::]", "::")
-            else listen.address.strip("[]")
-        )
-        doors.append((address, listen.port, listen.tls))
-    return list(dict.fromkeys(doors))[:3] or [("127.0.0.1", 80, False)]
+    """The inverse of ``Baseline.as_json``; records of older versions know less, and say so."""
+    shape = shape_from(row["shape"]) if row.get("shape") else None
+    more = {"shape": shape, "locations": tuple(row.get("locations", ()))}
+    return Baseline(**{**row, **more, "request": HttpRequest(**row["request"])})
 
 
 def baseline_of(request: HttpRequest, samples: Sequence[HttpAnswer]) -> Baseline:
@@ -96,16 +69,29 @@ def baseline_of(request: HttpRequest, samples: Sequence[HttpAnswer]) -> Baseline
 
     The answer is the first sound one: what fails now and then, as while php-fpm is reloaded, does not fail.
     """
-    bodies = {body_hash(a) for a in samples}
     first = next((a for a in samples if sound(a)), samples[0])
-    kept = {k: v for k, v in first.headers.items() if k in KEPT_HEADERS}
-    return Baseline(request, first.status, kept, body_hash(first), title(first.body), len(bodies) == 1)
+    alike = [a for a in samples if a.status == first.status]
+    kind = _kind(alike)
+    return Baseline(
+        request,
+        first.status,
+        {k: v for k, v in first.headers.items() if k in KEPT_HEADERS},
+        body_hash(first.body),
+        title(first.body),
+        len({a.body for a in samples}) == 1,
+        kind,
+        "" if kind == "file" else body_hash(masked(first.body)),
+        tuple(dict.fromkeys(a.headers.get("location", "") for a in alike)),
+        first.headers.get("date", ""),
+        shape_of([a.body for a in alike], request.host),
+    )
 
 
-MADE_UP = frozenset(
-    {"transfer-encoding", "set-cookie", "x-powered-by", "cache-control", "pragma", "vary", "link"}
-)
-"""Headers that come with what an application makes for each request."""
+def _kind(samples: Sequence[HttpAnswer]) -> str:
+    if all(map(is_file, samples)):
+        return "file"
+    own = all("content-length" in a.headers and not MADE_UP & a.headers.keys() for a in samples)
+    return "plain" if own else "made"
 
 
 def sound(answer: HttpAnswer) -> bool:
@@ -114,45 +100,112 @@ def sound(answer: HttpAnswer) -> bool:
 
 
 def enough(samples: Sequence[HttpAnswer]) -> bool:
-    """Whether another sample would tell nothing new.
+    """Whether another sample would tell nothing new: two sound ones show what changes each time.
 
-    So it is when two differ already, and when two are equal that the web server gave from what lies there.
+    What changes more slowly is told by the looks afterwards, which are further apart.
     """
-    first = samples[0]
-    if len(samples) < 2 or not all(map(sound, samples)):
-        return False
-    if any(a.body != first.body for a in samples[1:]):
-        return True
-    return "content-length" in first.headers and not MADE_UP & first.headers.keys()
+    return len(samples) >= 2 and all(map(sound, samples))
 
 
-def body_hash(answer: HttpAnswer) -> str:
-    """SHA-256 of the body, in hex."""
-    return hashlib.sha256(answer.body).hexdigest()
+def difference(was: Baseline, looks: Sequence[HttpAnswer], paths: Sequence[PathMap] = ()) -> str:
+    """What is not as before, in words; empty when all is well. ``looks``: one or more, the last one judged.
 
+    A site is alive while it is moved: clocks, counters, nonces, random order, an article published just
+    now. Such a change must not undo a migration (that costs reloads for everybody), and a broken site must
+    not pass for a living one. So what is judged depends on who made the answer:
 
-def title(body: bytes) -> str:
-    """The page's title, or nothing."""
-    match = TITLE.search(body)
-    return match[1].strip().decode("utf-8", "replace") if match else ""
+    1. Status, kind of content, and what a login asks for must be the same, whoever made it.
+    2. A redirect must lead to the same place: scheme, host, path and parameters, but for values that differ
+       from one look to the next, or are plainly tokens: a state, a nonce, a time.
+    3. A file as it lies there (the server tells its length and its time) must be the same byte for byte.
+       One that the server says was written since the first sample was taken is judged by its shape.
+    4. What the web server says itself (an error page, a ``return``) must be the same but for words with
+       digits in them, unless it also changes between looks.
+    5. For what an application makes, a body that differs is no proof of anything; its shape is: signs of
+       faults that were not there before (PHP's errors and warnings, PHP's source text, a list of files, a
+       server's default or error page), a blank page, another title, a page without its end, a length far
+       off, the site's own name gone, most of the words gone that every sample held.
 
-
-def difference(was: Baseline, now: HttpAnswer) -> str:
-    """What is not as before, in words; empty when all is well.
-
-    Status, place of a redirect and kind of content must be equal; the body where it was stable, else
-    its title (the rule of Plesk's migrator, and more).
+    Bodies are equal also when they differ only in ``paths``: a page may show where it lies. Of times and
+    random values: what holds a digit is taken as such, in titles too; a title that differs among samples,
+    or from one look to the next, is not compared. No header but those of 1 and 2 is: cookies and policies
+    hold nonces. An answer that failed before (no answer, 5xx) must fail no worse.
     """
-    name = f"{'https' if was.request.tls else 'http'}://{was.request.host}{was.request.path}"
+    name, now = _address(was.request), looks[-1]
     if was.status == 0:
         return ""
     if now.status != was.status:
         return f"{name} answered {was.status} before and {now.status or now.error or 'nothing'} now"
-    for header in KEPT_HEADERS:
-        if was.headers.get(header) != now.headers.get(header):
-            return f"{name} has another {header} now: {now.headers.get(header, '')[:80]}"
-    if was.stable and was.body_sha256 != body_hash(now):
+    alike = [a for a in looks if a.status == was.status]
+    wrong = _header_difference(was, now, alike)
+    if wrong:
+        return f"{name} {wrong}"
+    if was.status >= 500 or _same_body(was, now, paths):
+        return ""
+    moves = not was.stable or len({a.body for a in alike}) > 1
+    if _exact(was, now, moves=moves):
         return f"{name} has another body now"
-    if not was.stable and was.title != title(now.body):
-        return f"{name} has another title now"
+    if was.shape is None:  # of an older version's record: its title is all that is known
+        return f"{name} has another title now" if was.title != title(now.body) else ""
+    wrong = misshapen(was.shape, [a.body for a in alike], was.request.host)
+    return f"{name} {wrong}" if wrong else ""
+
+
+def remark(was: Baseline, looks: Sequence[HttpAnswer], paths: Sequence[PathMap] = ()) -> str:
+    """A word on a page that passes by its shape though it did not change by itself while it was looked at."""
+    now = looks[-1]
+    quiet = was.stable and len({a.body for a in looks}) == 1 and 0 < was.status < 500
+    if not quiet or was.kind == "file" or was.shape is None or _same_body(was, now, paths):
+        return ""
+    return (
+        f"{_address(was.request)} has another text than before the switch; status, kind, title and length"
+        " are as they were, so that it may well be news: have a look at it"
+    )
+
+
+def _address(request: HttpRequest) -> str:
+    """The question as people write it; the port and address where they are not the usual ones."""
+    port = "" if request.port == (443 if request.tls else 80) else f":{request.port}"
+    at = f" (at {request.address})" if request.address not in ("127.0.0.1", "") else ""
+    return f"{'https' if request.tls else 'http'}://{request.host}{port}{request.path}{at}"
+
+
+def _header_difference(was: Baseline, now: HttpAnswer, alike: Sequence[HttpAnswer]) -> str:
+    for header in KEPT_HEADERS:
+        old, new = was.headers.get(header), now.headers.get(header)
+        if old == new:
+            continue
+        if header == "location" and old is not None and new is not None:
+            before = was.locations or (old,)
+            if same_place(before, [a.headers.get(header, "") for a in alike]):
+                continue
+        if header == "www-authenticate" and old and new and masked_text(old) == masked_text(new):
+            continue  # a nonce
+        return f"has another {header} now: {(new or '')[:80]}"
     return ""
+
+
+def _same_body(was: Baseline, now: HttpAnswer, paths: Sequence[PathMap]) -> bool:
+    """Whether the body is what it was, also with paths mapped; words with digits count in files only."""
+    spelled = [now.body]
+    if paths:
+        text = now.body.decode("latin-1")
+        spelled += [one.apply(text).encode("latin-1") for one in paths]
+    if was.stable and was.body_sha256 in map(body_hash, spelled):
+        return True
+    return was.kind != "file" and was.masked_sha256 in (body_hash(masked(body)) for body in spelled)
+
+
+def _exact(was: Baseline, now: HttpAnswer, *, moves: bool) -> bool:
+    """Whether a body that differs is wrong whatever its shape."""
+    if was.kind == "file" and was.stable:
+        return not (is_file(now) and _written_since(was, now))
+    return was.kind == "plain" and not moves
+
+
+def _written_since(was: Baseline, now: HttpAnswer) -> bool:
+    """Whether the server says that the file was written after the first sample was taken."""
+    try:
+        return parsedate_to_datetime(now.headers["last-modified"]) >= parsedate_to_datetime(was.date)
+    except (KeyError, ValueError, TypeError):
+        return False

@@ -59,6 +59,10 @@ class Bookkeeper:
             self._note(event)
         self.emit(event)
 
+    def warn(self, message: str) -> None:
+        """Say at once what is odd, and keep it for the Result."""
+        self.tell(Warned(self.vnode, self.vhost, self.run, message))
+
     def _note(self, event: Any) -> None:
         line = ""
         match event:

@@ -16,9 +16,11 @@ from ..domain.describing import describe_plan
 from ..domain.errors import ExitCode, LockHeld, NsmigError, Refused
 from ..domain.events import Emit, Planned, Result, StepStarted
 from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
-from ..domain.http_answers import Baseline, neighbour_requests, requests_for
+from ..domain.http_answers import Baseline
+from ..domain.http_questions import blind_spots
 from ..domain.layout import JournalView, read_journal
 from ..domain.options import MigrateOptions
+from ..domain.path_map import final_map
 from ..domain.planning import MigrationPlan, make_plan
 from ..domain.ports import Shell
 from ..domain.readings import Inspection
@@ -27,7 +29,7 @@ from ..domain.validation import validate as judge
 from . import reading
 from .bookkeeping import Bookkeeper, failed
 from .desk import Desk, ended_by, same_machine
-from .http_checks import differences, take_baseline
+from .http_checks import differences, witness
 from .runner_link import Ending, RunnerLink, Verdict
 from .validating import layout_seen
 
@@ -76,6 +78,7 @@ async def prepare(desk: Desk, vnode: Vnode, vhost: Vhost, shell: Shell, options:
     if bad:
         raise Refused(bad[0].message, hint=bad[0].hint or f"nsmig validate {vnode.name} {vhost.domain}")
     plan = make_plan(vnode, vhost.domain, seen, serving, options, desk.stamp())
+    plan = replace(plan, warnings=(*plan.warnings, *blind_spots(serving)))
     if plan.blocked:
         raise Refused(plan.blocked[0], hint="Nothing was touched.")
     return Prepared(plan, seen, serving)
@@ -106,12 +109,11 @@ async def migrate(desk: Desk, name: str, domain: str, options: MigrateOptions, e
         ready = await prepare(desk, vnode, vhost, shell, options)
         for warning in ready.plan.warnings:
             books.warnings.append(warning)
-        own = requests_for(ready.serving, ready.seen.entries.get("web", ()))
-        baseline = await take_baseline(shell, [*own, *neighbour_requests(ready.serving)])
+        baseline, why_not = await witness(shell, ready.serving, ready.seen.entries.get("web", ()))
+        if why_not:
+            books.warn(why_not)
         link = await launch(desk, vnode, books, ready.plan, "migrate", baseline)
-        if own and all(b.status == 0 for b in baseline[: len(own)]):
-            books.warnings.append("the site could not be asked over HTTP: verified by files and sockets only")
-        ending = await link.follow(answers_as_before(baseline))
+        ending = await link.follow(answers_as_before(baseline, ready.plan.upath, books))
     except NsmigError as error:
         return ended_by(error, books, vhost)
     return conclude(desk, books, vnode, vhost, ending)
@@ -139,12 +141,15 @@ def run_values(books: Bookkeeper, verb: str) -> dict[str, str]:
     return {"RUN": books.run, "VERB": verb, "OPERATOR": books.operator, "VERSION": __version__}
 
 
-def answers_as_before(baseline: Sequence[Baseline]) -> Verdict:
-    """The operator's verdict: why the result is bad, or nothing."""
+def answers_as_before(baseline: Sequence[Baseline], upath: str, books: Bookkeeper) -> Verdict:
+    """The operator's verdict: why the result is bad, or nothing. A page may show where it lies."""
+    paths = [final_map(upath).inverse()]
 
     async def verdict(shell: Shell) -> str:
-        wrong = await differences(shell, baseline)
-        return "; ".join(wrong[:3])
+        looked = await differences(shell, baseline, paths=paths)
+        for word in looked.remarks[:3]:
+            books.warn(word)
+        return "; ".join(looked.wrong[:3])
 
     return verdict
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from ..domain.errors import ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Planned, Result
 from ..domain.fleet import STEPS, Status, Vhost, Vnode
-from ..domain.http_answers import neighbour_requests, requests_for
+from ..domain.http_questions import neighbour_requests, requests_for
 from ..domain.options import RollbackOptions, RollbackPoint
+from ..domain.path_map import final_map
 from ..domain.planning import plan_text
 from ..domain.ports import Shell
 from ..domain.readings import Inspection
@@ -121,8 +122,9 @@ async def undo(
     await link.start(undo_files(desk, books, vnode, vhost, seen, serving, options))
     ending = await link.follow()
     if ending.view.state == "ok":
-        wrong = await differences(await desk.shell(vnode), whole or now, edited)
-        books.warnings += [f"after the undo: {why}" for why in wrong[:5]]
+        moved = final_map(f"{vnode.vpath}/{vhost.domain}")
+        looked = await differences(await desk.shell(vnode), whole or now, edited, [moved, moved.inverse()])
+        books.warnings += [f"after the undo: {why}" for why in (*looked.wrong[:5], *looked.remarks[:3])]
     return after_undo(books, vnode, vhost, ending)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from nsmig_tui.domain.ports import HttpAnswer, HttpRequest
 from nsmig_tui.engine import http_checks
-from nsmig_tui.engine.http_checks import SAMPLES, differences, take_baseline
+from nsmig_tui.engine.http_checks import LONG_PAUSE, SAMPLES, differences, take_baseline
 
 PATHS = ["/", "/a", "/b"]
 REQUESTS = [HttpRequest("a.test", path) for path in PATHS]
@@ -44,17 +44,7 @@ async def test_what_changes_by_itself_is_known():
     site = Site(lambda path, n: HttpAnswer(200, {}, b"%d" % n if path == "/a" else b"same"))
     baseline = await take_baseline(site, REQUESTS)
     assert [b.stable for b in baseline] == [True, False, True]
-    assert [site.asked.count(path) for path in PATHS] == [SAMPLES, 2, SAMPLES]
-
-
-async def test_a_file_is_asked_for_twice_and_a_made_up_page_once_more():
-    def says(path, _before):
-        more = {"/a": {}, "/b": {"x-powered-by": "PHP"}}.get(path, {"set-cookie": "x"})
-        return HttpAnswer(200, {"content-length": "4", **more}, b"same")
-
-    site = Site(says)
-    assert all(b.stable for b in await take_baseline(site, REQUESTS))
-    assert [site.asked.count(path) for path in PATHS] == [SAMPLES, 2, SAMPLES]
+    assert [site.asked.count(path) for path in PATHS] == [SAMPLES] * 3
 
 
 async def test_two_samples_of_all_are_one_visit():
@@ -65,7 +55,7 @@ async def test_two_samples_of_all_are_one_visit():
             visits.append([r.path for r in requests])
             return await super().http_all(requests, timeout=timeout)
 
-    site = Counted(lambda path, _n: HttpAnswer(200, {"content-length": "4"}, b"same"))
+    site = Counted(lambda path, _n: HttpAnswer(200, {"x-powered-by": "PHP"}, b"same"))
     await take_baseline(site, REQUESTS)
     assert visits == [PATHS * 2]
 
@@ -86,10 +76,42 @@ async def test_a_difference_counts_when_it_stays(bad_until, found, rounds):
         return steady(path, before)
 
     site = Site(says)
-    why = await differences(site, baseline)
+    why = (await differences(site, baseline)).wrong
     assert len(why) == found and all("/a answered 200 before and 502 now" in w for w in why)
     assert site.asked.count("/a") == rounds and site.asked.count("/") == 1
 
 
 async def test_nothing_to_ask_is_no_difference():
-    assert await differences(Site(steady), []) == []
+    assert (await differences(Site(steady), [])).wrong == ()
+
+
+async def test_the_last_look_comes_after_the_next_second(monkeypatch):
+    """A file's text that shows the time changes between two looks; what is broken does not."""
+    now = 0.0
+
+    async def pass_by(seconds):
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(http_checks.asyncio, "sleep", pass_by)
+    words = ["tea", "coffee", "cocoa"]
+
+    def clock(_path, _before):
+        body = words[int(now + 0.5) % 3].encode()
+        return HttpAnswer(200, {"content-length": str(len(body))}, body)
+
+    site = Site(clock)
+    baseline = await take_baseline(site, REQUESTS[:1])
+    assert baseline[0].stable, "all samples are of one second"
+    now = 1.0
+    assert (await differences(site, baseline)).wrong == ()
+    assert LONG_PAUSE > 1
+    broken = Site(lambda _path, _n: HttpAnswer(200, {"content-length": "3"}, b"mud"))
+    assert "another body" in (await differences(broken, baseline)).wrong[0]
+
+
+async def test_a_page_with_other_news_is_told_and_not_wrong():
+    body = b"<title>a</title>" + b"words of every day, " * 30
+    baseline = await take_baseline(Site(lambda _p, _n: HttpAnswer(200, {}, body)), REQUESTS[:1])
+    looked = await differences(Site(lambda _p, _n: HttpAnswer(200, {}, body + b"news")), baseline)
+    assert looked.wrong == () and "has another text than before" in looked.remarks[0]
