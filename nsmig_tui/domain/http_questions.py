@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from .http_answers import Baseline
@@ -222,28 +223,41 @@ def _address(model: NginxModel, server: Server, host: str, listen: Listen) -> st
 
 def _answering(model: NginxModel, host: str, address: str, port: int) -> Server | None:
     """The block with which nginx answers a question for ``host`` on ``address:port``."""
-    here = [(s, li) for s in model.servers for li in s.listens if li.port == port]
-    exact = [(s, li) for s, li in here if _plain(li.address) == _plain(address)]
-    every = ("::",) if ":" in address else ("*", "0.0.0.0")
-    found = exact or [(s, li) for s, li in here if li.address in every]
-    wild = [(len(name), s) for s, _ in found for name in s.names if name[:1] in ("*", ".")]
-    ends = [(len(name), s) for s, _ in found for name in s.names if name.endswith(".*")]
-    regex = [(0, s) for s, _ in found for name in s.names if name.startswith("~")]
-    for server, _ in found:
-        if host in server.names or f".{host}" in server.names:
-            return server
-    for group in (wild, ends, regex):
-        fits = [(n, s) for n, s in group if any(_fits(name, host, n) for name in s.names)]
+    names, patterns, default = _listening(model, address, port)
+    if host in names:
+        return names[host]
+    for group in patterns:
+        fits = [(len(name), server) for name, server in group if name_matches(name, host)]
         if fits:
-            return max(fits, key=lambda pair: pair[0])[1]
-    default = [server for server, listen in found if listen.default]
-    return (default or [server for server, _ in found] or [None])[0]
+            # nginx takes the longest wildcard, but the first regular expression
+            return fits[0][1] if group is patterns[-1] else max(fits, key=lambda pair: pair[0])[1]
+    return default
 
 
-def _fits(pattern: str, host: str, length: int) -> bool:
-    """Whether ``pattern`` is of the group with this length, and matches."""
-    same = pattern.startswith("~") if not length else len(pattern) == length
-    return same and name_matches(pattern, host)
+_Patterns = tuple[tuple[tuple[str, Server], ...], ...]
+
+
+@lru_cache(8)
+def _listening(
+    model: NginxModel, address: str, port: int
+) -> tuple[dict[str, Server], _Patterns, Server | None]:
+    """Plain names, patterns in nginx's order, and the default block of one address; as asked of all names."""
+    here = [(s, li) for s in model.servers for li in s.listens if li.port == port]
+    every = ("::",) if ":" in address else ("*", "0.0.0.0")
+    exact = [(s, li) for s, li in here if _plain(li.address) == _plain(address)]
+    found = exact or [(s, li) for s, li in here if li.address in every]
+    names: dict[str, Server] = {}
+    for server, _ in found:
+        for name in server.names:
+            names.setdefault(name.removeprefix("."), server)
+    all_names = [(name, server) for server, _ in found for name in server.names]
+    patterns = (
+        tuple(pair for pair in all_names if pair[0][:1] in ("*", ".")),
+        tuple(pair for pair in all_names if pair[0].endswith(".*")),
+        tuple(pair for pair in all_names if pair[0].startswith("~")),
+    )
+    default = [server for server, listen in found if listen.default] or [server for server, _ in found]
+    return names, patterns, default[0] if default else None
 
 
 def _plain(address: str) -> str:

@@ -123,6 +123,21 @@ def test_a_name_that_another_block_answers_for_is_not_asked():
     assert [host for host, _, _ in found if host == "a.test"] == ["a.test"]
 
 
+@pytest.mark.parametrize(
+    "other, ours",
+    [
+        ("server { listen 80; server_name *.test; }", True),
+        ("server { listen 80; server_name ~^www; }", True),
+        ("server { listen 80 default_server; server_name other; }", True),
+        ("server { listen 80; server_name .www.a.test; }", False),
+    ],
+)
+def test_a_name_that_only_a_pattern_of_ours_fits_is_asked_where_nginx_chooses_it(other, ours):
+    site = f"server {{ listen 80; server_name a.test; {ROOT} }}"
+    found = asked(site + f"server {{ listen 80; server_name *.a.test; {ROOT} }}", b_site=other.encode())
+    assert (("www.a.test", "127.0.0.1", 80) in found) is ours
+
+
 def test_questions_are_bounded_and_no_door_is_left_out():
     names = " ".join(f"n{number}.a.test" for number in range(40))
     listens = "".join(f"listen 127.0.0.1:{8000 + n};" for n in range(12))
