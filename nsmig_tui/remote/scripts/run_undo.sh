@@ -187,10 +187,10 @@ undo_everything() { # reason
 }
 
 keep_undone() { # the record of what was undone stays readable, out of the way of the next run
-  mkdir -p "$J/undone"
-  rm -rf "$J/undone/$RUN"
   if [ -s "$CUR/archive" ] && [ -s "$CUR/ts" ]; then write_record undone; fi
   drop_staging
+  mkdir -p "$J/undone" # on a full disk there is room for it only when the staging has gone
+  rm -rf "$J/undone/$RUN"
   times_back
   mv "$CUR" "$J/undone/$RUN"
   sync_dir "$J"
