@@ -24,15 +24,16 @@ from .findings import (
     Finding,
 )
 from .names import MAX_SOCKET_PATH
-from .old_paths import bridges, in_the_way, meant_by_glob, names_document_root, used_paths
+from .old_path_findings import climbing_php, old_path_users
+from .old_paths import bridges, in_the_way, used_paths
 from .path_map import below
-from .php_paths import php_climbs, wanted
 from .planning import moves_tmp
 from .pool_rights import lost_rights
-from .readings import Inspection, Reference
+from .readings import Inspection
 from .surroundings import Serving, document_root_below
 
 STRUCTURAL = ("web", "msg", "var", "var/log", "var/run", "var/tmp", ".ssh", "bin", "etc", ".archive")
+NOT_OURS = "Move it to another name: nsmig keeps its archives there, and an archive does not hold it."
 Judge = Callable[[str, str, Inspection, Serving], Iterator[Finding]]
 
 
@@ -266,7 +267,7 @@ def _security(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
     root = seen.capabilities.root_id.split(":")[0]
     if archive and archive.kind == "dir" and str(archive.uid) != root:
         yield Finding(
-            CRITICAL, SECURITY, ".archive does not belong to root", "root", str(archive.uid), "Remove it."
+            CRITICAL, SECURITY, ".archive does not belong to root", "root", str(archive.uid), NOT_OURS
         )
     web = seen.places.get("web")
     for name in ("var", "var/log", "var/run", "var/tmp", "msg"):
@@ -287,8 +288,8 @@ def _security(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
         if seen.tree.get(f"n_{kind}"):
             some = ", ".join(repr(p)[1:-1] for p in seen.odd.get(kind, ())[:3])
             yield Finding(WARNING, SECURITY, f"{what}: {seen.tree[f'n_{kind}']}", "", some)
-    yield from _references(upath, seen)
-    yield from _php(upath, seen, serving)
+    yield from old_path_users(upath, seen)
+    yield from climbing_php(upath, seen, serving)
     if seen.is_dir(".ssh"):
         yield Finding(
             WARNING,
@@ -296,74 +297,6 @@ def _security(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
             ".ssh leaves the live tree",
             hint="Logins by keys kept there will stop working.",
         )
-
-
-def _references(upath: str, seen: Inspection) -> Iterator[Finding]:
-    """What still uses old paths; links keep them valid."""
-    for ref in seen.references:
-        yield _named(ref, f"{ref.kind}: {ref.file} line {ref.line} names an old path", _hint_for(ref, upath))
-    for kind, count in sorted(seen.more_references.items()):
-        message = f"{kind}: and {count} more line(s) name an old path"
-        yield Finding(WARNING, SECURITY, message, hint=KEPT_VALID)
-    for ref in seen.globs:
-        place = meant_by_glob(ref.text, upath)
-        if place:
-            there = ref.text.split("/")
-            depth = place.count("/")
-            new = NEW_PLACES.get(place.removeprefix(f"{upath}/"), "web/app/public")
-            instead = "/".join([*there[: upath.count("/") + 1], new, *there[depth + 1 :]])
-            yield _named(
-                ref,
-                f"{ref.kind}: {ref.file} line {ref.line} finds this vhost by a pattern",
-                f"A link at the old place keeps it matching; write {instead} when all vhosts have moved.",
-            )
-
-
-SHOWN = 20
-
-
-def _php(upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
-    """PHP that leads above web from where it stands."""
-    found = list(php_climbs(seen, upath, serving.site.document_root))
-    for climb in found[:SHOWN]:
-        names = wanted(climb, seen)
-        if climb.height <= 2 and names:
-            hint = f"Links in web/app keep it valid: {', '.join(names[:5])}." if climb.height == 1 else ""
-            hint = hint or f"A link in web keeps it valid: {names[0]}."
-            hint += "" if climb.name else " What it asks for there cannot be told, so this is for every name."
-        elif climb.height <= 2 and climb.name != ".archive":
-            hint = "Nothing stands there today; it will be looked for two levels deeper. Make it absolute."
-        else:
-            hint = "It leads elsewhere after the migration. Make it absolute."
-        yield _named(
-            climb.ref, f"PHP: {climb.ref.file} line {climb.ref.line} leads above the document root", hint
-        )
-    if len(found) > SHOWN:
-        yield Finding(
-            WARNING,
-            SECURITY,
-            f"PHP: and {len(found) - SHOWN} more expression(s) lead above the document root",
-        )
-
-
-NEW_PLACES = {"var/log": "web/log", "var/run": "web/run", "var/tmp": "web/tmp"}
-
-
-def _named(ref: Reference, message: str, hint: str) -> Finding:
-    return Finding(WARNING, SECURITY, message, "", ref.text[:200], hint)
-
-
-KEPT_VALID = "Links keep the old path valid; change it when there is time."
-
-
-def _hint_for(ref: Reference, upath: str) -> str:
-    if ref.kind == "certbot":
-        return "A link keeps it valid; change webroot_path after the migration."
-    if ref.kind == "php.ini":
-        return "Links keep the old path valid; it is for every site, so set it in this vhost's pool instead."
-    if names_document_root(ref.text, upath):
-        return "Links keep what is there today valid, not what it makes there later: change the path soon."
-    return KEPT_VALID
 
 
 def _exchange(seen: Inspection) -> Iterator[Finding]:

@@ -1,0 +1,76 @@
+"""What `validate` says of those who use a vhost's old paths, or lead above its document root; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .findings import SECURITY, WARNING, Finding
+from .old_paths import meant_by_glob, names_document_root
+from .php_paths import php_climbs, wanted
+from .readings import Inspection, Reference
+from .surroundings import Serving
+
+SHOWN = 20
+"""Findings of a kind that are shown; the rest is counted."""
+
+NEW_PLACES = {"var/log": "web/log", "var/run": "web/run", "var/tmp": "web/tmp"}
+KEPT_VALID = "Links keep the old path valid; change it when there is time."
+
+
+def old_path_users(upath: str, seen: Inspection) -> Iterator[Finding]:
+    """What still uses old paths; links keep them valid."""
+    for ref in seen.references:
+        yield _named(ref, f"{ref.kind}: {ref.file} line {ref.line} names an old path", _hint_for(ref, upath))
+    for kind, count in sorted(seen.more_references.items()):
+        message = f"{kind}: and {count} more line(s) name an old path"
+        yield Finding(WARNING, SECURITY, message, hint=KEPT_VALID)
+    for ref in seen.globs:
+        place = meant_by_glob(ref.text, upath)
+        if place:
+            there = ref.text.split("/")
+            depth = place.count("/")
+            new = NEW_PLACES.get(place.removeprefix(f"{upath}/"), "web/app/public")
+            instead = "/".join([*there[: upath.count("/") + 1], new, *there[depth + 1 :]])
+            yield _named(
+                ref,
+                f"{ref.kind}: {ref.file} line {ref.line} finds this vhost by a pattern",
+                f"A link at the old place keeps it matching; write {instead} when all vhosts have moved.",
+            )
+
+
+def climbing_php(upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
+    """PHP that leads above web from where it stands."""
+    found = list(php_climbs(seen, upath, serving.site.document_root))
+    for climb in found[:SHOWN]:
+        names = wanted(climb, seen)
+        if climb.height <= 2 and names:
+            hint = f"Links in web/app keep it valid: {', '.join(names[:5])}." if climb.height == 1 else ""
+            hint = hint or f"A link in web keeps it valid: {names[0]}."
+            hint += "" if climb.name else " What it asks for there cannot be told, so this is for every name."
+        elif climb.height <= 2 and climb.name != ".archive":
+            hint = "Nothing stands there today; it will be looked for two levels deeper. Make it absolute."
+        else:
+            hint = "It leads elsewhere after the migration. Make it absolute."
+        yield _named(
+            climb.ref, f"PHP: {climb.ref.file} line {climb.ref.line} leads above the document root", hint
+        )
+    if len(found) > SHOWN:
+        yield Finding(
+            WARNING,
+            SECURITY,
+            f"PHP: and {len(found) - SHOWN} more expression(s) lead above the document root",
+        )
+
+
+def _named(ref: Reference, message: str, hint: str) -> Finding:
+    return Finding(WARNING, SECURITY, message, "", ref.text[:200], hint)
+
+
+def _hint_for(ref: Reference, upath: str) -> str:
+    if ref.kind == "certbot":
+        return "A link keeps it valid; change webroot_path after the migration."
+    if ref.kind == "php.ini":
+        return "Links keep the old path valid; it is for every site, so set it in this vhost's pool instead."
+    if names_document_root(ref.text, upath):
+        return "Links keep what is there today valid, not what it makes there later: change the path soon."
+    return KEPT_VALID
