@@ -58,7 +58,10 @@ class Shell(Protocol):
         ...
 
     async def http(self, request: HttpRequest, *, timeout: float = 10.0) -> HttpAnswer:
-        """Ask the vnode's web server through the connection. Never raises for a bad answer."""
+        """Ask the vnode's web server through the connection. Never raises for a bad answer.
+
+        Raises ConnectError where the connection itself was lost: that is no answer of the web server.
+        """
         ...
 
     async def http_all(self, requests: Sequence[HttpRequest], *, timeout: float = 10.0) -> list[HttpAnswer]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..domain.errors import ExitCode, NsmigError, Refused
+from ..domain.errors import ConnectError, ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Planned, Result
 from ..domain.fleet import STEPS, Status, Vhost, Vnode
 from ..domain.http_questions import neighbour_requests, requests_for
@@ -123,8 +123,13 @@ async def undo(
     ending = await link.follow()
     if ending.view.state == "ok":
         moved = final_map(f"{vnode.vpath}/{vhost.domain}")
-        looked = await differences(await desk.shell(vnode), whole or now, edited, [moved, moved.inverse()])
-        books.warnings += [f"after the undo: {why}" for why in (*looked.wrong[:5], *looked.remarks[:3])]
+        maps = [moved, moved.inverse()]
+        try:
+            looked = await differences(await desk.shell(vnode), whole or now, edited, maps)
+            found = [*looked.wrong[:5], *looked.remarks[:3]]
+        except ConnectError as error:  # what was undone stays undone
+            found = [f"the site could not be asked: {error.message}"]
+        books.warnings += [f"after the undo: {why}" for why in found]
     return after_undo(books, vnode, vhost, ending)
 
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from nsmig_tui.domain.errors import ConnectError
 from nsmig_tui.domain.fleet import Vhost, Vnode
 from nsmig_tui.domain.http_answers import baseline_of
 from nsmig_tui.domain.layout import read_journal
@@ -22,6 +23,7 @@ HALF = {"/": (404, b"no"), "/log/": (403, b"closed")}
 
 WHOLE = {"/": (200, b"home"), "/log/": (404, b"no")}
 EDITED = {**WHOLE, "/": (200, b"edited home")}
+LOST = {}
 BROKEN = {"/": (502, b"bad"), "/log/": (502, b"bad")}
 
 
@@ -47,6 +49,8 @@ def undo(tmp_path, monkeypatch):
 
     class Shell:
         async def http_all(self, requests, *, timeout=10.0):
+            if site["now"] is LOST:
+                raise ConnectError("the line went")
             return [answered(site["now"], request) for request in requests]
 
     class Connector:
@@ -104,6 +108,11 @@ async def test_a_page_that_was_edited_since_is_no_difference(undo):
 async def test_another_page_than_before_and_than_half_way_is_one(undo):
     said = await undo(record(WHOLE, committed=False), HALF, EDITED)
     assert said == ["after the undo: http://shop.test/ has another body now"]
+
+
+async def test_a_line_lost_after_the_undo_does_not_make_it_a_failure(undo):
+    said = await undo(record(WHOLE, committed=True), WHOLE, LOST)
+    assert said == ["after the undo: the site could not be asked: the line went"]
 
 
 async def test_a_record_without_answers_leaves_those_of_now(undo):

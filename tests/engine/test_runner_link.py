@@ -184,6 +184,21 @@ async def test_a_word_that_was_lost_on_the_way_is_given_again():
     assert [v[2] for v in fake.verdicts] == ["commit", "commit"]
 
 
+async def test_a_line_lost_while_the_result_is_judged_is_no_verdict():
+    fake = FakeVnode([("yes", AWAITS), ("yes", b""), ("yes", b""), ("yes", lines("end ok"))])
+    looked = []
+
+    async def verdict(shell):
+        looked.append(shell)
+        if len(looked) < 3:
+            raise LOST
+        return ""
+
+    one, _ = link(fake)
+    assert (await one.follow(verdict)).view.state == "ok"
+    assert len(looked) == 3 and [v[2] for v in fake.verdicts] == ["commit"]
+
+
 async def test_what_an_older_run_awaited_is_not_judged():
     older = lines("begin migrate you", "await 120", run="r0")
     polls = [("yes", older), ("yes", lines("begin resume me")), ("yes", lines("end undone"))]

@@ -15,8 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nsmig_tui.domain.errors import ConnectError
 from nsmig_tui.domain.ports import HttpRequest
 from nsmig_tui.remote import http_tunnel
+from nsmig_tui.remote.ssh_transport import Limits
 
 from .conftest import Site
 
@@ -277,10 +279,46 @@ async def test_without_forwarding_and_tools_nobody_can_look(tmp_path: Path, web:
     assert "cannot look" in answer.error
 
 
-async def test_lost_connection_is_an_answer_not_an_exception(site: Site, web: Web) -> None:
+async def test_a_connection_closed_here_is_no_answer(site: Site, web: Web) -> None:
     shell = await site.connector().shell(site.vnode)
     await shell.close()
-    assert (await shell.http(web.request())).status == 0
+    with pytest.raises(ConnectError):
+        await shell.http(web.request())
+
+
+UNTIL_END = b"HTTP/1.0 200 OK\r\n\r\nhalf of"
+
+
+@pytest.mark.parametrize("said", [b"", UNTIL_END, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhal"])
+@pytest.mark.parametrize("forwarding", [True, False])
+async def test_a_line_lost_on_the_way_is_no_answer_of_the_web_server(
+    site: Site, web: Web, forwarding: bool, said: bytes
+) -> None:
+    site.habits.forwarding, web.answer, web.keep_open = forwarding, said, True
+    shell = await site.connector().shell(site.vnode)
+    asking = asyncio.create_task(shell.http(web.request()))
+    while not web.asked:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    shell._link.line.connection.abort()
+    with pytest.raises(ConnectError):
+        await asking
+    web.answer, web.keep_open = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", False
+    assert (await shell.http(web.request())).body == b"hi"
+
+
+async def test_silence_of_a_line_is_no_answer_of_the_web_server(
+    site: Site, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing comes back at all, as of a server that is cut off without a word."""
+    web.answer, web.keep_open = b"", True
+    shell = await site.connector(limits=Limits(open=0.3)).shell(site.vnode)
+    asking = asyncio.create_task(shell.http(web.request(), timeout=0.5))
+    while not web.asked:
+        await asyncio.sleep(0.01)
+    shell._link.line.connection._transport.pause_reading()
+    with pytest.raises(ConnectError):
+        await asking
 
 
 @pytest.mark.parametrize("forwarding", [True, False])
