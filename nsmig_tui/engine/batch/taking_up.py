@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from ...domain.errors import NsmigError
+from dataclasses import replace
+
+from ...domain.errors import ExitCode, NsmigError
 from ...domain.events import Emit, Result
 from ...domain.fleet import Status
+from ...domain.layout import JournalView
 from ...domain.options import MigrateOptions
 from .. import migrating, reading, resuming, validating
 from ..desk import Desk, ended_by
@@ -28,8 +31,11 @@ async def take_up(desk: Desk, name: str, domain: str, options: MigrateOptions, e
     begun = seen.state in ("running", "awaiting", "attention") or seen.unfinished
     if begun:
         result = await resuming.resume(desk, name, domain, emit, undo_it=False)
-        # A runner that ended before it touched anything leaves nothing to resume: then begin anew.
-        if result.ok or result.steps_completed or result.exit_code != 4:
+        back = result.ok and result.status != Status.MIGRATED
+        if back and seen.verb in resuming.GOING_BACK and seen.operator != desk.operator:
+            return _rolled_back(result, seen, name, domain)
+        # What was taken back to its end, and a runner that ended before it touched anything: begin anew.
+        if not back and (result.ok or result.steps_completed or result.exit_code != ExitCode.REFUSED):
             return result
     elif seen.state == "ok" and seen.migrated:
         books = desk.books("resume", name, domain, emit)
@@ -40,3 +46,10 @@ async def take_up(desk: Desk, name: str, domain: str, options: MigrateOptions, e
         if not judged.ok:
             return judged
     return await migrating.migrate(desk, name, domain, options, emit)
+
+
+def _rolled_back(result: Result, seen: JournalView, name: str, domain: str) -> Result:
+    """Somebody else's rollback came between: it is not for a batch to go against it unasked."""
+    why = f"{seen.operator or 'somebody'} rolled it back ({seen.verb}); it was not migrated again"
+    hint = f"If it should be: nsmig migrate {name} {domain}"
+    return replace(result, ok=False, errors=(why,), hint=hint, exit_code=int(ExitCode.UNDONE))
