@@ -86,7 +86,8 @@ def _settle(desk: Desk, books: Bookkeeper, journal: JournalView) -> bool:
         told = record.run == journal.run and journal.state in ENDED
         outcome = journal.state if told else "failed"
         finished = journal.finished if told else desk.clock()
-        desk.store.save_run(replace(record, outcome=outcome, finished=finished))
+        errors = record.errors or (journal.errors if told else ())
+        desk.store.save_run(replace(record, outcome=outcome, finished=finished, errors=errors))
     return bool(open_runs)
 
 
@@ -103,12 +104,11 @@ def _reconcile(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kept: 
         )
     books.warnings.append(f"the last run had ended on the vnode already: {journal.verb} {journal.state}")
     name = journal.archive[0] if journal.archive else vhost.backup_archive
+    status, layout = vhost.status, vhost.layout
     if kept.committed:
         status, layout = Status.MIGRATED, Layout.NS3
     elif journal.verb in GOING_BACK and journal.state == "ok":
         status, layout = Status.VALIDATED, Layout.NS1
-    else:
-        status, layout = (Status.FAILED if journal.state == "undone" else vhost.status), vhost.layout
     seen = replace(
         vhost,
         status=status,
@@ -117,6 +117,8 @@ def _reconcile(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kept: 
         rollback_available=name is not None,
         migrated_at=(migrated_at(journal, vhost.migrated_at) or desk.clock()) if kept.committed else None,
     )
+    if journal.state != "ok":
+        return _attached(desk, books, vnode, seen, Ending(journal))
     return books.end("ok", seen, steps=journal.steps if kept.committed else (), archive=name)
 
 

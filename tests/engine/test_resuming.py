@@ -133,6 +133,33 @@ async def test_the_time_of_a_migration_that_ended_unseen_is_the_vnodes(scene):
     assert scene.desk.store.vhost(VNODE, DOMAIN).migrated_at == 100.0
 
 
+WHY = "nobody confirmed the HTTP answers"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "code", "status", "outcome"),
+    [
+        ((*MIGRATED[:2], f"step_failed verification {WHY}", "end undone"), 5, "failed", "undone"),
+        (("begin migrate me", f"error {WHY}", "end refused"), 4, "validated", "refused"),
+    ],
+)
+async def test_what_ended_badly_while_nobody_looked_is_no_success(scene, kinds, code, status, outcome):
+    scene.looks = [(Record(journal=journal("r1", *kinds)), False)]
+    result = await scene.resume()
+    assert (result.ok, result.exit_code, result.status) == (False, code, status)
+    assert (result.errors, bool(result.hint)) == ((WHY,), True)
+    vhost, row = scene.desk.store.vhost(VNODE, DOMAIN), scene.desk.store.run("r1")
+    assert (vhost.last_error, vhost.last_hint) == (WHY, result.hint)
+    assert (row.outcome, row.errors) == (outcome, (WHY,))
+
+
+async def test_a_refused_undo_of_a_migrated_vhost_leaves_it_migrated(scene):
+    kinds = (*MIGRATED, "begin undo me", "error edited since", "end refused")
+    scene.looks = [(Record(exists=True, committed=True, journal=journal("r1", *kinds)), False)]
+    result = await scene.resume()
+    assert (result.exit_code, result.status, result.errors) == (4, "migrated", ("edited since",))
+
+
 async def test_a_run_that_never_reached_the_vnode_is_not_asked_about_for_ever(scene):
     scene.looks = [(Record(), False)]
     result = await scene.resume()
