@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ..domain.errors import ConnectError, ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Planned, Result
-from ..domain.fleet import STEPS, Status, Vhost, Vnode
+from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
 from ..domain.http_questions import neighbour_requests, requests_for
 from ..domain.options import RollbackOptions, RollbackPoint
 from ..domain.path_map import final_map
@@ -20,6 +20,7 @@ from .desk import Desk, ended_by, same_machine, still_there
 from .http_checks import differences, take_baseline
 from .migrating import badly_ended, run_values
 from .runner_link import Ending
+from .validating import layout_seen
 
 
 async def points(desk: Desk, name: str, domain: str) -> list[RollbackPoint]:
@@ -35,10 +36,11 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
     shell = await desk.shell(vnode)
     same_machine(vnode, await reading.probe(shell, vnode, desk.scripts))
     if options.archive:
+        await _may_be_restored(desk, shell, vnode, vhost)
         return await restoring.plan_restore(desk, shell, vnode, vhost, options)
     kept = await reading.record(shell, vnode, domain, desk.scripts)
     if not kept.exists:
-        raise _nothing_to_undo(vnode, vhost, restored=kept.restored)
+        raise _nothing_to_undo(vnode, vhost, kept)
     seen, _ = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
     up = f"{vnode.vpath}/{domain}"
     steps = {step: [] for step in STEPS}
@@ -64,8 +66,34 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
     )
 
 
-def _nothing_to_undo(vnode: Vnode, vhost: Vhost, *, restored: bool = False) -> Refused:
-    if restored:
+async def _may_be_restored(desk: Desk, shell: Shell, vnode: Vnode, vhost: Vhost) -> None:
+    """Refuse where the tree is new and the vnode keeps no record of how it became so.
+
+    A restore brings back files. Configuration, sockets and what else points to the new places goes back by
+    the record, and without it the old tree would be served by nobody.
+    """
+    kept = await reading.record(shell, vnode, vhost.domain, desk.scripts)
+    if kept.exists:
+        return
+    seen, _ = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
+    if layout_seen(seen) is Layout.NS3:
+        raise _record_lost(vnode, vhost)
+
+
+def _record_lost(vnode: Vnode, vhost: Vhost) -> Refused:
+    return Refused(
+        f"{vhost.domain} has the new layout, and {vnode.name} keeps no record of its migration"
+        f" (/var/lib/nsmig/{vhost.domain}): its configuration could not be put back",
+        hint="Bring that directory back from a backup of the server; or see the README, 'By hand'.",
+        vnode=vnode.name,
+        vhost=vhost.domain,
+    )
+
+
+def _nothing_to_undo(vnode: Vnode, vhost: Vhost, kept: reading.Record) -> Refused:
+    if vhost.status is Status.MIGRATED and kept.journal.state == "none":
+        return _record_lost(vnode, vhost)
+    if kept.restored:
         return Refused(
             f"{vhost.domain} was restored from an archive; no migration is left to undo",
             hint=f"Take the restore back with: nsmig resume {vnode.name} {vhost.domain} --undo",
@@ -86,14 +114,15 @@ async def rollback(desk: Desk, name: str, domain: str, options: RollbackOptions,
     vnode, vhost = desk.pair(name, domain)
     books = desk.books("restore" if options.archive else "undo", name, domain, emit)
     try:
-        if vhost.status is Status.NATIVE:
-            raise _nothing_to_undo(vnode, vhost)
+        if vhost.status is Status.NATIVE and not options.archive:
+            raise _nothing_to_undo(vnode, vhost, reading.Record())
         shell = await desk.shell(vnode)
         if options.archive:
+            await _may_be_restored(desk, shell, vnode, vhost)
             return await restoring.restore(desk, books, vnode, vhost, shell, options)
         kept = await reading.record(shell, vnode, domain, desk.scripts)
         if not kept.exists:
-            raise _nothing_to_undo(vnode, vhost, restored=kept.restored)
+            raise _nothing_to_undo(vnode, vhost, kept)
         return await undo(desk, books, vnode, vhost, shell, kept, options)
     except NsmigError as error:
         return ended_by(error, books, vhost)

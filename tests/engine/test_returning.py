@@ -1,11 +1,12 @@
 """What an undo says of the site's answers, whatever state it found the site in."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from nsmig_tui.domain.errors import ConnectError
-from nsmig_tui.domain.fleet import Vhost, Vnode
+from nsmig_tui.domain.errors import ConnectError, Refused
+from nsmig_tui.domain.fleet import Status, Vhost, Vnode
 from nsmig_tui.domain.http_answers import baseline_of
 from nsmig_tui.domain.layout import read_journal
 from nsmig_tui.domain.options import RollbackOptions
@@ -163,3 +164,57 @@ async def test_the_plan_of_an_undo_names_what_moves(tmp_path, monkeypatch, folde
     assert [c["from"].removeprefix("/srv/shop.test/") for c in moves] == moved
     if "web/tmp" in moved:
         assert moves[-1]["to"] == "/srv/shop.test/var/tmp"
+
+
+@pytest.mark.parametrize("layout", ["new", "old"])
+@pytest.mark.parametrize("status", [Status.MIGRATED, Status.NATIVE])
+@pytest.mark.parametrize("plan", [False, True])
+async def test_an_archive_is_not_restored_into_a_new_layout_without_a_record(
+    tmp_path, monkeypatch, layout, status, plan
+):
+    """Its files would come back, and the configuration still name the new places."""
+    new = ("web", "web/app/public", "web/log", "web/run")
+    names = new if layout == "new" else ("web", "var", "var/log", "var/run")
+    restored = []
+
+    async def inspect(*_words, test):
+        return Inspection(places={name: Place("dir") for name in names}), None
+
+    async def kept(*_words):
+        return Record()
+
+    async def probe(*_words):
+        return Capabilities()
+
+    async def restore(*words):
+        restored.append(words)
+
+    class Connector:
+        async def shell(self, vnode):
+            return None
+
+    monkeypatch.setattr(returning.reading, "inspect", inspect)
+    monkeypatch.setattr(returning.reading, "record", kept)
+    monkeypatch.setattr(returning.reading, "probe", probe)
+    monkeypatch.setattr(returning.restoring, "restore", restore)
+    monkeypatch.setattr(returning.restoring, "plan_restore", restore)
+    store = Store(tmp_path / "nsmig.db")
+    store.save_vnode(VNODE)
+    store.save_vhost(replace(VHOST, status=status))
+    desk = Desk(store, Connector(), lambda name: name, "me@here")
+    options = RollbackOptions(archive="a.tar.gz")
+    said = ""
+    try:
+        if plan:
+            await returning.plan_rollback(desk, "vn1", "shop.test", options)
+        else:
+            result = await returning.rollback(desk, "vn1", "shop.test", options, lambda event: None)
+            said = "" if result is None else f"{result.exit_code} {result.errors[0]} {result.hint}"
+    except Refused as error:
+        said = f"4 {error}"
+    store.close()
+    if layout == "old":
+        assert said == "" and len(restored) == 1
+    else:
+        assert said.startswith("4 ") and "/var/lib/nsmig/shop.test" in said and "By hand" in said
+        assert restored == []
