@@ -151,12 +151,22 @@ def read_journal(data: bytes) -> JournalView:
     return reader.view
 
 
-def status_from_disk(layout: Layout, journal: JournalView, was: Status | None) -> Status:
-    """The status that disk and journal imply; the database's word (``was``) only breaks ties."""
+def at_work(journal: JournalView, runner: str) -> bool:
+    """Whether ``runner``, the run that is alive on the vhost (or nothing), has not told its end yet."""
+    return bool(runner) and not (journal.run == runner and journal.state in ("ok", "undone", "refused"))
+
+
+def status_from_disk(
+    layout: Layout, journal: JournalView, was: Status | None, *, recorded: bool = False
+) -> Status:
+    """The status that disk and journal imply; the database's word (``was``) only breaks ties.
+
+    ``recorded``: a record beside the archives says that a migration was completed.
+    """
     if journal.unfinished or journal.state == "attention" or layout is Layout.MIXED:
         return Status.FAILED
     if layout is Layout.NS3:
-        return Status.MIGRATED if journal.migrated else Status.NATIVE
+        return Status.MIGRATED if journal.migrated or recorded else Status.NATIVE
     if was in (Status.VALIDATED, Status.FAILED):
         return was
     if journal.verb in ("undo", "restore", "unrestore") and journal.state == "ok":

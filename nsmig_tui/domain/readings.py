@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -22,7 +23,10 @@ class FpmMaster:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a vnode can do, from capabilities.sh. Sizes in KiB."""
+    """What a vnode can do, from capabilities.sh. Sizes in KiB.
+
+    ``vpath``: ok, missing, other (no directory) or unreadable; empty where it was not asked.
+    """
 
     machine_id: str = ""
     hostname: str = ""
@@ -51,6 +55,7 @@ class Capabilities:
     web_worker: tuple[int, int] | None = None
     """Uid and gid of nginx's running workers, when they agree."""
     masters: tuple[FpmMaster, ...] = ()
+    vpath: str = ""
 
 
 def read_capabilities(sections: Sections, section: str = "capabilities") -> Capabilities:
@@ -98,6 +103,7 @@ def read_capabilities(sections: Sections, section: str = "capabilities") -> Capa
         groups=groups,
         web_worker=workers.pop() if len(workers) == 1 else None,
         masters=tuple(masters),
+        vpath=value.get("vpath", ""),
     )
 
 
@@ -288,7 +294,11 @@ class FoundVhost:
 
 @dataclass(frozen=True)
 class Discovery:
-    """All that discover_main.sh says about a vnode."""
+    """All that discover_main.sh says about a vnode.
+
+    ``runners``: domain -> the run at work there. ``recorded``: domain -> what the record beside the archives
+    says of a completed migration.
+    """
 
     capabilities: Capabilities
     vhosts: tuple[FoundVhost, ...]
@@ -298,6 +308,24 @@ class Discovery:
     accounts: Mapping[int, str]
     nginx: ServiceConfig | None
     fpm: tuple[ServiceConfig, ...]
+    runners: Mapping[str, str] = field(default_factory=dict)
+    recorded: Mapping[str, Recorded] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A completed migration by its ``migration-*.json``: when it was written (epoch), and its archive."""
+
+    written_at: float = 0.0
+    archive: str | None = None
+
+
+def _recorded(line: str) -> Recorded:
+    try:
+        told = json.loads("{" + line.strip().rstrip(",") + "}")
+        return Recorded(float(told["written_at"]), str(told["archive"]) or None)
+    except (ValueError, KeyError, TypeError):
+        return Recorded()
 
 
 def _settings_by_file(lines: bytes) -> dict[str, dict[str, str]]:
@@ -336,4 +364,6 @@ def read_discovery(output: bytes) -> Discovery:
         accounts,
         nginx[0] if nginx else None,
         tuple(read_service_configs(s, "fpm")),
+        {r[0]: r[1] for r in s.of("vhosts", "runner") if len(r) >= 2},
+        {r[0]: _recorded(r[1]) for r in s.of("vhosts", "recorded") if len(r) >= 2},
     )

@@ -6,19 +6,30 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from ..domain.errors import ConnectError, ExitCode, NsmigError
+from ..domain.errors import ConnectError, ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Found, Result
 from ..domain.fleet import Layout, Status, Vhost, Vnode
 from ..domain.fpm_pools import FpmModel, find_pools
-from ..domain.layout import JournalView, layout_of, migrated_at, read_journal, status_from_disk
+from ..domain.layout import JournalView, at_work, layout_of, migrated_at, read_journal, status_from_disk
 from ..domain.names import is_domain
 from ..domain.nginx_model import NginxModel
 from ..domain.nginx_sites import find_site
-from ..domain.readings import Discovery, FoundVhost
+from ..domain.readings import Capabilities, Discovery, FoundVhost
 from ..domain.surroundings import fpm_models, nginx_model
 from . import reading
-from .bookkeeping import Bookkeeper
+from .bookkeeping import ON_THE_VNODE, Bookkeeper
 from .desk import Desk, same_machine
+
+RUNNING = " is running on it"
+"""In what is said of a vhost that a run works on just now."""
+
+LOST = "the record of its migration is not on the server any more"
+"""Said of a vhost that only the record beside its archives tells to be migrated."""
+
+RECENT = 1000
+"""Runs of a vnode among which those are looked for that were recorded while it was asked."""
+
+VPATH_STATES = {"missing": "is not there", "other": "is no directory", "unreadable": "cannot be read"}
 
 
 async def check(desk: Desk, name: str) -> dict[str, Any]:
@@ -30,6 +41,7 @@ async def check(desk: Desk, name: str) -> dict[str, Any]:
     # who the web server is takes its configuration to tell, which a probe does not read
     known = {key: vnode.facts[key] for key in ("web_uid", "web_gid") if vnode.facts.get(key) is not None}
     desk.saw(vnode, replace(can, **known))
+    vpath_is_there(vnode, can)
     return {
         "ok": True,
         "vnode": name,
@@ -42,7 +54,20 @@ async def check(desk: Desk, name: str) -> dict[str, Any]:
         "gzip": can.gzip,
         "tools": sorted(can.tools),
         "avail_kb": can.avail_kb,
+        "vpath": vnode.vpath,
     }
+
+
+def vpath_is_there(vnode: Vnode, can: Capabilities) -> None:
+    """Refuse to conclude anything from a VPATH that cannot be looked into."""
+    if can.vpath == "ok":
+        return
+    raise Refused(
+        f"{vnode.vpath}, the parent of all vhosts of {vnode.name}, "
+        f"{VPATH_STATES.get(can.vpath, 'could not be looked into')}",
+        hint="Is its disk mounted? Another directory is told with: nsmig node add --vpath DIR.",
+        vnode=vnode.name,
+    )
 
 
 async def discover(desk: Desk, name: str, emit: Emit) -> list[Result]:
@@ -53,6 +78,7 @@ async def discover(desk: Desk, name: str, emit: Emit) -> list[Result]:
         shell = await desk.shell(vnode)
         seen = await reading.discover(shell, vnode, desk.scripts)
         same_machine(vnode, seen.capabilities)
+        vpath_is_there(vnode, seen.capabilities)
     except asyncio.CancelledError:
         books.cut_off()
         raise
@@ -63,7 +89,7 @@ async def discover(desk: Desk, name: str, emit: Emit) -> list[Result]:
         return [books.end("failed", None, code=code)]
     vnode = desk.saw(vnode, seen.capabilities)
     results = _import(desk, vnode, seen, books)
-    _mark_vanished(desk, vnode, seen)
+    results += _mark_vanished(desk, vnode, seen, books)
     books.end("ok", None)
     return results
 
@@ -73,6 +99,7 @@ def _import(desk: Desk, vnode: Vnode, seen: Discovery, books: Bookkeeper) -> lis
     pools = fpm_models(seen.fpm)
     dirs = tuple(v.name for v in seen.vhosts if v.kind == "dir")
     results = []
+    meanwhile = _recorded_since(desk, vnode, books.started)
     links: dict[str, list[str]] = {}
     for found in seen.vhosts:
         if found.kind == "link":
@@ -84,9 +111,19 @@ def _import(desk: Desk, vnode: Vnode, seen: Discovery, books: Bookkeeper) -> lis
             books.tell(note)
             results.append(Result(vnode.name, found.name, books.run, ok=True, skipped=True, warnings=(why,)))
             continue
-        vhost = _vhost(desk, vnode, found, seen, model, pools, dirs, tuple(links.get(found.name, ())))
-        desk.store.save_vhost(vhost)
+        was = desk.store.vhost(vnode.name, found.name)
+        runner = seen.runners.get(found.name, "")
+        if was and found.name in meanwhile:
+            vhost = was  # a run has told more than what was read before it ended
+        else:
+            served = _served(vnode, found.name, model, pools, dirs, tuple(links.get(found.name, ())))
+            vhost = _vhost(vnode, found, seen, was, served)
+            desk.store.save_vhost(vhost)
         books.tell(Found(vnode.name, vhost.domain, books.run, str(vhost.status), str(vhost.layout)))
+        warning = vhost.last_error if vhost.status is Status.FAILED or vhost.last_error == LOST else ""
+        journal = read_journal(seen.journals.get(found.name, b""))
+        if vhost is not was and at_work(journal, runner):
+            warning = "; ".join(_running(vnode, found.name, journal, runner))
         result = Result(
             vnode.name,
             vhost.domain,
@@ -94,7 +131,7 @@ def _import(desk: Desk, vnode: Vnode, seen: Discovery, books: Bookkeeper) -> lis
             ok=True,
             status=str(vhost.status),
             backup_archive=vhost.backup_archive,
-            warnings=(vhost.last_error,) if vhost.status is Status.FAILED and vhost.last_error else (),
+            warnings=(warning,) if warning else (),
         )
         books.tell(result)
         results.append(result)
@@ -109,40 +146,63 @@ def _not_a_vhost(found: FoundVhost) -> str:
     return ""
 
 
-def _vhost(
-    desk: Desk,
+def _recorded_since(desk: Desk, vnode: Vnode, start: float) -> set[str]:
+    """The vhosts on which a run began or ended since; discovery has read the vnode somewhen in that time."""
+    runs = desk.store.runs(vnode.name, limit=RECENT)
+    return {r.vhost for r in runs if r.verb in ON_THE_VNODE and (r.finished or r.started) >= start}
+
+
+def _served(
     vnode: Vnode,
-    found: FoundVhost,
-    seen: Discovery,
+    domain: str,
     model: NginxModel | None,
     pools: list[FpmModel],
     dirs: tuple[str, ...],
     links: tuple[str, ...],
+) -> dict[str, Any]:
+    """Which site and pool files serve a vhost, as nginx and php-fpm see it."""
+    if model is None:
+        return {}
+    upath = f"{vnode.vpath}/{domain}"
+    site = find_site(model, domain, upath, real_dirs=dirs, links=links)
+    served = [(m, s) for m, s in find_pools(pools, upath, site.sockets, links=site.links) if s.pools]
+    return {
+        "document_root": site.document_root or "",
+        "site_files": list(site.files),
+        "names": list(site.names),
+        "tls": any(listen.tls for listen in site.listens),
+        "pool_files": [p.file for _, s in served for p in s.pools],
+        "pools": [p.name for _, s in served for p in s.pools],
+        "php": next((m.main for m, _ in served), ""),
+    }
+
+
+def _vhost(
+    vnode: Vnode, found: FoundVhost, seen: Discovery, was: Vhost | None, served: dict[str, Any]
 ) -> Vhost:
     domain = found.name
-    was = desk.store.vhost(vnode.name, domain)
     journal = read_journal(seen.journals.get(domain, b""))
+    runner = seen.runners.get(domain, "")
+    busy = at_work(journal, runner)
+    recorded = None if journal.migrated else seen.recorded.get(domain)
     layout = layout_of(found.flags)
-    status = status_from_disk(layout, journal, was.status if was else None)
+    status = status_from_disk(layout, journal, was.status if was else None, recorded=recorded is not None)
+    if busy:  # half-way is where a run is for a while; its end decides
+        status, layout = (was.status, was.layout) if was else (Status.FAILED, layout)
+    standing = recorded if status is Status.MIGRATED else None
     web = found.flags.get("web", "")
     uid, gid = (int(x) for x in web.split(":")[:2]) if web.count(":") == 2 else (found.uid, found.gid)
-    upath = f"{vnode.vpath}/{domain}"
-    details: dict[str, Any] = {"settings": dict(seen.settings.get(domain, {})), "upath": upath}
-    if model is not None:
-        site = find_site(model, domain, upath, real_dirs=dirs, links=links)
-        served = [(m, s) for m, s in find_pools(pools, upath, site.sockets, links=site.links) if s.pools]
-        details |= {
-            "document_root": site.document_root or "",
-            "site_files": list(site.files),
-            "names": list(site.names),
-            "tls": any(listen.tls for listen in site.listens),
-            "pool_files": [p.file for _, s in served for p in s.pools],
-            "pools": [p.name for _, s in served for p in s.pools],
-            "php": next((m.main for m, _ in served), ""),
-        }
+    settings = dict(seen.settings.get(domain, {}))
     base = was or Vhost(vnode.name, domain)
     error, hint = _half_done(vnode, domain, layout, journal) if status is Status.FAILED else ("", "")
-    if was and was.status is status and not journal.unfinished:
+    if busy and status is Status.FAILED:
+        error, hint = _running(vnode, domain, journal, runner)
+    elif standing:
+        error = LOST
+        hint = (
+            f"Bring /var/lib/nsmig/{domain} back from a backup of {vnode.name}, or see the README, 'By hand'."
+        )
+    elif was and was.status is status and (busy or not journal.unfinished) and not _passing(was.last_error):
         error, hint = was.last_error, was.last_hint
     return replace(
         base,
@@ -152,13 +212,30 @@ def _vhost(
         uid=uid,
         gid=gid,
         vanished=False,
-        rollback_available=seen.archives.get(domain, 0) > 0 or (layout is Layout.NS3 and journal.migrated),
-        backup_archive=journal.archive[0] if journal.archive else base.backup_archive,
-        migrated_at=migrated_at(journal, base.migrated_at),
+        rollback_available=(seen.archives.get(domain, 0) > 0 and not standing)
+        or (layout is Layout.NS3 and journal.migrated),
+        backup_archive=journal.archive[0]
+        if journal.archive
+        else (standing and standing.archive) or base.backup_archive,
+        migrated_at=(base.migrated_at or standing.written_at)
+        if standing
+        else migrated_at(journal, base.migrated_at),
         last_error=error,
         last_hint=hint,
-        details={**base.details, **details},
+        details={**base.details, "settings": settings, "upath": f"{vnode.vpath}/{domain}", **served},
     )
+
+
+def _running(vnode: Vnode, domain: str, journal: JournalView, runner: str) -> tuple[str, str]:
+    mine = journal.run == runner
+    verb = journal.verb if mine and journal.verb else "run"
+    who = f" of {journal.operator}" if mine and journal.operator else ""
+    return f"a {verb}{who}{RUNNING}", f"attach: nsmig resume {vnode.name} {domain}"
+
+
+def _passing(error: str) -> bool:
+    """Whether an error is of the hour at which it was seen, and not the word of a run or a validation."""
+    return RUNNING in error or error == LOST
 
 
 def _half_done(vnode: Vnode, domain: str, layout: Layout, journal: JournalView) -> tuple[str, str]:
@@ -170,10 +247,29 @@ def _half_done(vnode: Vnode, domain: str, layout: Layout, journal: JournalView) 
             f"a {journal.verb or 'migration'} stopped in {journal.current or 'its beginning'}",
             f"Finish it: nsmig resume {vnode.name} {domain}; or go back: the same with --undo",
         )
+    if journal.state == "undone":
+        why = journal.errors[0] if journal.errors else f"the last {journal.verb} was undone"
+        return why, f"All was undone. Mend it, then: nsmig validate {vnode.name} {domain}"
     return f"the layout is {layout} and no record tells why", "Look at the tree; then validate again."
 
 
-def _mark_vanished(desk: Desk, vnode: Vnode, seen: Discovery) -> None:
+def _mark_vanished(desk: Desk, vnode: Vnode, seen: Discovery, books: Bookkeeper) -> list[Result]:
     here = {found.name for found in seen.vhosts}
     gone = [v for v in desk.store.vhosts(vnode.name) if v.domain not in here and not v.vanished]
     desk.store.save_vhosts([replace(v, vanished=True) for v in gone])
+    results = []
+    for vhost in gone:
+        why = f"vanished: {vnode.vpath}/{vhost.domain} is not there any more"
+        books.tell(Found(vnode.name, vhost.domain, books.run, str(vhost.status), note=why))
+        result = Result(
+            vnode.name,
+            vhost.domain,
+            books.run,
+            ok=True,
+            status=str(vhost.status),
+            warnings=(why,),
+            skipped=True,
+        )
+        books.tell(result)
+        results.append(result)
+    return results

@@ -8,6 +8,7 @@ from nsmig_tui.domain.fleet import STEPS, Layout, Status
 from nsmig_tui.domain.layout import (
     JournalReader,
     JournalView,
+    at_work,
     layout_of,
     migrated_at,
     read_journal,
@@ -187,6 +188,28 @@ HALF_DONE = JournalView(state="running", unfinished=True)
 )
 def test_status_from_disk(layout, view, was, status):
     assert status_from_disk(layout, view, was) is status
+
+
+@pytest.mark.parametrize("view", [NOTHING, UNDONE, JournalView(state="refused", verb="undo")])
+def test_a_record_beside_the_archives_tells_of_a_migration(view):
+    """Where the journal was lost, or began anew after it was."""
+    assert status_from_disk(Layout.NS3, view, Status.NATIVE, recorded=True) is Status.MIGRATED
+    assert status_from_disk(Layout.NS1, view, Status.VALIDATED, recorded=True) is Status.VALIDATED
+
+
+@pytest.mark.parametrize(
+    "state, run, runner, busy",
+    [
+        ("running", "r1", "r1", True),
+        ("awaiting", "r1", "r1", True),
+        ("ok", "r1", "r1", False),
+        ("undone", "r1", "r1", False),
+        ("ok", "r0", "r1", True),
+        ("running", "r1", "", False),
+    ],
+)
+def test_who_has_told_its_end_is_not_at_work(state, run, runner, busy):
+    assert at_work(JournalView(state=state, run=run), runner) is busy
 
 
 REFUSED_LATER = JournalView(state="refused", verb="undo", migrated=True, finished=9.0)

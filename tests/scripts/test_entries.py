@@ -158,6 +158,46 @@ def test_a_discovery(sh, upath):
     assert found.settings == {"a.test": {"VHOST": "a.test"}}
 
 
+RECORD = """{{"schema": 1, "status": "{}", "run": "r", "domain": "a.test", "vnode_machine_id": "x",
+ "written_at": 1763870000, "archive": "pre-migration-x.tar.gz", "archive_sha256": "", "archive_bytes": 0,
+ "plan": {{}}}}
+"""
+
+
+@pytest.mark.parametrize("status", ["completed", "running", "undone"])
+def test_a_discovery_tells_of_completed_migrations(sh, upath, status):
+    (upath / ".archive/migration-20251123-000000.json").write_text(RECORD.format(status))
+    found = read_discovery(answer(sh, "discover", sh.root / "srv")).recorded
+    assert set(found) == ({"a.test"} if status == "completed" else set())
+    for record in found.values():
+        assert (record.written_at, record.archive) == (1763870000.0, "pre-migration-x.tar.gz")
+
+
+def test_a_record_in_somebody_elses_folder_is_not_believed(sh, upath):
+    (upath / ".archive").rename(upath / "mine")
+    (upath / ".archive").symlink_to("mine")
+    (upath / "mine/migration-20251123-000000.json").write_text(RECORD.format("completed"))
+    assert read_discovery(answer(sh, "discover", sh.root / "srv")).recorded == {}
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_discovery_tells_which_run_is_at_work_and_changes_nothing(sh, upath, gone):
+    folder = at_work(sh, "a.test", start="1" if gone else None)
+    (sh.var / "a.test/owner").write_text("r1\tme@here\t1\n")
+    before = sorted(sh.var.rglob("*"))
+    found = read_discovery(answer(sh, "discover", sh.root / "srv"))
+    assert found.runners == ({} if gone else {"a.test": "r1"}), folder
+    assert sorted(sh.var.rglob("*")) == before
+
+
+@pytest.mark.parametrize("script", ["discover", "probe"])
+@pytest.mark.parametrize("place, said", [("srv", "ok"), ("no", "missing"), ("etc/machine-id", "other")])
+def test_a_parent_that_cannot_be_looked_into_is_told(sh, upath, script, place, said):
+    raw = answer(sh, script, sh.root / place)
+    section = "capabilities" if script == "discover" else ""
+    assert read_capabilities(split_sections(raw), section).vpath == said
+
+
 def test_an_inspection_that_ends_early_is_none(each_sh, upath):
     for sh in each_sh:
         shims = sh.root / "shims"

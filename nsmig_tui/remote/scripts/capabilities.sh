@@ -148,3 +148,11 @@ capabilities() {
   awk -F: '$1 == "www-data" || $1 == "nginx" { print (FILENAME ~ /group$/ ? "wugid=" : "wuid=") $1 ":" $3 }' "$R/etc/group" "$R/etc/passwd" 2>/dev/null
   fpm_masters
 }
+
+# Whether the parent of all vhosts can be looked into: where it cannot, nothing is known of them.
+vpath_row() {
+  if [ -d "$1" ]; then
+    if ls -A "$1" >/dev/null 2>&1; then echo vpath=ok; else echo vpath=unreadable; fi
+  elif [ -e "$1" ] || [ -L "$1" ]; then echo vpath=other
+  else echo vpath=missing; fi
+}

@@ -7,6 +7,26 @@ as_b64() { # a name
   printf %s "$1" | b64
 }
 
+# The run that is at work, if any. The lock itself is not tried: a run that begins would find it taken.
+runner_row() { # domain
+  if IFS="$TAB" read -r run _ 2>/dev/null <"$VAR/$1/owner" && read -r pid start boot 2>/dev/null <"$VAR/$1/runs/$run/pid"; then
+    start_of "$pid"
+    if [ "$boot" = "$BOOT" ] && [ -n "$START" ] && [ "$START" = "$start" ]; then printf 'runner\t%s\t%s\n' "$1" "$run"; fi
+  fi
+}
+
+# The migration that stands by the records beside the archives: an undo writes its word over "completed". Only
+# what is root's is believed.
+recorded_row() { # domain, upath
+  # shellcheck disable=SC3067 # dash, BusyBox and POSIX 2024 have -O
+  if [ -L "$2" ] || [ -L "$2/.archive" ] || [ ! -O "$2/.archive" ]; then return; fi
+  for record in "$2"/.archive/migration-*.json; do
+    if [ ! -f "$record" ] || [ -L "$record" ]; then continue; fi
+    { read -r first && read -r second; } 2>/dev/null <"$record" || continue
+    case $first in *'"status": "completed"'*) printf 'recorded\t%s\t%s\n' "$1" "$second" ;; esac
+  done
+}
+
 vhost_row() {
   u=$1
   d=${u##*/}
@@ -27,7 +47,11 @@ vhost_row() {
   case $d in
     *[!a-z0-9.-]*|"") ;;
     *)
+      # asked before the journal is read, and after: a run may end or begin meanwhile
+      runner_row "$d"
       if [ -f "$VAR/$d/journal" ]; then printf 'journal\t%s\t%s\n' "$d" "$(b64 <"$VAR/$d/journal")"; fi
+      runner_row "$d"
+      recorded_row "$d" "$u"
       n=0
       for a in "$u"/.archive/pre-migration-*.tar.gz; do if [ -f "$a" ]; then n=$((n + 1)); fi; done
       printf 'archives\t%s\t%s\n' "$d" "$n" ;;
@@ -36,6 +60,8 @@ vhost_row() {
 
 printf '@capabilities\n'
 capabilities "$1"
+vpath_row "$1"
+boot_id
 printf '@vhosts\n'
 for v in "$1"/* "$1"/.[!.]*; do
   case ${v##*/} in .nsmig|lost+found) continue ;; esac
