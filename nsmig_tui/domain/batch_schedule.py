@@ -48,7 +48,8 @@ class Schedule:
 
     ``begin`` gives the items to start now and counts them as under way; the caller reports back with
     ``backed_up`` (the heavy part is over) and ``ended``. One vhost's failure changes nothing for another:
-    only trouble of a vnode, a stop, a pause and the canaries' gate do.
+    only trouble of a vnode, a stop, a pause and the canaries' gate do. ``agreed``: consent was given while
+    the canaries still ran; it holds as long as none of them fails.
     """
 
     def __init__(self, items: Iterable[BatchItem], limits: Limits) -> None:
@@ -61,6 +62,7 @@ class Schedule:
         self._lanes: dict[str, _Lane] = {}
         self._begun = 0
         self.gate_open = limits.canary < 1
+        self.agreed = False
         for item in items:
             self.items[item.key] = item
             self.places[item.key] = Place.SKIPPED if item.skip else Place.WAITING
@@ -74,6 +76,7 @@ class Schedule:
         found: list[BatchItem] = []
         if self.paused or self.stopped:
             return found
+        self.gate_open = self.gate_open or (self.agreed and self.wants_consent)
         # One from each vnode in turn, so that no lane starves and canaries are spread out.
         active = self.active_vnodes
         while True:
@@ -192,11 +195,15 @@ class Schedule:
         return changed
 
     def go_on(self) -> bool:
-        """Begin again; also the consent that the canaries' gate waits for."""
-        changed = self.paused or self.wants_consent
+        """Begin again; also the consent that the canaries' gate waits for, or will wait for.
+
+        After a pause it only takes the pause back: who paused has not seen yet how the canaries end.
+        """
+        early = not (self.paused or self.gate_open or self.wants_consent or self.agreed or self.stopped)
+        changed = self.paused or self.wants_consent or early
+        self.agreed = self.agreed or early
+        self.gate_open = self.gate_open or self.wants_consent
         self.paused = False
-        if self.wants_consent:
-            self.gate_open = True
         return changed
 
     def stop(self, reason: str) -> bool:
@@ -224,11 +231,13 @@ class Schedule:
         """
         keys = [key] if key else list(self.items)
         chosen = [self.items[k] for k in keys if self.places.get(k) in AGAIN]
-        for item in chosen:
+        self._begun -= sum(self.places[item.key] in (Place.FAILED, Place.LEFT) for item in chosen)
+        # while the gate is shut they are the canaries again, before those that have not been tried
+        for item in chosen if self.gate_open else reversed(chosen):
             lane = self._lane(item.vnode)
             lane.trouble = ""
             if item not in lane.waiting:
-                lane.waiting.append(item)
+                (lane.waiting.append if self.gate_open else lane.waiting.appendleft)(item)
             for waiting in lane.waiting:
                 self.places[waiting.key] = Place.WAITING
         if chosen:
@@ -249,6 +258,7 @@ class Schedule:
 
     def _count_failure(self) -> None:
         self.failures += 1
+        self.agreed = False
         most = self.limits.max_failures
         if most is not None and self.failures >= most and not self.stopped:
             self.stopped = f"{self.failures} vhost(s) failed, as many as are allowed"

@@ -145,6 +145,46 @@ def test_pause_holds_back_and_going_on_is_no_consent_for_canaries_under_way():
     assert schedule.begin() == []
 
 
+@pytest.mark.parametrize("code", [5, 130])
+def test_a_canary_that_failed_is_tried_again_as_a_canary(code):
+    schedule = Schedule(items("a"), Limits(canary=2))
+    first, second = begun = schedule.begin()
+    finish(schedule, [first], code)
+    finish(schedule, [second])
+    assert schedule.begin() == [] and begun == [first, second]
+    assert schedule.retry(first.key) == [first] and not schedule.wants_consent
+    assert schedule.begin() == [first], "and nothing else goes before consent"
+    finish(schedule, [first])
+    assert schedule.wants_consent and schedule.begin() == []
+    assert schedule.go_on() and len(run_out(schedule)) == 2
+
+
+def test_all_canaries_that_failed_are_tried_again_in_their_order():
+    schedule = Schedule(items("a"), Limits(canary=2))
+    begun = schedule.begin()
+    finish(schedule, begun, 5)
+    schedule.retry()
+    assert schedule.begin() == begun
+
+
+def test_consent_before_the_canaries_are_through_is_remembered():
+    schedule = Schedule(items("a"), Limits(canary=1))
+    begun = schedule.begin()
+    assert schedule.go_on() and not schedule.go_on()
+    assert schedule.begin() == [], "they go first all the same"
+    finish(schedule, begun)
+    assert len(run_out(schedule)) == 3 and schedule.over
+
+
+def test_consent_given_beforehand_is_not_for_canaries_that_fail():
+    schedule = Schedule(items("a"), Limits(canary=1))
+    begun = schedule.begin()
+    assert schedule.go_on()
+    finish(schedule, begun, 5)
+    assert schedule.begin() == [] and schedule.wants_consent
+    assert schedule.go_on() and len(run_out(schedule)) == 3
+
+
 def test_cancel_lets_what_is_under_way_end():
     schedule = Schedule(items("a"), Limits())
     begun = schedule.begin()

@@ -11,7 +11,7 @@ import pytest
 
 from nsmig_tui.domain import events as ev
 from nsmig_tui.domain.batch import BatchItem, BatchSpec, Limits
-from nsmig_tui.domain.batch_events import BatchEnded, BatchPaused, BatchStarted, VnodeSetAside
+from nsmig_tui.domain.batch_events import BatchContinued, BatchEnded, BatchPaused, BatchStarted, VnodeSetAside
 from nsmig_tui.domain.batch_view import BatchView
 from nsmig_tui.domain.errors import ConnectError
 from nsmig_tui.engine.batch import conductor as conducting
@@ -271,6 +271,33 @@ async def test_canaries_go_on_after_a_clean_while_but_not_after_a_failure(tmp_pa
     assert "1 of them failed" in second.events(BatchPaused)[0].reason
     second.tell("cancel")
     assert await task == 5
+
+
+async def test_a_failed_canary_is_tried_again_and_asked_about_again(tmp_path):
+    names = ("a/x.test", "a/y.test")
+    scene = Scene(tmp_path, TableEngine(x_test=[5]), spec_with(*names, limits=Limits(canary=1)))
+    task = asyncio.create_task(scene.run())
+    await scene.until(lambda: scene.view().phase == "waiting")
+    scene.tell("retry")
+    await scene.until(lambda: len(scene.events(BatchPaused)) == 2)
+    assert scene.engine.calls == [("migrate", "x.test"), ("take_up", "x.test")]
+    scene.tell("continue")
+    assert await task == 0
+
+
+async def test_consent_while_a_canary_runs_is_kept(tmp_path):
+    names = ("a/x.test", "a/y.test")
+    scene = Scene(tmp_path, TableEngine(), spec_with(*names, limits=Limits(canary=1)))
+    scene.engine.hold["x.test"] = asyncio.Event()
+    task = asyncio.create_task(scene.run())
+    await scene.until(lambda: scene.engine.calls)
+    scene.tell("continue")
+    await scene.until(lambda: scene.events(BatchContinued))
+    assert "when those that went first are through" in scene.events(BatchContinued)[0].reason
+    assert scene.engine.calls == [("migrate", "x.test")]
+    scene.engine.hold["x.test"].set()
+    assert await task == 0
+    assert scene.events(BatchPaused) == []
 
 
 async def test_max_failures_stops_the_batch(tmp_path):

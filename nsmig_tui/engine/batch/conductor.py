@@ -138,6 +138,7 @@ class Conductor:
     def _watch_gate(self, now: float) -> None:
         """Canaries are through: wait for consent, or for a clean while where that was agreed on."""
         if not self.schedule.wants_consent:
+            self._agreed_at = None
             return
         failed = self.schedule.failures
         clean = self.spec.limits.clean_s
@@ -226,6 +227,8 @@ class Conductor:
 
     def _go_on(self, reason: str) -> None:
         if self.schedule.go_on():
+            if self.schedule.agreed:
+                reason += "; the rest follows at once when those that went first are through and none failed"
             self._tell(BatchContinued("", reason=reason))
 
     def _try_again(self, key: str = "") -> None:
