@@ -78,20 +78,31 @@ class RunnerLink:
     async def start(self, files: Mapping[str, bytes]) -> None:
         """Hand over the files and start the runner, detached. Safe to call again after a lost answer.
 
-        The runner itself, most of the bytes, goes along only when the vnode has not kept it.
+        The runner itself, most of the bytes, goes along only when the vnode has not kept it. Raises
+        ConnectError while nothing was sent; from then on Interrupted when the link stays lost, for the run
+        may have begun.
         """
         runner = files["runner.sh"]
         args = [self.domain, self.run, hashlib.sha256(runner).hexdigest(), str(len(runner))]
         data = pack({name: content for name, content in files.items() if name != "runner.sh"})
-        lost = wanted = False
+        tried = sent = wanted = False
+        lost_since: float | None = None
+        loop = asyncio.get_running_loop()
         while True:
             try:
                 shell = await self.connector.shell(self.vnode)
+                sent = True
                 rc, output = await shell.send(self.scripts("launch"), args, data, timeout=60.0)
-            except ConnectError:
-                if lost:
-                    raise
-                lost = True
+            except ConnectError as error:
+                if not sent:
+                    if tried:
+                        raise
+                    tried = True
+                    continue
+                lost_since = lost_since or loop.time()
+                if loop.time() - lost_since > PATIENCE:
+                    raise self._lost("stays lost; the run may have begun there") from error
+                await asyncio.sleep(1.0)
                 continue
             words = output.decode("utf-8", "replace").split()
             if rc == 0 and words == ["wanted"] and not wanted:
@@ -100,6 +111,9 @@ class RunnerLink:
             if rc == 0 and words[:1] == ["started"]:
                 self.seen = int(words[2]) if words[1] != "again" else 0
                 return
+            if lost_since is not None:  # what was sent before may have been started all the same
+                said = " ".join(words)[:200] or "nothing"
+                raise self._lost(f"was lost; the run may have begun there. Asked again it says: {said}")
             raise ConnectError(
                 f"the runner could not be started on {self.vnode.name}: {' '.join(words)[:200]}",
                 hint="Nothing was touched. Is /var/lib writable?",
@@ -126,12 +140,7 @@ class RunnerLink:
             except ConnectError as error:
                 lost_since = lost_since or loop.time()
                 if loop.time() - lost_since > PATIENCE:
-                    raise Interrupted(
-                        f"the connection to {self.vnode.name} stays lost; the run goes on there",
-                        hint=f"Attach again with: nsmig resume {self.vnode.name} {self.domain}",
-                        vnode=self.vnode.name,
-                        vhost=self.domain,
-                    ) from error
+                    raise self._lost("stays lost; the run goes on there") from error
                 await asyncio.sleep(1.0)
                 continue
             if news.alive == "locked":
@@ -146,6 +155,14 @@ class RunnerLink:
             unborn = unborn + 1 if news.alive == "none" else 0
             if news.alive == "no" or unborn >= UNBORN:
                 return Ending(self.reader.view, died=True)
+
+    def _lost(self, what: str) -> Interrupted:
+        return Interrupted(
+            f"the connection to {self.vnode.name} {what}",
+            hint=f"Attach again with: nsmig resume {self.vnode.name} {self.domain}",
+            vnode=self.vnode.name,
+            vhost=self.domain,
+        )
 
     def _take(self, news: News) -> bool:
         """Tell what is new; answers whether the run has ended."""

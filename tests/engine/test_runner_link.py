@@ -285,6 +285,28 @@ async def test_the_runner_is_sent_only_where_it_is_wanted():
     assert len({args for _, args, _ in fake.sent}) == 1
 
 
+async def test_a_link_that_goes_while_the_runner_starts_is_waited_for():
+    fake = FakeVnode(launches=[LOST, LOST, LOST, (0, b"started again 0\n")])
+    one, _ = link(fake)
+    await one.start(FILES)
+    assert len({(args, data) for _, args, data in fake.sent}) == 1
+
+
+@pytest.mark.parametrize("answers", [[LOST, LOST], [LOST, (64, b"")]])
+async def test_a_run_that_may_have_begun_is_not_called_a_failed_connection(monkeypatch, answers):
+    monkeypatch.setattr(runner_link, "PATIENCE", 0.0)
+    one, _ = link(FakeVnode(launches=answers))
+    with pytest.raises(Interrupted) as error:
+        await one.start(FILES)
+    assert "may have begun" in error.value.message and "nsmig resume vn1 a.test" in error.value.hint
+
+
+async def test_nothing_was_sent_over_a_link_that_never_came():
+    one, _ = link(FakeVnode(refuses=2))
+    with pytest.raises(ConnectError):
+        await one.start(FILES)
+
+
 async def test_a_launch_tells_how_many_lines_there_were():
     one, _ = link(FakeVnode(launches=[(0, b"started 4711 123\n")]))
     await one.start(FILES)
@@ -293,7 +315,7 @@ async def test_a_launch_tells_how_many_lines_there_were():
 
 @pytest.mark.parametrize(
     "answers",
-    [[LOST, LOST], [(64, b"")], [(0, b"Welcome!\n")], [(1, b"started 1 2")], [(0, b"wanted\n")] * 2],
+    [[(64, b"")], [(0, b"Welcome!\n")], [(1, b"started 1 2")], [(0, b"wanted\n")] * 2],
 )
 async def test_a_runner_that_was_not_started_is_an_error(answers):
     one, _ = link(FakeVnode(launches=answers))

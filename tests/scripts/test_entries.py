@@ -212,12 +212,11 @@ def test_an_inspection_that_ends_early_is_none(each_sh, upath):
 RUNNER = b'printf "%s 1 old-boot\\n" "$$" >"$1/pid"; cp "$1/plan" "$1/half"; mv "$1/half" "$1/ran"\n'
 
 
-def launch(sh, files, *, run="r1", data=None):
+def launch(sh, files, *, run="r1", data=None, note=""):
     runner = files["runner.sh"]
     sum_, size = hashlib.sha256(runner).hexdigest(), len(runner)
-    return sh.run(
-        load_script("launch"), "a.test", run, sum_, size, data=pack(files) if data is None else data
-    )
+    text = load_script("launch") + note
+    return sh.run(text, "a.test", run, sum_, size, data=pack(files) if data is None else data)
 
 
 def wait_for(path):
@@ -244,6 +243,34 @@ def test_a_launch_starts_the_runner_once(sh):
     again = launch(sh, files)
     assert (again.returncode, again.stdout) == (0, b"started again 0\n")
     assert not (there / "ran").exists()
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_launch_that_comes_twice_starts_one_runner(sh, together):
+    """Also before the runner, on a server under load, has written who it is."""
+    runner = b'sleep 1; echo $$ >>"$1/ran"; echo $$ >"$1/pid"\n'
+    files = {"runner.sh": runner, "plan": b"A=1\n"}
+    if together:
+        with ThreadPoolExecutor(4) as pool:
+            done = list(pool.map(lambda n: launch(sh, files, note=f"# {n}\n"), range(4)))
+    else:
+        done = [launch(sh, files) for _ in range(3)]
+    answers = sorted(one.stdout.split()[1].isdigit() for one in done)
+    assert answers == [False] * (len(done) - 1) + [True], [one.stdout for one in done]
+    there = sh.var / "a.test/runs"
+    wait_for(there / "r1/pid")
+    time.sleep(1.2)
+    assert len((there / "r1/ran").read_text().split()) == 1
+    assert [path.name for path in there.iterdir()] == ["r1"]
+
+
+def test_what_a_killed_launch_left_is_no_hindrance(sh):
+    left = sh.var / "a.test/runs/.r1.99999999"
+    left.mkdir(parents=True)
+    (left / "plan").write_text("half")
+    assert launch(sh, {"runner.sh": RUNNER, "plan": b"A=1\n"}).stdout.startswith(b"started ")
+    assert wait_for(sh.var / "a.test/runs/r1/ran").read_bytes() == b"A=1\n"
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("how", ["altered", "shortened", "cut tar", "no tar", "nothing"])

@@ -3,22 +3,33 @@
 # many the journal had before.
 # A runner that is not among the files is taken from what earlier runs brought; where there is none that
 # passes the check, it prints "wanted" and starts nothing.
+# The same launch may come twice, when the answer to the first was lost: the run's folder appears whole, by one
+# rename, and only who put it there starts the runner.
 main() {
   case $3 in ''|*[!0-9a-f]*) die "no hash: $3" ;; esac
-  RD=$VAR/$1/runs/$2 KEPT=$VAR/.runners/$3
+  RD=$VAR/$1/runs/$2 PART=$VAR/$1/runs/.$2.$$ KEPT=$VAR/.runners/$3
   { [ -d "$VAR" ] || mkdir -p "$VAR"; } && chmod 700 "$VAR" || die "cannot make $VAR"
-  { [ -d "$VAR/$1/runs" ] || mkdir -p "$VAR/$1/runs"; } && mkdir "$RD" 2>/dev/null || { if [ -e "$RD/pid" ]; then echo "started again 0"; exit 0; fi; mkdir -p "$RD" || die "cannot make $RD"; }
-  if [ -e "$RD/runner.sh" ] || [ -L "$RD/runner.sh" ]; then rm -f "$RD/runner.sh"; fi
-  tar -xf - -C "$RD" || die "cannot unpack the run's files"
-  if [ -f "$RD/runner.sh" ]; then
-    is_whole "$RD/runner.sh" "$3" "$4" || die "the runner did not arrive whole"
+  if [ -e "$RD" ]; then echo "started again 0"; exit 0; fi
+  mkdir -p "$PART" || die "cannot make $PART"
+  tar -xf - -C "$PART" || give_up "cannot unpack the run's files"
+  if [ -f "$PART/runner.sh" ]; then
+    is_whole "$PART/runner.sh" "$3" "$4" || give_up "the runner did not arrive whole"
     keep
-  elif ! { [ -f "$KEPT" ] && cp "$KEPT" "$RD/runner.sh" && is_whole "$RD/runner.sh" "$3" "$4"; } 2>/dev/null; then
-    if [ -e "$RD/runner.sh" ]; then rm -f "$RD/runner.sh"; fi
+  elif ! { [ -f "$KEPT" ] && cp "$KEPT" "$PART/runner.sh" && is_whole "$PART/runner.sh" "$3" "$4"; } 2>/dev/null; then
+    rm -rf "$PART"
     echo wanted
     exit 0
   fi
-  sync_dir "$RD"
+  sync_dir "$PART"
+  if ! mv -T "$PART" "$RD" 2>/dev/null; then
+    if [ ! -d "$RD" ]; then give_up "cannot make $RD"; fi
+    rm -rf "$PART"
+    echo "started again 0"
+    exit 0
+  fi
+  for part in "$VAR/$1/runs/.$2".*; do # of launches that were killed
+    if [ ! -d "/proc/${part##*.}" ]; then rm -rf "$part"; fi
+  done
   cd / || exit 1
   lines=0
   if [ -s "$VAR/$1/journal" ]; then lines=$(wc -l <"$VAR/$1/journal"); fi
@@ -28,6 +39,8 @@ main() {
   printf '%s %s\n' "$1" "$2" >"$VAR/.started"
 }
 
+give_up() { rm -rf "$PART"; die "$@"; }
+
 is_whole() { # file sha256 bytes
   sum=$(sha256sum <"$1")
   [ "$(wc -c <"$1")" -eq "$3" ] && [ "${sum%% *}" = "$2" ]
@@ -35,7 +48,7 @@ is_whole() { # file sha256 bytes
 
 # Keeps the runner for the next runs; only the newest: a version of ours has one. Nothing depends on it.
 keep() {
-  mkdir -p "${KEPT%/*}" && rm -f "${KEPT%/*}"/* && cp "$RD/runner.sh" "$KEPT.$$" && mv "$KEPT.$$" "$KEPT" || :
+  mkdir -p "${KEPT%/*}" && rm -f "${KEPT%/*}"/* && cp "$PART/runner.sh" "$KEPT.$$" && mv "$KEPT.$$" "$KEPT" || :
 }
 
 main "$@"
