@@ -12,8 +12,9 @@ import pytest
 from nsmig_tui.domain import events as ev
 from nsmig_tui.domain.batch import BatchItem, BatchSpec, Limits
 from nsmig_tui.domain.batch_events import BatchContinued, BatchEnded, BatchPaused, BatchStarted, VnodeSetAside
+from nsmig_tui.domain.batch_report import state_words
 from nsmig_tui.domain.batch_view import BatchView
-from nsmig_tui.domain.errors import ConnectError
+from nsmig_tui.domain.errors import ConnectError, Refused
 from nsmig_tui.engine.batch import conductor as conducting
 from nsmig_tui.engine.batch.conductor import Conductor
 from nsmig_tui.engine.batch.journal import Journal, JournalTail
@@ -199,6 +200,40 @@ async def test_a_killed_process_leaves_half_a_line_and_the_next_one_goes_on(tmp_
     assert (view.phase, view.finished) == ("died", False)
     assert await scene.run() == 0
     assert scene.engine.calls == [("take_up", "y.test")]
+
+
+async def test_what_this_machine_could_not_begin_is_left_for_another_time(tmp_path):
+    full = Refused("nsmig.db cannot be written: database or disk is full.", hint="Make room.")
+    scene = Scene(tmp_path, TableEngine(x_test=[full]), spec_with("a/x.test", "a/y.test"))
+    assert await scene.run() == 7
+    view = scene.view()
+    assert (view.results["a/x.test"].skipped, view.results["a/x.test"].exit_code) == (True, 4)
+    assert "1 left to do: nsmig resume b1" in view.hint
+    assert await scene.run() == 0
+    assert scene.engine.calls[-1] == ("take_up", "x.test")
+
+
+async def test_of_a_run_begun_before_nobody_says_that_it_was_not_begun(tmp_path):
+    """The vnode cannot be asked, as where sudo wants a password: what runs there goes on."""
+    lost = [ConnectError("nobody to ask", hint="log in")] * 3
+    names = ("a/x.test", "a/y.test", "a/z.test")
+    limits = Limits(per_vnode=1, ahead=0)
+    scene = Scene(tmp_path, TableEngine(x_test=lost), spec_with(*names, limits=limits))
+    journal = Journal(scene.place, lambda: 7.0)
+    journal.add(BatchStarted("", batch="b1"))
+    for name in ("x.test", "y.test"):
+        journal.add(ev.RunStarted("a", name, "r", verb="migrate"))
+    journal.close()
+    assert await scene.run() == 130
+    view = scene.view()
+    for key, skipped in (("a/x.test", False), ("a/y.test", False), ("a/z.test", True)):
+        result = view.results[key]
+        assert (result.skipped, result.exit_code, result.status) == (skipped, 3 if skipped else 130, "")
+        assert state_words(view, key) == ("not begun" if skipped else "its run goes on on the vnode")
+        assert ("was begun before" in " ".join(result.errors)) is not skipped
+    assert "3 left to do" in view.hint
+    scene.engine.codes.clear()
+    assert await scene.run() == 0
 
 
 async def test_pause_and_continue(tmp_path):

@@ -33,6 +33,7 @@ from ...domain.events import FindingMade, Result, StepFinished, StepStarted, Sum
 from ...domain.fleet import STEPS
 from ...domain.outcomes import summarize
 from ...domain.ports import EngineApi
+from ...domain.run_state import RunState
 from .ending import code_of_all, left_over, settled
 from .journal import Journal
 from .mailbox import Command
@@ -71,6 +72,7 @@ class Conductor:
         self._speeds, self._measured = dict(speeds or {}), measured
         self._backup_s: dict[str, float] = {}
         self._again: set[str] = set()
+        self._begun_before = {key for key, run in self.view.runs.items() if went_on(run, self.view.results)}
         self._follow: dict[str, int] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._news = asyncio.Event()
@@ -161,6 +163,7 @@ class Conductor:
             await asyncio.sleep(SECOND_TRY)
             self._again.add(item.key)
             result = await self._attempt(item)
+        result = self._as_far_as_known(item, result)
         self._tell(result)
         self._learn(item, result)
         trouble = self.schedule.ended(item.key, result)
@@ -172,6 +175,16 @@ class Conductor:
         if self.schedule.stopped and self.view.phase != "stopping":
             self._tell(BatchStopped("", reason=self.schedule.stopped))
         self._news.set()
+
+    def _as_far_as_known(self, item: BatchItem, result: Result) -> Result:
+        """Of a run that an earlier process began nobody knows how it stands until its vnode is asked."""
+        if item.key not in self._begun_before or result.exit_code != ExitCode.CONNECT:
+            self._begun_before.discard(item.key)
+            return result
+        errors = (*result.errors, "its run was begun before; what became of it is not known here")
+        hint = result.hint or f"nsmig resume {self.spec.batch}"
+        code = int(ExitCode.INTERRUPTED)
+        return replace(result, status="", errors=errors, hint=hint, exit_code=code, skipped=False)
 
     async def _attempt(self, item: BatchItem) -> Result:
         def emit(event: Any) -> None:
@@ -186,6 +199,10 @@ class Conductor:
             options = replace(self.spec.options, follow=self._follow.pop(item.key, 0))
             return await verb(item.vnode, item.domain, options, emit)
         except NsmigError as error:
+            if (
+                error.exit_code is ExitCode.REFUSED
+            ):  # by this machine, as by a full disk: not the vhost's fault
+                return not_begun(item, error.message, error.hint, int(error.exit_code))
             return failed(item, error.message, error.hint, int(error.exit_code))
         except Exception as error:  # a bug in one run must not end the others; the vnode goes on by itself
             words = f"nsmig made a mistake ({type(error).__name__}: {error})"
@@ -260,7 +277,8 @@ class Conductor:
         for vnode, reason in self.schedule.troubled.items():
             for item in self.schedule.aside(vnode):
                 words = f"{vnode} was set aside: {reason}"
-                self._tell(not_begun(item, words, f"nsmig resume {self.spec.batch}", self._aside_code(vnode)))
+                aside = not_begun(item, words, f"nsmig resume {self.spec.batch}", self._aside_code(vnode))
+                self._tell(self._as_far_as_known(item, aside))
         for item in self.schedule.not_begun():
             words = f"not begun: {self.schedule.stopped}"
             self._tell(not_begun(item, words, f"nsmig resume {self.spec.batch}", int(ExitCode.REFUSED)))
@@ -303,6 +321,12 @@ class Conductor:
 def doubtful(result: Result) -> bool:
     """Whether a vhost was refused, untouched, for something about its vnode that may pass by itself."""
     return result.exit_code in (3, 4) and not result.steps_completed and bool(trouble_of(result))
+
+
+def went_on(run: RunState, results: Mapping[str, Result]) -> bool:
+    """Whether an earlier process began this run and did not see its end."""
+    told = results.get(run.key)
+    return bool(run.run) and (told is None or told.exit_code == ExitCode.INTERRUPTED)
 
 
 def not_begun(item: BatchItem, words: str, hint: str, code: int) -> Result:
