@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
 import time
 from argparse import Namespace
@@ -10,12 +12,13 @@ from typing import Any
 
 from ..domain.batch import BatchSpec, Limits
 from ..domain.batch_plan import BatchPlan
-from ..domain.errors import ExitCode, Refused, UsageError
+from ..domain.errors import ExitCode, NsmigError, Refused, UsageError
 from ..domain.events import Emit, Planned
 from ..domain.fleet import Vhost
 from ..domain.options import MigrateOptions
 from ..domain.text import clean
-from ..engine.batch.measuring import plan_batch, spec_of
+from ..engine.batch.ending import left_over
+from ..engine.batch.measuring import AT_ONCE, plan_batch, spec_of
 from . import consent
 from .following import follow
 from .session import Session
@@ -173,8 +176,6 @@ async def _agree(session: Session, arguments: Namespace, plan: BatchPlan, vhosts
 
 def open_batches(session: Session) -> list[str]:
     """Batches that have something left to do and were not cancelled, oldest first."""
-    from ..engine.batch.ending import left_over
-
     store, batches = session.app.store, session.app.batches
     found = []
     for name in reversed(batches.names()):
@@ -197,7 +198,30 @@ async def resume_batch(session: Session, batch: str, *, retry: bool) -> int:
     app = session.app
     since = None
     if not app.batches.is_alive(batch):
+        await _meet(session, batch, retry=retry)
         since = app.batches.resume(batch, app.typed(), retry=retry)
     elif retry:
         app.batches.send(batch, "retry")
     return await follow(session, batch, whole=False, since=since, retry=retry)
+
+
+async def _meet(session: Session, batch: str, *, retry: bool) -> None:
+    """Connect to the vnodes of what is left while somebody is there to be asked for a password or a host key.
+
+    The batch's process has nobody to ask, and is given what was typed here. A vnode that cannot be reached is
+    left to it: it says so, and sets the vnode aside.
+    """
+    if not session.out.asks:
+        return
+    view = session.app.batches.view(batch)
+    left = left_over(view.spec, view.results)
+    if retry:
+        left = [item for item in view.spec.work if not (found := view.results.get(item.key)) or not found.ok]
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(vnode: str) -> None:
+        async with gate:
+            with contextlib.suppress(NsmigError):
+                await session.app.engine.check(vnode)
+
+    await asyncio.gather(*(one(vnode) for vnode in dict.fromkeys(item.vnode for item in left)))

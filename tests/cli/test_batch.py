@@ -107,6 +107,19 @@ def test_failed_ones_are_tried_again_only_when_asked_for(bench):
     assert bench.run("resume", name, "--retry", "--yes").code == 0
 
 
+def test_resume_asks_for_passwords_before_it_hands_over(bench):
+    """Of vnodes with something left, where somebody is there; one that is gone hinders nothing."""
+    bench.engine.answers[("migrate", *OTHER)] = error(ConnectError, "sudo wants a password")
+    bench.run(*ALL)
+    bench.engine.answers[("check", "web2")] = error(ConnectError, "no route")
+    bench.engine.calls.clear()
+    bench.run("resume", "--yes", answers="")
+    assert [call for call in bench.engine.calls if call[0] == "check"] == [("check", "web2")]
+    bench.engine.calls.clear()
+    bench.run("resume", "--yes")
+    assert not any(call[0] == "check" for call in bench.engine.calls)
+
+
 def test_the_end_fits_on_a_screen_with_reason_state_and_next_step(bench):
     bench.engine.answers[("migrate", *GOOD)] = result(*GOOD, 5, hint="mend it")
     out = bench.run(*ALL).out
