@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from ..domain.errors import Interrupted, NsmigError, UsageError
+from ..domain.errors import ExitCode, Interrupted, NsmigError, UsageError
 from ..domain.events import Emit, Planned, Result
 from ..domain.fleet import Vhost, Vnode
 from ..settings import Settings
@@ -64,12 +64,17 @@ class Session:
     async def work(self, verb: str, targets: Sequence[tuple[str, str]], one: Work) -> int:
         """Do ``one`` for each target, in turn; print each result and the summary; answer the exit code.
 
-        One vhost's failure ends nothing but itself. An interruption is told with the way to go on.
+        One vhost's failure ends nothing but itself; a vnode that cannot be reached is not dialled again for
+        each of its vhosts. An interruption is told with the way to go on.
         """
         results: list[Result] = []
+        unreachable: dict[str, Result] = {}
         for number, (vnode, domain) in enumerate(targets):
             try:
-                ended = await self._attempt(vnode, domain, one)
+                if vnode in unreachable:
+                    ended = self._skipped(unreachable[vnode], domain)
+                else:
+                    ended = await self._attempt(vnode, domain, one)
             except (asyncio.CancelledError, KeyboardInterrupt) as stop:
                 error = interrupted(verb, vnode, domain)
                 results.append(outcome.result_of(error, vnode, domain, self._status(vnode, domain)))
@@ -83,6 +88,8 @@ class Session:
             else:
                 self.printer.result(ended)
                 results.append(ended)
+                if self._found_no_way(ended):
+                    unreachable[vnode] = ended
         self.report(results)
         return outcome.combine(outcome.code_of(result) for result in results)
 
@@ -112,6 +119,24 @@ class Session:
             raise
         except NsmigError as error:
             return outcome.result_of(error, vnode, domain, self._status(vnode, domain))
+
+    def _found_no_way(self, result: Result) -> bool:
+        """Whether the vnode itself could not be reached; one question without an answer is another matter."""
+        known = self.app.store.vnode(result.vnode)
+        found = result.exit_code == ExitCode.CONNECT and not result.skipped
+        return found and known is not None and bool(known.unreachable) and known.unreachable in result.errors
+
+    def _skipped(self, before: Result, domain: str) -> Result:
+        return Result(
+            before.vnode,
+            domain,
+            ok=False,
+            status=self._status(before.vnode, domain),
+            errors=(f"skipped: {before.vnode} is not reachable",),
+            hint=before.hint,
+            exit_code=before.exit_code,
+            skipped=True,
+        )
 
     def _status(self, vnode: str, domain: str) -> str:
         known = self.app.store.vhost(vnode, domain)

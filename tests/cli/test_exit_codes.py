@@ -1,5 +1,7 @@
 """Every way to end has the code that the contract names, and asks the engine for exactly what it should."""
 
+from dataclasses import replace
+
 import pytest
 
 from nsmig_tui.domain.errors import (
@@ -12,6 +14,7 @@ from nsmig_tui.domain.errors import (
     UsageError,
 )
 from nsmig_tui.domain.events import Result
+from nsmig_tui.domain.fleet import Layout, Status, Vhost
 from nsmig_tui.domain.options import MigrateOptions, RollbackOptions
 
 from .fakes import error, result
@@ -263,3 +266,22 @@ def test_a_vnode_with_an_unfinished_run_is_not_forgotten(bench):
     store.close()
     ended = bench.run("node", "remove", "web1", "--yes")
     assert ended.code == 4 and "nsmig resume web1 good.example" in ended.err
+
+
+@pytest.mark.parametrize("said, tried", [("no route", 1), ("no complete answer within 120 s", 2)])
+def test_a_vnode_that_cannot_be_reached_is_not_dialled_for_each_vhost(bench, said, tried):
+    """But one vhost that gives no answer says nothing of the others on its vnode."""
+    store = bench.store()
+    store.save_vhost(Vhost("web2", "third.example", Status.DISCOVERED, Layout.NS1))
+    store.close()
+    lost = replace(result("web2", "other.example", 3), errors=(said,), hint="mend it")
+    bench.engine.answers[("validate", "web2", "other.example")] = lost
+    ended = bench.run("validate", "--all", "--json")
+    asked = [call[1] for call in bench.engine.calls if call[0] == "validate"]
+    assert (asked.count("web1"), asked.count("web2")) == (2, tried)
+    told = {line["vhost"]: line for line in ended.lines if line["type"] == "result"}
+    assert len(told) == 4
+    if tried == 1:
+        third = told["third.example"]
+        assert (third["skipped"], third["exit_code"], third["hint"]) == (True, 3, "mend it")
+        assert third["errors"] == ["skipped: web2 is not reachable"]
