@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from lab.fleet import Lab
 from lab.node import Node
 from lab.product import Product
 from lab.seed import seed_vhost, wrong_answers
@@ -80,6 +82,46 @@ def test_discovery_keeps_why_a_vhost_is_not_validated(node: Node, product: Produ
     assert not product.validate(node, DOMAIN).ok
     product.discover(node)
     assert "everybody may write" in product.vhost(node, DOMAIN).last_error
+
+
+def test_discovery_while_a_migration_runs(lab: Lab, node: Node, product: Product, tmp_path: Path) -> None:
+    """Its operator is gone, it awaits its verdict: nobody is told that it stopped, nor offered to undo it."""
+    seed_vhost(node, DOMAIN)
+    product.ready(node, DOMAIN)
+    killed_at(product, node, "backup_creation")
+    other = Product(lab, tmp_path / "other")
+    other.add(node)
+    for who, status in ((product, "validated"), (other, "failed")):
+        (result,) = who.discover(node)
+        seen = who.vhost(node, DOMAIN)
+        said = " ".join([*result.warnings, seen.last_error, seen.last_hint])
+        assert (str(seen.status), "is running" in said, "--undo" in said) == (status, True, False), said
+    assert product.resume(node, DOMAIN).status == "migrated"
+    other.discover(node)
+    seen = other.vhost(node, DOMAIN)
+    assert (str(seen.status), seen.last_error) == ("migrated", "")
+
+
+def test_a_record_that_was_lost(node: Node, product: Product) -> None:
+    """The vhost stays migrated, nothing is touched without the record, and all works when it comes back."""
+    vhost = seed_vhost(node, DOMAIN)
+    product.ready(node, DOMAIN)
+    went = product.migrate(node, DOMAIN)
+    node.sh("mv /var/lib/nsmig /root/kept")
+    product.discover(node)
+    lost = product.vhost(node, DOMAIN)
+    assert (str(lost.status), lost.rollback_available) == ("migrated", False)
+    for archive in (None, went.backup_archive):
+        result = product.rollback(node, DOMAIN, archive=archive)
+        assert (result.exit_code, result.status) == (4, "migrated"), result
+        assert f"/var/lib/nsmig/{DOMAIN}" in result.errors[0]
+    assert wrong_answers(node, vhost) == []
+    node.sh("rm -rf /var/lib/nsmig && mv /root/kept /var/lib/nsmig")
+    product.discover(node)
+    assert product.vhost(node, DOMAIN).rollback_available
+    result = product.rollback(node, DOMAIN, archive=went.backup_archive)
+    assert result.ok, result
+    assert wrong_answers(node, vhost) == []
 
 
 def test_undo_while_the_migration_runs(node: Node, product: Product) -> None:
