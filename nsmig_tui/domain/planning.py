@@ -350,6 +350,7 @@ def runner_values(
         "OLD_SOCKETS": " ".join(old),
         "NEW_SOCKETS": " ".join(new),
         "NEED_KB": str(2 * seen.tree.get("alloc", 0) // 1024 + 1024),
+        "NEED_VAR_KB": str(2048 + seen.tree.get("entries", 0)),
         "NEED_INODES": str(len(seen.entries.get("web", ())) + 64),
         "TOTAL_BYTES": str(seen.tree.get("bytes", 0)),
         "CONFIRM_WAIT": str(options.confirm_wait),

@@ -25,11 +25,13 @@ class News:
     """What one run did. ``alive``: yes | no | none (no sign of it) | locked. ``lines``: of its journal.
 
     ``progress``: step, phase, bytes done, bytes in all; empty when nothing was said of it.
+    ``unsaid``: the operator's word could not be written there.
     """
 
     alive: str = "none"
     lines: tuple[bytes, ...] = ()
     progress: tuple[str, ...] = ()
+    unsaid: bool = False
 
 
 @dataclass
@@ -102,7 +104,7 @@ class JournalWatch:
 
 def read_news(output: bytes, count: int) -> list[News]:
     """The rows of poll_main.sh as one News a run, in the order asked."""
-    alive, progress = ["none"] * count, [()] * count
+    alive, progress, unsaid = ["none"] * count, [()] * count, [False] * count
     lines: list[list[bytes]] = [[] for _ in range(count)]
     for row in output.split(b"\n"):
         kind, _, rest = row.partition(b"\t")
@@ -114,6 +116,9 @@ def read_news(output: bytes, count: int) -> list[News]:
             lines[number].append(rest)
         elif kind == b"alive":
             alive[number] = rest.decode("ascii", "replace")
+        elif kind == b"unsaid":
+            unsaid[number] = True
         elif kind == b"progress":
             progress[number] = tuple(rest.decode("utf-8", "replace").split("\t"))
-    return [News(a, tuple(found), p) for a, found, p in zip(alive, lines, progress, strict=True)]
+    rows = zip(alive, lines, progress, unsaid, strict=True)
+    return [News(a, tuple(found), p, u) for a, found, p, u in rows]

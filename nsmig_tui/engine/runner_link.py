@@ -29,6 +29,9 @@ PATIENCE = 90.0
 UNBORN = 30
 """Polls in a row without any sign of the runner, after which it is taken for dead at birth."""
 
+UNSAID = "the answer to the run cannot be written on the server (is /var full?); it is tried again"
+"""What is said when the vnode has no room for the operator's word."""
+
 Verdict = Callable[[Shell], Awaitable[str]]
 """Looks at the result; answers why it is bad, or nothing."""
 
@@ -126,11 +129,18 @@ class RunnerLink:
         lost_since: float | None = None
         unborn = 0
         word = ""
+        told = False
+        where = (self.vnode.name, self.domain, self.run)
         loop = asyncio.get_running_loop()
         while True:
             try:
                 news = await self.watch.news(self.domain, self.run, self.seen, word)
-                word, ended = "", self._take(news)
+                if not news.unsaid:
+                    word = ""
+                elif not told:
+                    told = True
+                    self.emit(Warned(*where, UNSAID))
+                ended = self._take(news)
                 view = self.reader.view
                 awaits = view.state == "awaiting" and view.run == self.run
                 if awaits and news.alive == "yes" and verdict is not None:

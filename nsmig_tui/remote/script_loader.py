@@ -15,11 +15,12 @@ PARTS: dict[str, tuple[str, ...]] = {
     "compare": ("prelude", "walk", "compare_main"),
     "record": ("prelude", "record_main"),
     "sizes": ("prelude", "sizes_main"),
-    "prune": ("prelude", "run_base", "run_look", "run_lock", "run_pins", "prune_main"),
+    "prune": ("prelude", "run_base", "run_notes", "run_look", "run_lock", "run_pins", "prune_main"),
     "runner": (
-        *("prelude", "capabilities", "walk", "run_base", "run_look", "run_hand_program", "run_hand"),
+        *("prelude", "capabilities", "walk", "run_base", "run_notes", "run_look"),
+        *("run_hand_program", "run_hand"),
         *("run_lock", "run_pins", "run_services", "run_config", "run_group", "run_manifest", "run_backup"),
-        *("run_tree", "run_owners", "run_hold", "run_keeper", "run_tail", "run_verify", "run_undo"),
+        *("run_tree", "run_owners", "run_hold", "run_keeper", "run_tail", "run_verify", "run_way", "run_undo"),
         *("run_restore", "run_unrestore", "run_preflight", "run_main"),
     ),
 }

@@ -38,9 +38,9 @@ class FakeVnode:
     ``refuses``: so many connections fail first. ``launches``: answers to launch, in order.
     """
 
-    def __init__(self, polls=(), launches=(), refuses=0, loses_verdicts=0):
+    def __init__(self, polls=(), launches=(), refuses=0, loses_verdicts=0, full_disks=0):
         self.polls, self.launches = list(polls), list(launches)
-        self.refuses, self.loses_verdicts = refuses, loses_verdicts
+        self.refuses, self.loses_verdicts, self.full_disks = refuses, loses_verdicts, full_disks
         self.journal, self.verdicts, self.sent = b"", [], []
 
     async def shell(self, vnode):
@@ -64,7 +64,10 @@ class FakeVnode:
         if isinstance(alive, int):
             return alive, b""
         self.journal += more
-        rows = [f"alive\t0\t{alive}", *("\t".join(("progress", "0", *p)) for p in progress)]
+        unsaid = word and self.full_disks > 0
+        self.full_disks -= bool(unsaid)
+        rows = ["unsaid\t0"] * bool(unsaid)
+        rows += [f"alive\t0\t{alive}", *("\t".join(("progress", "0", *p)) for p in progress)]
         whole = self.journal.split(b"\n")[:-1]
         return 0, b"\n".join([*(row.encode() for row in rows), *(b"j\t0\t" + w for w in whole[int(seen) :])])
 
@@ -123,6 +126,20 @@ async def test_a_connection_that_stays_lost_says_how_to_attach(monkeypatch):
     with pytest.raises(Interrupted) as error:
         await one.follow()
     assert "nsmig resume vn1 a.test" in error.value.hint
+
+
+async def test_a_word_that_found_no_room_is_said_again_and_told_once():
+    awaiting = lines("begin migrate me", "await 60")
+    ended = lines("begin migrate me", "await 60", "end ok")[len(awaiting) :]
+    fake = FakeVnode([("yes", awaiting), ("yes", b""), ("yes", b""), ("yes", ended)], full_disks=2)
+    one, heard = link(fake)
+
+    async def verdict(_shell):
+        return ""
+
+    assert (await one.follow(verdict)).view.state == "ok"
+    assert [word for _, _, word in fake.verdicts] == ["commit"] * 3
+    assert [e.message for e in heard if e.type == "warning"] == [runner_link.UNSAID]
 
 
 async def test_a_locked_vhost_is_somebody_elses():

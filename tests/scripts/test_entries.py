@@ -505,6 +505,16 @@ def test_a_poll_brings_the_word(asked, word):
     assert (there / "verdict").read_text() == f"{word}\n"
 
 
+def test_a_poll_says_that_a_word_could_not_be_written(asked):
+    there = asked.var / "a.test/runs/r1"
+    (there / "verdict.new").mkdir(parents=True)
+    found = poll(asked, ("a.test", "r1", 0, "commit"))[0]
+    assert found.unsaid and not (there / "verdict").exists()
+    (there / "verdict.new").rmdir()
+    assert not poll(asked, ("a.test", "r1", 0, "commit"))[0].unsaid
+    assert (there / "verdict").read_text() == "commit\n"
+
+
 def test_points(sh, upath):
     kept, records = upath / ".archive", []
     for name, state in (("1", "whole"), ("2", "longer"), ("3", "altered"), ("4", "unknown"), ("5", "broken")):

@@ -17,6 +17,7 @@ BASE = (
     "capabilities",
     "walk",
     "run_base",
+    "run_notes",
     "run_look",
     "run_lock",
     "run_pins",

@@ -9,6 +9,7 @@ PARTS = (
     "prelude",
     "capabilities",
     "run_base",
+    "run_notes",
     "run_look",
     "run_lock",
     "run_pins",

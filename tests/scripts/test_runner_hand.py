@@ -11,6 +11,7 @@ import pytest
 PARTS = (
     "prelude",
     "run_base",
+    "run_notes",
     "run_look",
     "run_hand_program",
     "run_hand",

@@ -3,7 +3,7 @@
 # Arguments: WAIT (tenths of a second, 0 changes nothing on the vnode), then four for each run: DOMAIN RUN LINES
 # WORD, the operator's word on a run that awaits it: "commit", "undo REASON" or nothing. Output rows, N the run's
 # place among the arguments from 0: "alive TAB N TAB yes|no|none|locked", "progress TAB N TAB what TAB phase TAB
-# done TAB total", "j TAB N TAB line".
+# done TAB total", "j TAB N TAB line", "unsaid TAB N" when the word could not be written: it is to be said again.
 WAIT=$1
 shift
 GATHERED=4
@@ -21,8 +21,9 @@ each_run() { # function, then the runs
   done
 }
 
-say_word() {
-  if [ -n "$WORD" ] && [ -d "$RD" ]; then printf '%s\n' "$WORD" >"$RD/verdict"; fi
+say_word() { # whole or not at all
+  if [ -z "$WORD" ] || [ ! -d "$RD" ]; then return 0; fi
+  if ! { printf '%s\n' "$WORD" >"$RD/verdict.new" && mv "$RD/verdict.new" "$RD/verdict"; } 2>/dev/null; then printf 'unsaid\t%s\n' "$N"; fi
 }
 
 # Sets ALIVE.

@@ -23,8 +23,9 @@ QUICK_POLL='
 
   $boot = line("/proc/sys/kernel/random/boot_id") || "none";
   for (@run) { next if $_->{word} eq "" or !-d $_->{at};
-    open my $out, ">", "$_->{at}/verdict" or exit 1;
-    print $out "$_->{word}\n" and close $out or exit 1 }
+    my $out; # whole or not at all
+    open($out, ">", "$_->{at}/verdict.new") && print($out "$_->{word}\n") && close($out) &&
+      rename("$_->{at}/verdict.new", "$_->{at}/verdict") or $_->{unsaid} = 1 }
   my ($news, $urgent, $over, $looks) = (0, 0, 0, 0);
   my $started = line("$var/.started");
   if ($wait > 0) { for (@run) {
@@ -51,6 +52,7 @@ QUICK_POLL='
     $wait -= $tenths }
   my $told = "";
   for my $n (0 .. $#run) { my $at = $run[$n]{at};
+    $told .= "unsaid\t$n\n" if $run[$n]{unsaid};
     $told .= "alive\t$n\t" . alive($run[$n]) . "\n";
     my ($step, $phase, $total) = split / /, line("$at/progress");
     next if !defined $step;

@@ -151,7 +151,7 @@ free_name() { # stamp, made unique as -2, -3...
     n=$((n + 1))
     NAME_TS=$1-$n
   done
-  printf %s "$NAME_TS" >"$CUR/ts"
+  note "$CUR/ts" "$NAME_TS"
 }
 
 make_archive() {
@@ -164,7 +164,7 @@ make_archive() {
   cd "$UPATH" || fail "cannot enter $UPATH"
   progress backup_creation manifest "$TOTAL_BYTES"
   tell_time
-  printf '%s\n' $((${NOW%.*} - 1)) >"$CUR/manifest.start" # our clock counts whole seconds since it was set
+  note "$CUR/manifest.start" $((${NOW%.*} - 1)) # our clock counts whole seconds since it was set
   (step_back && walk "$S/manifest.part.links" >"$S/manifest.part.walk") || fail "cannot write the manifest"
   pt backup-manifest
   progress backup_creation gzip "$TOTAL_BYTES"

@@ -5,6 +5,8 @@
 K=0
 STEP=
 SEQ=
+TORN=
+MUTE=
 FPM_AT=
 PHASE=preflight
 MINE=0
@@ -20,6 +22,7 @@ ARCHIVE_INO=
 SAME_DEVICE=
 AT=
 FPM_PID=
+SEEN_STAGING=
 RENAMEAT2=
 HAND= # the process number of run_hand.sh's perl
 ORDER=0
@@ -57,18 +60,6 @@ tell_time() {
   NOW=$((EPOCH0 + ${up%.*} - UP0)).${up#*.}
 }
 
-j() { # kind detail
-  if [ -z "$SEQ" ]; then SEQ=$(wc -l <"$J/journal" 2>/dev/null || echo 0); fi
-  SEQ=$((SEQ + 1))
-  detail=$2
-  case $detail in *"$NL"*|*"$TAB"*) detail=$(printf %s "$detail" | tr '\n\t' '  ') ;; esac
-  tell_time
-  printf '%s\t%s\t%s\t%s\t%s\n' "$SEQ" "$NOW" "$RUN" "$1" "$detail" >>"$J/journal"
-  # a step's beginning reaches the disk with what the step records first, or before its first act
-  case $1 in step_done|warning|reloaded|shared|points|carried|step) ;; *) sync_file "$J/journal" ;; esac
-  case "$1 $2" in await*|end*|attention*|'step_done backup_creation') echo "$SEQ" >"$RD/urgent" ;; esac # somebody waits to hear it
-}
-
 # A point at which tests kill or fail the runner: CRASH_AT counts points, FAIL_AT names one.
 pt() {
   if [ -n "$ALIEN" ]; then return 0; fi # what is written for another run is no point of this one
@@ -86,6 +77,7 @@ step() {
 warn() { j warning "$*"; }
 
 finish() { # outcome exit-code
+  rm -f "$J/reserve"
   j points "$K"
   j end "$1"
   hand bye
@@ -141,10 +133,31 @@ xchg() {
   esac
 }
 
+# What is mounted there cannot be renamed along, and what is in it is not ours to delete.
+mount_below() { # folder [folders in it that do not matter]: in MOUNT, empty when there is none
+  MOUNT=
+  top=$(cd -P "$1" 2>/dev/null && pwd -P) || return 0
+  while read -r _ _ _ _ at _; do
+    case $at in "$top"/*) ;; *) continue ;; esac
+    for but in "$@"; do
+      if [ "$but" = "$1" ]; then continue; fi
+      case $1${at#"$top"} in "$but"/*) continue 2 ;; esac
+    done
+    MOUNT=$at
+  done 2>/dev/null </proc/self/mountinfo
+}
+
 # Root's own place beside the vhosts. Another run that ends takes the folder above away when it is empty,
 # perhaps between two steps of ours.
 make_staging() {
-  if [ -d "$S" ]; then return 0; fi
+  if [ -d "$S" ]; then
+    if [ -z "$SEEN_STAGING" ]; then
+      mount_below "$S"
+      if [ -n "$MOUNT" ]; then fail "$MOUNT is a mount point; unmount it first"; fi
+      SEEN_STAGING=1
+    fi
+    return 0
+  fi
   tries=0
   until mkdir -p "$S" 2>/dev/null; do
     tries=$((tries + 1))
@@ -224,6 +237,3 @@ put_link() { # target path
   if [ -L "$S/ln.$$" ]; then rm -f "$S/ln.$$"; fi
   ln -s "$1" "$S/ln.$$" && mv -T "$S/ln.$$" "$2"
 }
-
-flag() { if [ ! -e "$CUR/flag.$1" ]; then : >"$CUR/flag.$1" && sync_all "$CUR" "$J/journal"; fi; }
-flagged() { [ -e "$CUR/flag.$1" ]; }

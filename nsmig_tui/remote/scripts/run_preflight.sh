@@ -5,11 +5,12 @@ preflight() {
   read -r id 2>/dev/null <"$R/etc/machine-id" || :
   if [ "$id" != "$MACHINE_ID" ]; then fail "this is not the machine that was discovered"; fi
   structure_is_sound
-  room_at "$UPATH"
-  if [ "$avail" -lt "$NEED_KB" ]; then fail "not enough space: $NEED_KB KiB needed, $avail KiB free"; fi
-  case $inodes in ''|*[!0-9]*|0) ;; *) if [ "$inodes" -lt "$NEED_INODES" ]; then fail "not enough inodes: $NEED_INODES needed, $inodes free"; fi ;; esac
+  has_room "$UPATH" "$NEED_KB" "$NEED_INODES"
+  has_room "$VAR" "${NEED_VAR_KB:-2048}" 128
   # not tried with a file: the folder's time says whether somebody changed the configuration
   if [ ! -w "$R/etc/nginx" ]; then fail "$R/etc/nginx cannot be written"; fi
+  # given up when the run ends or goes back, so that the undo and its last words find room on a full disk
+  fill "$RD/runner.sh" "$J/reserve" || fail "cannot write $J/reserve; is there room in $VAR?"
   vnode_lock
   save_originals
   config_was_good nginx || fail "before we begin: $WHY"
@@ -49,4 +50,11 @@ structure_is_sound() {
     esac
   done
   IFS=$old_ifs
+}
+
+has_room() { # path, KiB, inodes
+  room_at "$1"
+  case $avail in ''|*[!0-9]*) fail "cannot tell how much room there is in $1" ;; esac
+  if [ "$avail" -lt "$2" ]; then fail "not enough space in $1: $2 KiB needed, $avail KiB free"; fi
+  case $inodes in ''|*[!0-9]*|0) ;; *) if [ "$inodes" -lt "$3" ]; then fail "not enough inodes in $1: $3 needed, $inodes free"; fi ;; esac
 }

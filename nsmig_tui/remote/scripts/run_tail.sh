@@ -70,10 +70,10 @@ legacy_away() {
   read -r NAME_TS <"$CUR/ts" || :
   LEGACY=legacy-$NAME_TS
   L=$UPATH/.archive/$LEGACY
+  note "$CUR/legacy" "$LEGACY"
   if [ ! -d "$L" ]; then
     mkdir -p "$S/legacy" && in_archive mv -T "$S/legacy" "./$LEGACY" || fail "cannot make .archive/$LEGACY"
   fi
-  printf %s "$LEGACY" >"$CUR/legacy"
   pt legacy-made
   set --
   for e in .ssh bin etc; do
@@ -134,8 +134,8 @@ settle_compat() {
   else
     if ! is_dir "$UPATH/var"; then
       mkdir -p "$S/var" && chown "$ROOT_ID" "$S/var" && chmod 755 "$S/var" || fail "cannot make var for links"
-      ino "$S/var" >"$CUR/made.var"
-      flag madevar
+      note_inode "$CUR/made.var" "$S/var"
+      must_flag madevar
       mv -T "$S/var" "$UPATH/var" || fail "cannot make var for links"
     fi
     for x in log run tmp; do
@@ -179,7 +179,7 @@ sweep_strays() { # folder that must hold structure only
     seek_content
     if [ ! -e "$CONTENT/$n" ] && [ ! -L "$CONTENT/$n" ]; then
       carry "$n" "$1" "$from" "$CONTENT" "$WEB_INO" && warn "$n was written to the old document root meanwhile and was put into the content"
-    else
+    elif [ "$PHASE" != undo ]; then # else it is kept with the rest
       warn "$n was written to the old document root meanwhile and stays at $e"
     fi
   done

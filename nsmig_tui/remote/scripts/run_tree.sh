@@ -66,7 +66,7 @@ stage_tree() {
       web/*) if [ ! -e "$S/new/${at#web/}" ] && [ ! -L "$S/new/${at#web/}" ]; then ln -s "$to" "$S/new/${at#web/}"; fi ;;
     esac
   done <"$CUR/climb"
-  ino "$S/new" >"$CUR/skeleton.ino"
+  note_inode "$CUR/skeleton.ino" "$S/new"
   hold_places
   pt tree-staged
 }
@@ -115,7 +115,7 @@ relay_out() { # name inode
 
 own_staged() { # name: owner and mode while only root can reach it by name
   if [ -d "$S/$1" ] && [ ! -L "$S/$1" ]; then
-    if [ ! -s "$CUR/was.$1" ]; then note_own "$S/$1" "$CUR/was.$1"; fi
+    if [ ! -s "$CUR/was.$1" ]; then note_own "$S/$1" "$CUR/was.$1" || fail "cannot note the owner of $1; is there room in $VAR?"; fi
     chown "$OWNER" "$S/$1" && chmod 750 "$S/$1" || fail "cannot set owner and mode of $1"
   fi
 }
@@ -149,16 +149,16 @@ new_folder() { # name mode
   if [ -L "$UPATH/web/$1" ]; then in_web drop_link "$1"; fi
   if [ -e "$S/folder" ]; then rm -rf "$S/folder"; fi
   mkdir -m "$2" "$S/folder" && chown "$OWNER" "$S/folder" || fail "cannot make web/$1"
-  ino "$S/folder" >"$CUR/made.$1"
+  note_inode "$CUR/made.$1" "$S/folder"
   in_web mv -T "$S/folder" "./$1" || fail "web/$1 is in the way"
   pt "made-$1"
 }
 
 content_modes() { # runs inside the content folder
-  note_own . "$1/was.content.part"
-  if [ ! -e "$1/was.content" ]; then mv "$1/was.content.part" "$1/was.content"; fi
+  note_own . "$1/was.content.part" || return 1
+  if [ ! -e "$1/was.content" ]; then mv "$1/was.content.part" "$1/was.content" || return 1; fi
   if have getfacl && [ ! -e "$1/was.acl" ]; then
-    if hand noacl .; then : >"$1/was.acl"; else getfacl -n . >"$1/was.acl" 2>/dev/null; fi
+    if hand noacl .; then printf '' >"$1/was.acl"; else getfacl -n . >"$1/was.acl.part" 2>/dev/null && mv "$1/was.acl.part" "$1/was.acl"; fi || return 1
   fi
   chown "$2" . && chmod u=rwx,g=rx,o=rx,u-s,g-s,o-t .
 }
