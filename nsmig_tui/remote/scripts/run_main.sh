@@ -6,7 +6,7 @@ staging() {
   if [ -L "$VPATH/.nsmig" ] || [ ! -O "$VPATH/.nsmig" ]; then fail "$VPATH/.nsmig does not belong to root"; fi
   probe_exchange
   # a choice once made holds until the run is finished or undone
-  if [ -s "$CUR/xchg" ]; then XCHG=$(cat "$CUR/xchg"); else printf %s "$XCHG" >"$CUR/xchg"; fi
+  if [ -s "$CUR/xchg" ]; then XCHG=$(cat "$CUR/xchg"); else note "$CUR/xchg" "$XCHG"; fi
   modes_of_switch
 }
 
@@ -66,7 +66,7 @@ switch_over() {
   step service_reload
   fpm_to final "$NEW_SOCKETS" "$OLD_SOCKETS"
   comes_no_more
-  flag finals
+  must_flag finals
 }
 
 forward() {
@@ -78,7 +78,7 @@ forward() {
   if [ "$BACKUP" = 1 ]; then make_archive; else light_manifest; fi
   write_record running
   step structural_migration
-  flag touched
+  must_flag touched
   if flagged finals; then # an earlier run got this far: nothing goes back to a stage whose places are gone
     for x in permissions_update configuration_update service_reload; do step "$x"; done
   else
@@ -100,7 +100,7 @@ forward() {
   write_record completed
   pt record
   drop_staging
-  flag committed
+  must_flag committed
   a_name=
   IFS="$TAB" read -r a_name _ 2>/dev/null <"$CUR/archive" || :
   j committed "$a_name"
@@ -118,7 +118,7 @@ light_manifest() {
   if [ -s "$CUR/manifest" ]; then return 0; fi
   warn "no archive: there will be nothing to restore from"
   free_name "$TS"
-  date +%s >"$CUR/manifest.start"
+  note "$CUR/manifest.start" "$(date +%s)"
   (cd "$UPATH" && step_back && make_manifest "$CUR/manifest.part") && mv "$CUR/manifest.part" "$CUR/manifest" || fail "cannot write the manifest"
 }
 
@@ -173,6 +173,7 @@ main() {
     undo)
       if [ ! -e "$CUR/plan" ]; then fail "there is no record of a migration here to undo"; fi
       nobody_edited
+      way_is_clear
       PHASE=undo
       XCHG_WAS=$(cat "$CUR/xchg" 2>/dev/null)
       if [ -n "$XCHG_WAS" ]; then XCHG=$XCHG_WAS; fi
@@ -181,6 +182,7 @@ main() {
     restore)
       if [ -e "$CUR/plan" ]; then
         nobody_edited
+        way_is_clear
         # a migrated vhost goes back to its old layout first; what was written since is carried over
         PHASE=undo
         XCHG=$(cat "$CUR/xchg" 2>/dev/null || printf %s "$XCHG")

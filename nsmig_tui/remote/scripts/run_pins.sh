@@ -85,10 +85,20 @@ in_hand() { # command..., for the folder $d with the inode $di
 carry() { # name from-folder its-inode to-folder its-inode
   rm -rf "$S/carry"
   mkdir -p "$S/carry" || return 1
-  printf '%s\n%s\n%s' "$4" "$5" "$1" >"$CUR/carry" && sync_file "$CUR/carry"
+  printf '%s\n%s\n%s' "$4" "$5" "$1" >"$CUR/carry" && sync_file "$CUR/carry" || return 1
   in_dir "$2" "$3" mv -T "./$1" "$S/carry/x" || return 1
   pt "carry-half"
   in_dir "$4" "$5" mv -T "$S/carry/x" "./$1" || return 1
+  rm -f "$CUR/carry"
+}
+
+# The place that it was on its way to is there no more: kept with what else finds no place.
+carry_aside() {
+  name=$(sed '1,2d' "$CUR/carry"; printf .)
+  aside=$S/kept/${name%.}
+  mkdir -p "$S/kept" || fail "cannot make $S/kept"
+  while [ -e "$aside" ] || [ -L "$aside" ]; do aside=$aside-2; done
+  mv -T "$S/carry/x" "$aside" || fail "an entry waits in $S/carry and cannot be moved"
   rm -f "$CUR/carry"
 }
 

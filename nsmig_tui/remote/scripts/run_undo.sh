@@ -1,12 +1,9 @@
 # The way back: everything by rename and from the record, newest first; what was written since stays.
 legacy_back() {
-  if flagged madevar; then
-    for x in log run tmp; do in_dir "$UPATH/var" "$(cat "$CUR/made.var")" drop_link "$x"; done
-    if rmdir "$UPATH/var" 2>/dev/null; then rm -f "$CUR/flag.madevar"; else mv -T "$UPATH/var" "$S/var.since" && rm -f "$CUR/flag.madevar"; fi
-  fi
-  if [ ! -s "$CUR/legacy" ]; then return 0; fi
+  which_legacy
+  var_aside
+  if [ -z "$LEGACY" ]; then return 0; fi
   archive_folder
-  read -r LEGACY <"$CUR/legacy" || :
   L=$UPATH/.archive/$LEGACY
   for e in .ssh bin etc var; do
     if [ ! -e "$L/$e" ] && [ ! -L "$L/$e" ]; then continue; fi
@@ -26,26 +23,24 @@ legacy_back() {
     pt "undo-legacy-$e"
   done
   in_archive rmdir "./$LEGACY" 2>/dev/null
-  if [ -e "$S/var.since" ]; then
-    move_run_entries "$S/var.since" "$UPATH/var" || fail "cannot bring back what var held since"
-    rmdir "$S/var.since" 2>/dev/null
-  fi
   return 0
 }
 
 # Staging goes, but never with something in it that is not ours: a stray that found no place is kept.
 drop_staging() {
-  finish_carry || fail "an entry waits in $S/carry and cannot be moved to its place"
-  left=
+  finish_carry || carry_aside
+  mount_below "$S"
+  if [ -n "$MOUNT" ]; then warn "$MOUNT is a mount point; unmount it, then delete $S"; return 0; fi
   for e in new var.since log tmp run folder app hold; do
-    if is_dir "$S/$e" && [ -n "$(find "$S/$e" -xdev ! -type d ! -type l ! -type s | head -n 1)" ]; then left="$left $e"; fi
+    if is_dir "$S/$e" && [ -n "$(find "$S/$e" -xdev ! -type d ! -type l ! -type s | head -n 1)" ]; then
+      mkdir -p "$S/kept" && mv -T "$S/$e" "$S/kept/$e" || fail "cannot keep $S/$e"
+    fi
   done
-  if [ -n "$left" ]; then
+  if is_dir "$S/kept"; then
     archive_folder
-    mkdir -p "$S/kept"
-    for e in $left; do mv -T "$S/$e" "$S/kept/$e"; done
+    kept=$(cd "$S/kept" && find . -xdev ! -type d | sed 's|^\./||' | head -n 5 | tr '\n' ' ')
     put_into_archive "$S/kept" "since-$TS"
-    warn "what found no place in the old layout is in .archive/$PLACED"
+    warn "what found no place in the old layout is in .archive/$PLACED: $kept"
   fi
   end_keepers
   rm -rf "$S"
@@ -141,7 +136,11 @@ tree_back() {
   esac
   sync_all "$UPATH" "$UPATH/web" "$S"
   pt undo-tree
-  if [ -d "$S/new" ] && [ ! -L "$S/new" ]; then sweep_strays "$S/new"; fi
+  if is_dir "$S/new"; then
+    # before the migration was done, who wrote to the old document root meant it
+    if ! flagged committed; then sweep_strays "$S/new"; fi
+    keep_beside "$S/new"
+  fi
 }
 
 content_back() { # runs inside the content folder
@@ -163,7 +162,7 @@ take_times() {
     if is_dir "$UPATH/$x"; then touch -r "$UPATH/$x" "$CUR/times.part/$x"; fi
   done
   if is_dir "$UPATH/var"; then touch -r "$UPATH/var" "$CUR/times.part/var"; fi
-  mv "$CUR/times.part" "$CUR/times"
+  mv "$CUR/times.part" "$CUR/times" || fail "cannot keep the folders' times"
 }
 
 # The vhost's own folders get the times that they had before the migration.
@@ -179,6 +178,7 @@ undo_everything() { # reason
   comes_no_more
   vnode_unlock
   exec 7>&- # the place in line for shared reloads
+  rm -f "$J/reserve" # room for what the undo writes down
   j undo_started "$1"
   cd /
   undo_all
@@ -199,9 +199,10 @@ keep_undone() { # the record of what was undone stays readable, out of the way o
 undo_all() {
   make_staging
   hold_places
-  finish_carry || fail "an entry waits in $S/carry and cannot be moved to its place"
-  if [ -e "$CUR/flag.touched" ]; then
+  finish_carry || carry_aside
+  if flagged touched; then
     put_back_untested
+    adopt
     legacy_back
     relay_back log "$LOG_INO"
     relay_back tmp "$TMP_INO"
@@ -221,6 +222,7 @@ undo_all() {
     if ! content_is "$UPATH/web" && [ -n "$FPM_CONF" ]; then flag refresh; fi
     if ! content_is "$UPATH/web" && ! content_is "$S/new" && ! content_is "$S/new/$HOLD/public"; then
       for x in log run tmp; do unmake "$x"; done
+      if flagged committed; then keep_beside "$UPATH/web"; fi
       if [ "$HOLD" != app ]; then in_web compat_links . "$HOLD/public" "$UPATH/web/$HOLD/public"; fi
       drop_app
       if [ "$XCHG" != none ]; then in_web compat_links . "$HOLD/public" "$UPATH/web/$HOLD/public"; fi
@@ -235,6 +237,7 @@ undo_all() {
       if flagged nginx; then nginx_to orig; fi
     fi
     keep_transition_logs "$UPATH/var/log"
+    var_since_home
     php_forgets
     drop_well_known
     in_dir "$UPATH/web" "$WEB_INO" content_back "$CUR" || fail "cannot give the content its owners and modes back"

@@ -1,0 +1,58 @@
+"""What people did to a migrated vhost before its undo: folders replaced, var made anew, things put beside."""
+
+from __future__ import annotations
+
+import pytest
+from lab.node import Node
+from lab.product import Product
+from lab.scene import Scene, set_scene
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def scene(node: Node, product: Product) -> Scene:
+    """A migrated vhost."""
+    made = set_scene(node)
+    product.ready(node, made.domain)
+    assert product.migrate(node, made.domain).ok
+    return made
+
+
+def test_what_stands_in_the_way_goes_aside(node: Node, product: Product, scene: Scene) -> None:
+    """A new web/log, a var of somebody's, a dump and a link beside the content: served before as after."""
+    up, uid = scene.vhost.upath, scene.vhost.uid
+    node.sh(
+        f"cd {up}/web && mv log log.old && install -d -o {uid} -g 33 -m 750 log && systemctl reload nginx"
+    )
+    node.sh(f"mkdir -p {up}/var/log && echo x >{up}/var/log/cron.log && chown -R {uid}:33 {up}/var")
+    node.sh(f"echo dump >{up}/web/dump.sql; ln -s /mnt/data {up}/web/app/storage")
+    went = product.rollback(node, scene.domain)
+    assert went.ok, went
+    assert scene.wrong() == []
+    scene.restart()
+    assert scene.wrong() == []
+    assert node.http(scene.domain, "/dump.sql").status == 404
+    assert (scene.upath / "var/log/cron.log").read_text() == "x\n"
+    (kept,) = (scene.upath / ".archive").glob("since-*")
+    assert (kept / "web/dump.sql").exists() and (kept / "web/app/storage").is_symlink()
+    assert (kept / "web/log.old/old.log.1").exists()
+    assert any(kept.name in w and "dump.sql" in w for w in went.warnings), went.warnings
+
+
+def test_a_replaced_document_root(node: Node, product: Product, scene: Scene) -> None:
+    """As a link it is refused before anything is touched; as a folder of the account it goes back."""
+    app = f"{scene.vhost.upath}/web/app"
+    node.sh(
+        f"cd {app} && mkdir releases && cp -a public releases/1 && mv public old && ln -s releases/1 public"
+    )
+    refused = product.rollback(node, scene.domain)
+    assert (refused.exit_code, refused.status) == (4, "migrated"), refused
+    assert "web/app/public" in refused.errors[0] and "/old" in refused.errors[0], refused.errors
+    assert scene.wrong() == []
+    node.sh(f"cd {app} && rm public && mv releases/1 public && echo v2 >public/v.txt")
+    went = product.rollback(node, scene.domain)
+    assert went.ok, went
+    assert scene.wrong() == [] and node.http(scene.domain, "/v.txt").text == "v2\n"
+    (kept,) = (scene.upath / ".archive").glob("since-*")
+    assert (kept / "web/app/old/page.html").exists()
