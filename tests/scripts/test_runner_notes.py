@@ -1,5 +1,7 @@
 """What the runner writes down on a full disk, and what it finds again of what it could not write."""
 
+from pathlib import Path
+
 import pytest
 
 PARTS = ("prelude", "run_base", "run_notes", "run_look", "run_pins", "run_way")
@@ -100,13 +102,13 @@ def test_the_plan_knows_what_was_adopted(sh):
 
 
 def test_a_mount_point_is_seen(sh):
-    points = [line.split()[4] for line in open("/proc/self/mountinfo")]
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     deep = next((p for p in points if p.count("/") > 1 and "\\" not in p), None)
     if deep is None:
         pytest.skip("nothing is mounted below a folder here")
     above = deep.rsplit("/", 1)[0]
     done = run(
         sh,
-        f'mount_below {above}; echo "$MOUNT"; mount_below {above} {above}; echo "$MOUNT"; mount_below "$S"; echo "[$MOUNT]"',
+        f'mount_below {above}; echo "$MOUNT"; mount_below "$S"; echo "[$MOUNT]"',
     )
     assert done.stdout.startswith(f"{above}/".encode()) and done.stdout.endswith(b"\n[]\n")

@@ -1,5 +1,9 @@
 # Judging the result on the vnode itself, and waiting for the operator's word on the HTTP answers.
-# Lines: KIND TAB PATH for what differs without an excuse, "live" TAB PATH for what was written since.
+# Lines: KIND TAB PATH for what differs without an excuse, "live" TAB PATH for what somebody changed since. The kernel's
+# own time of a change says so, since no tool sets that; but not for what we changed ourselves: the content's folder,
+# and what was given to the account. Of these the time that writing sets must be new.
+# What is missing or new is so because of the topmost of its folders that is: live when that came since, or when
+# the folder that this stands in was changed since.
 differences() { # manifest, start of the manifest in epoch seconds
   ours=
   if [ -s "$CUR/made.known" ]; then ours=./.well-known; fi
@@ -8,22 +12,33 @@ differences() { # manifest, start of the manifest in epoch seconds
   in_dir "$CONTENT" "$WEB_INO" walk "$S/verify" >"$S/after.walk" || return 1
   awk -v ours="$ours" -v owners="$S/owners.lines" -v manifest="$1" -v t0="$2" -v owner="$OWNER" "$ESC"'
     function up(p) { sub(/\/[^\/]*$/, "", p); return p }
-    function live(p) { return mtime[p] >= t0 || mtime[up(p)] >= t0 }
+    function touched(p) { return mtime[p] >= t0 || p == "." && mtime[p] != top || p != "." && !(p in given) && ctime[p] >= t0 }
+    function moved(p) { # it, or a folder on the way to it, was put there since
+      for (; p != "."; p = up(p)) if (touched(p)) return 1
+      return 0 }
+    function live(p) { return touched(p) || !(p in given) && moved(p) }
+    function came(p) { # nothing of it was there
+      while (up(p) != "." && !(up(p) in was)) { if (touched(p)) return 1; p = up(p) }
+      return touched(p) || touched(up(p)) }
+    function went(p) { # nothing of it is there
+      while (up(p) != "." && !(up(p) in now)) p = up(p)
+      return touched(up(p)) }
     BEGIN { FS = "\t"
       while ((getline l < owners) > 0) { match(l, /^[0-9]+ [0-9]+ [0-9]+ /); given[esc(substr(l, RLENGTH + 1))] = 1 }
       while ((getline l < manifest) > 0) { n = split(l, f, "\t"); p = f[9]
+        if (p == "./web") top = f[7]
         if (substr(p, 1, 6) != "./web/" || f[1] == "s") continue
         p = "." substr(p, 6); was[p] = f[1] " " f[2] " " f[5] " " f[6] " " f[7] " " f[10]; own[p] = f[3] ":" f[4]; kind[p] = f[1] } }
     NR % 3 == 1 { split($0, m, " "); next }
     NR % 3 == 2 { p = esc($0); next }
     { if (m[1] == "s") next
-      mtime[p] = m[8]; now[p] = m[1] " " m[2] " " m[5] " " m[7] " " m[8] " " esc($0); has[p] = m[3] ":" m[4] }
+      mtime[p] = m[8]; ctime[p] = m[10]; now[p] = m[1] " " m[2] " " m[5] " " m[7] " " m[8] " " esc($0); has[p] = m[3] ":" m[4] }
     END { for (p in was) {
-        if (!(p in now)) { print (live(p) ? "live" : "missing") "\t" p; continue }
+        if (!(p in now)) { print (went(p) ? "live" : "missing") "\t" p; continue }
         if (now[p] != was[p]) { print (live(p) ? "live" : "changed") "\t" p; continue }
         want = own[p]; if (p in given) want = owner
-        if (has[p] != want) print "owner\t" p }
-      for (p in now) if (p != "." && p != ours && !(p in was)) print (live(p) ? "live" : "new") "\t" p }' "$S/after.walk" >"$S/differences"
+        if (has[p] != want) print (live(p) ? "live" : "owner") "\t" p }
+      for (p in now) if (p != "." && p != ours && !(p in was)) print (came(p) ? "live" : "new") "\t" p }' "$S/after.walk" >"$S/differences"
 }
 
 expect_dirs() { # "MODE" path... "MODE" path...: one look for all of them

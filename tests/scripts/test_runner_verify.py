@@ -1,0 +1,99 @@
+"""The tree against its manifest: what others changed meanwhile is named, what we did is found."""
+
+import os
+import shutil
+import time
+
+import pytest
+
+PARTS = (
+    "prelude",
+    "walk",
+    "run_base",
+    "run_notes",
+    "run_look",
+    "run_pins",
+    "run_manifest",
+    "run_backup",
+    "run_verify",
+)
+SETUP = """
+J=$R/j CUR=$R/j/cur S=$R/s RD=$R/rd CRASH_AT=0 FAIL_AT= NICE=0 LOWERED=1 WEB_INO=1 OWNER=7:8
+mkdir -p "$CUR" "$S" "$RD"
+find_prints || :
+seek_content() { CONTENT=$R/content; }
+in_dir() { (cd "$1" && shift 2 && "$@"); }
+"""
+WRITE = 'cd "$R/top" && make_manifest "$CUR/manifest"'
+COMPARE = 'differences "$CUR/manifest" "$1"; cat "$S/differences"'
+FILES = ("page", "mode", "times", "gone", "old/a", "old/deep/b", "rel/q", "busy/kept", "given", "sub/x")
+
+
+def run(sh, then, *args):
+    done = sh.run(sh.parts(*PARTS, then=SETUP + then), *args)
+    assert (done.returncode, done.stderr) == (0, b""), done
+    return sorted(done.stdout.decode().splitlines())
+
+
+@pytest.fixture
+def top(sh):
+    """A vhost's top whose manifest is written; what stays of it has times of long ago."""
+    web = sh.root / "top/web"
+    for name in FILES:
+        (web / name).parent.mkdir(parents=True, exist_ok=True)
+        (web / name).write_text(name)
+    (web / "next").mkdir()
+    (web / "next/q").write_text("another")
+    for folder, _, names in os.walk(web, topdown=False):
+        for name in (*names, ""):
+            os.utime(os.path.join(folder, name), (10**9, 10**9))
+    run(sh, WRITE)
+    return web
+
+
+def a_second_later():
+    began = int(time.time()) + 1
+    while time.time() < began:
+        time.sleep(0.01)
+    return began
+
+
+def test_what_others_change_is_live(sh, top):
+    began = a_second_later()
+    content = sh.root / "content"
+    os.rename(top, content)
+    assert run(sh, COMPARE, began) == []
+    content.chmod(0o755)  # ours: what it is to be is looked at elsewhere
+    (content / "mode").chmod(0o640)
+    (content / "page").unlink()
+    (content / "page").write_text("deployed")
+    os.utime(content / "page", (10**9 + 5, 10**9 + 5))  # rsync -a
+    (content / "busy/gone-soon").write_text("")
+    os.rename(content / "old", content / "new")
+    os.rename(content / "rel", content / "rel.old")
+    os.rename(content / "next", content / "rel")
+    (content / "gone").unlink()
+    os.utime(content, (10**9 + 5, 10**9 + 5))
+    found = run(sh, COMPARE, began)
+    assert found and all(line.startswith("live\t") for line in found), found
+    assert {line.split("\t")[1] for line in found} >= {
+        "./mode", "./page", "./gone", "./old", "./old/deep/b", "./new/deep/b", "./rel/q", "./busy/gone-soon",
+    }  # fmt: skip
+
+
+def test_damage_of_our_own_is_found(sh, top):
+    """Another tree in place of the content, and what was given to the account and is not as it was."""
+    content = sh.root / "content"
+    shutil.copytree(top, content)
+    (content / "mode").chmod(0o600)
+    shutil.rmtree(content / "old")
+    (content / "sub/y").write_text("")
+    for folder in (content / "sub", content):
+        os.utime(folder, (10**9, 10**9))
+    began = a_second_later()
+    (sh.root / "j/cur/owners").write_bytes(b"0 0 644 ./given\0")
+    (content / "given").chmod(0o611)
+    assert run(sh, COMPARE, began) == [
+        "changed\t./given", "changed\t./mode", "missing\t./old", "missing\t./old/a", "missing\t./old/deep",
+        "missing\t./old/deep/b", "new\t./sub/y",
+    ]  # fmt: skip
