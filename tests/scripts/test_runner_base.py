@@ -107,6 +107,46 @@ def test_a_lock_is_free_again_when_its_owner_is_gone(sh):
         assert again.stdout == b"won\n"
 
 
+@pytest.mark.parametrize("flock", [True, False], ids=["flock", "no flock"])
+def test_what_a_killed_runner_left_at_work_is_ended(sh, flock):
+    """And nobody else: not who works for a run that lives, nor who merely waits for the lock."""
+    way = "" if flock else NO_FLOCK
+    begin = """
+    RUN=$1; mkdir -p "$J/runs/$RUN"; boot_id; start_of $$
+    printf '%s %s %s\\n' $$ "$START" "$BOOT" >"$J/runs/$RUN/pid"
+    open_lock; take_lock || exit 75
+    (while :; do sleep 0.1; done) &
+    echo $!; wait
+    """
+    script = sh.root / "dies.sh"
+    script.write_text(text(sh, way + begin))
+    dies = subprocess.Popen(
+        [*sh.command, script, "r0"],
+        env=sh.environment(), cwd=sh.root, stdout=subprocess.PIPE, start_new_session=True, text=True,
+    )  # fmt: skip
+    worker = int(dies.stdout.readline())
+    try:
+        assert sh.run(text(sh, way + "open_lock; take_lock || echo taken")).stdout == b"taken\n"
+        os.kill(worker, 0)
+        dies.kill()
+        dies.wait()
+        done = sh.run(text(sh, way + "open_lock; take_lock && echo mine"))
+        assert done.stdout == b"mine\n", done
+        wait_for(lambda: not running(worker))
+    finally:
+        dies.kill()
+        if running(worker):
+            os.kill(worker, 9)
+
+
+def running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_the_vnodes_lock_is_let_go_by_its_holder_only(sh):
     then = NO_FLOCK + 'vnode_lock; vnode_lock; cp "$VAR/node.owner" "$R/mine"; vnode_unlock; ls "$VAR"'
     done = sh.run(text(sh, then))

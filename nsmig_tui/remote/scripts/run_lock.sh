@@ -2,7 +2,7 @@
 # says who made it.
 LOCK=
 open_lock() { # before the hand begins, which is to share it
-  if have flock; then exec 9>>"$J/lock"; fi
+  exec 9>>"$J/lock" # also where it is not used: all that the run begins is known by it
   LOCK=open
 }
 
@@ -16,12 +16,46 @@ flock_on() { # descriptor, seconds to wait
 take_lock() {
   if have flock; then
     if [ -z "$LOCK" ]; then open_lock; fi
-    flock_on 9 0 || return 1
+    flock_on 9 0 || { end_leftovers && flock_on 9 0; } || return 1
   else
     claim "$J/lock.owner" || return 1
+    end_leftovers || return 1
   fi
   tell_time
   printf '%s\t%s\t%s\n' "$RUN" "$OPERATOR" "${NOW%.*}" >"$J/owner"
+}
+
+# What a runner that was killed began (tar, gzip and others) goes on writing where the next run is to write, and holds
+# the vhost's lock for as long: it is ended. It is of the dead runner's session and has the lock's file open, as
+# nobody else does who began elsewhere. Answers 1 when some of it does not end.
+end_leftovers() {
+  IFS="$TAB" read -r left _ 2>/dev/null <"$J/owner" || return 0
+  read -r pid start boot 2>/dev/null <"$J/runs/$left/pid" || return 0
+  boot_id
+  start_of "$pid"
+  if [ "$boot" != "$BOOT" ] || [ -n "$START" ]; then return 0; fi
+  tries=0
+  while leftovers "$pid"; do
+    # shellcheck disable=SC2086 # numbers
+    kill -9 $LEFT 2>/dev/null
+    tries=$((tries + 1))
+    if [ "$tries" -gt 100 ]; then return 1; fi
+    sleep 0.1
+  done
+}
+
+# shellcheck disable=SC3013 # dash, BusyBox and POSIX 2024 have -ef
+leftovers() { # number of a session whose first process has ended: who is left of it, in LEFT
+  LEFT=
+  for there in /proc/[0-9]*; do
+    if ! [ "$there/fd/9" -ef "$J/lock" ]; then continue; fi
+    line=
+    read -r line 2>/dev/null <"$there/stat" || continue
+    # shellcheck disable=SC2086 # words of a line of numbers, after the program's name
+    set -- "$1" ${line##*) }
+    if [ "$5" = "$1" ]; then LEFT="$LEFT ${there#/proc/}"; fi
+  done
+  [ -n "$LEFT" ]
 }
 
 # A lock without flock: a file made by one hard link, its owner already in it. When the owner is gone,
