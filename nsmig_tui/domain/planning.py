@@ -116,6 +116,7 @@ def make_plan(
         blocked.insert(0, f"{domain} does not have the old layout")
     warnings = [p.message for p in problems if p.severity == "warning"]
     warnings += _worker_logs(serving, upath)
+    warnings += _others_sockets(seen, serving, upath)
     warnings += _warnings(seen, keep, hold, compat_web or compat_var, options)
     writers = token_writers(seen, upath)
     if writers and not compat_web:
@@ -267,7 +268,7 @@ def _warnings(
     if not options.backup:
         found.append("no archive: there will be nothing to restore from, and the old directories stay")
     if compat:
-        found.append("old paths are still in use; links keep them valid")
+        found.append(OLD_PATHS)
     if seen.is_dir(".ssh") and ".ssh" not in keep and options.backup:
         found.append(".ssh leaves the live tree: logins by keys kept there stop working")
     if hold != "app" and seen.capabilities.exchange == "none":
@@ -275,6 +276,10 @@ def _warnings(
     return found
 
 
+OLD_PATHS = (
+    "old paths are still in use; links keep them valid, but what a program makes or replaces by rename "
+    "directly in the old document root is then beside the site: not served, and put into .archive by an undo"
+)
 WORKERS_OPEN_LOGS = (
     "nginx's workers open the access log themselves (its path holds a variable): with mode 0750 they can "
     "append to the files that are there, but not make new ones; let logrotate create them"
@@ -289,6 +294,15 @@ def _worker_logs(serving: Serving, upath: str) -> list[str]:
     used = [u for u in serving.nginx.used_below(f"{upath}/var/log") if u.server.number in own]
     variable = any("$" in value for u in used for value in u.placed.directive.values[:1])
     return [WORKERS_OPEN_LOGS] if variable else []
+
+
+def _others_sockets(seen: Inspection, serving: Serving, upath: str) -> list[str]:
+    """A word on sockets below ``var`` that are not of this vhost's pools: they are never moved."""
+    own = {pool.listen.replace("$pool", pool.name) for pool in serving.pools}
+    others = sorted(s for s in seen.listening - own if s.startswith(f"{upath}/var/"))
+    return [
+        f"var stays: another service listens on {socket}, and a socket is never moved" for socket in others
+    ]
 
 
 def _unknown(seen: Inspection, where: str) -> list[str]:

@@ -137,6 +137,13 @@ def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> I
         yield Finding(CRITICAL, STRUCTURE, f"{upath} is a file system of its own", hint="Not supported.")
     for mount in seen.mounts:
         yield Finding(CRITICAL, STRUCTURE, f"{mount} is a mount point", hint="Unmount it for the migration.")
+    if unclear := seen.entries.get("soh", ()):
+        yield Finding(
+            ERROR,
+            STRUCTURE,
+            f"{unclear[0]!r} has the byte \\001 in its name, which our lists use for a newline",
+            hint="Rename it.",
+        )
     for path in seen.immutable:
         yield Finding(ERROR, STRUCTURE, f"{path} is immutable or append-only", hint="chattr -i -a")
     if seen.tree.get("longest", 0) + len(upath) + len("/app/public") > 4000:

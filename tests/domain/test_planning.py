@@ -264,6 +264,14 @@ def test_old_directories_stay_where_something_names_them(facts, kept):
     assert all(any(w.startswith(f"{name} stays") for w in plan.warnings) for name in kept)
 
 
+def test_sockets_of_others_keep_var_where_it_is():
+    redis = f"{UPATH}/var/run/redis.sock"
+    facts = seen(listening=HEALTHY.listening | {redis, "/run/other.sock"})
+    told = [w for w in plan_for(facts).warnings if "socket" in w]
+    assert len(told) == 1 and redis in told[0]
+    assert not [w for w in plan_for().warnings if "socket" in w]
+
+
 @pytest.mark.parametrize(
     "facts, moved",
     [

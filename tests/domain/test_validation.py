@@ -97,6 +97,7 @@ RULES = [
     ({"places": places(msg=place(device="8"))}, CRITICAL, STRUCTURE, "another file system"),
     ({"places": places(vpath=place(uid=0, device="8"))}, CRITICAL, STRUCTURE, "file system of its own"),
     ({"mounts": (f"{UPATH}/web/nfs",)}, CRITICAL, STRUCTURE, "mount point"),
+    ({"entries": HEALTHY.entries | {"soh": ("web/a\x01b",)}}, ERROR, STRUCTURE, "byte"),
     ({"immutable": (f"{UPATH}/web",)}, ERROR, STRUCTURE, "immutable"),
     ({"tree": tree(longest=3990)}, ERROR, STRUCTURE, "too long"),
     ({"tree": {}}, ERROR, STRUCTURE, "cannot look"),

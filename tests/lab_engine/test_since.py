@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lab.node import Node
+from lab.node import Node, wait_for
 from lab.product import Product
 from lab.scene import Scene, set_scene
 
@@ -56,3 +56,33 @@ def test_a_replaced_document_root(node: Node, product: Product, scene: Scene) ->
     assert scene.wrong() == [] and node.http(scene.domain, "/v.txt").text == "v2\n"
     (kept,) = (scene.upath / ".archive").glob("since-*")
     assert (kept / "web/app/old/page.html").exists()
+
+
+LISTENS = (
+    'use Socket; socket(S, PF_UNIX, SOCK_STREAM, 0); bind(S, pack_sockaddr_un("{}")); listen(S, 9); '
+    'while (accept(C, S)) {{ print C "PONG"; close C }}'
+)
+
+
+def test_a_socket_of_another_service_is_never_moved(node: Node, product: Product) -> None:
+    """Redis in var/run, or in a folder there, answers before, after and after the undo; the plan says so."""
+    scene = set_scene(node)
+    sockets = [f"{scene.vhost.upath}/var/run/{name}" for name in ("redis.sock", "d/deep.sock")]
+    node.sh(f"mkdir {scene.vhost.upath}/var/run/d")
+    for path in sockets:
+        node.sh(f"setsid perl -e '{LISTENS.format(path)}' </dev/null >/dev/null 2>&1 &")
+        wait_for(path, lambda path=path: node.path(path).exists(), 10)
+    asks = "perl -MIO::Socket::UNIX -e 'for (@ARGV) { $s = IO::Socket::UNIX->new($_) or exit 1; print <$s>, \"\n\" }' "
+
+    def answers() -> list[str]:
+        return node.sh(asks + " ".join(sockets), check=False).stdout.split()
+
+    assert answers() == ["PONG", "PONG"]
+    product.ready(node, scene.domain)
+    plan = product.plan(node, scene.domain)
+    assert sum("a socket is never moved" in warning for warning in plan.warnings) == 2
+    went = product.migrate(node, scene.domain)
+    assert went.ok, went
+    assert answers() == ["PONG", "PONG"] and scene.wrong() == []
+    assert product.rollback(node, scene.domain).ok
+    assert answers() == ["PONG", "PONG"] and scene.wrong() == []

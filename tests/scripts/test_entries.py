@@ -119,9 +119,17 @@ def test_an_inspection(each_sh, upath):
         assert seen.tree["n_setuid"] == 1 and seen.odd["setuid"] == ("./web/su",)
         assert seen.tree["n_oddname"] == 1
         assert seen.account and seen.account[0] == "u1"
+        assert seen.entries["soh"] == (), "a newline is a newline"
     assert facts[0].tree == facts[1].tree == facts[2].tree
     assert facts[0].places == facts[1].places
     assert sorted(p.name for p in upath.rglob("*nsmig*")) == []
+
+
+def test_names_that_our_lists_cannot_tell_apart_are_told(each_sh, upath):
+    (upath / "web/d/a\x01b").write_text("")
+    for sh in each_sh:
+        seen = read_inspection(answer(sh, "inspect", "a.test", upath, os.getuid(), 33, "dry"))
+        assert seen.entries["soh"] == ("web/d/a\x01b",)
 
 
 def test_many_names_are_all_told(each_sh, upath):

@@ -66,7 +66,7 @@ tree_rows() {
         if (t == "s" || t == "p" || t == "c" || t == "b") odd("special") }
       if (t == "f" && length(mode) == 4 && substr(mode, 1, 1) ~ /[2-7]/) odd("setuid")
       if (t == "d" && substr(mode, length(mode)) ~ /[2367]/ && !(length(mode) == 4 && substr(mode, 1, 1) ~ /[1357]/)) odd("writable")
-      if (path ~ /[\001-\037\177\\]/) odd("oddname")
+      if (path ~ /[\001-\037\177\\]/) { odd("oddname"); if (path ~ /\001/) unclear++ }
       if (path ~ /^\.\/msg\//) mail++
       if (path == "." || path == "./var" || path == "./web") { if (t == "d") folder[path] }
       if (path != "." && index(substr(path, 3), "/") == 0) note(".", path)
@@ -78,6 +78,10 @@ tree_rows() {
       for (k in list) printf "%s", list[k]
       print "@entries"
       tell("top", "."); tell("var", "./var"); tell("web", "./web")
+      if (unclear) { # newlines, or the byte that stands for one
+        printf "names\tsoh\t"; fflush()
+        system("find . -xdev -path ./.archive -prune -o -name \"*\001*\" -print0 | head -c 4000 | base64 " (oneline ? "-w 0" : "| tr -d \"\\012\""))
+        print "" }
       for (i = 1; i <= told; i++) print rows[i] }'
 }
 
@@ -100,7 +104,7 @@ table_rows() {
   if [ -r /proc/net/unix ]; then set -- "$@" kind=sockets /proc/net/unix; fi
   if [ -r "$R/etc/passwd" ]; then set -- "$@" kind=accounts FS=: "$R/etc/passwd"; fi
   if [ $# = 0 ]; then return; fi
-  lsattr -d "$U" "$U/web" "$U/var" "$U"/var/* 2>/dev/null | awk -v u="$U" -v r="$R" -v uid="$UIDN" '
+  lsattr -d "$U" "$U/.ssh" "$U/bin" "$U/etc" "$U/web" "$U/var" "$U"/var/* 2>/dev/null | awk -v u="$U" -v r="$R" -v uid="$UIDN" '
     function row(section, text) { if (section != at) { at = section; print "@" at } print text }
     kind == "flags" && $1 ~ /[ia]/ { row("mounts", "immutable\t" $2) }
     kind == "mounts" && ($5 == u || index($5, u "/") == 1) { row("mounts", "mount\t" $5) }

@@ -1,12 +1,25 @@
 # The end of the way there: what is left of the old layout leaves the live tree, or stays with a reason.
 in_var() { in_dir "$UPATH/var" "$VAR_INO" "$@"; }
 
-# Everything in var/run but sockets goes along.
+# A socket of somebody else's in a folder or below it, in SOCKET. A socket is never moved: who listens there would not
+# be found any more.
+socket_in() { # folder
+  for s in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    SOCKET=
+    if [ -S "$s" ]; then case " $OLD_SOCKETS " in *" $s "*) ;; *) SOCKET=$s ;; esac
+    elif is_dir "$s"; then SOCKET=$(find "$s" -xdev -type s 2>/dev/null | head -n 1); fi
+    if [ -n "$SOCKET" ]; then return 0; fi
+  done
+  return 1
+}
+
+# Everything in var/run but sockets, and folders that hold one, goes along.
 move_run_entries() { # from to, both folders; names are recorded for the way back
   to=
   for e in "$1"/* "$1"/.[!.]* "$1"/..?*; do
     if [ -S "$e" ] || { [ ! -e "$e" ] && [ ! -L "$e" ]; }; then continue; fi
     if [ -e "$2/${e##*/}" ] || [ -L "$2/${e##*/}" ]; then continue; fi
+    if is_dir "$e" && socket_in "$e"; then continue; fi
     if [ -z "$to" ]; then
       inode_of "$1"
       from=$INODE
@@ -21,8 +34,11 @@ known_var() {
   case $1 in log|run|tmp) return 0 ;; *) return 1 ;; esac
 }
 
-# Something in var that we do not know keeps var where it is.
+# Something in var that we do not know, or a socket, keeps var where it is.
 var_has_more() {
+  for part in run tmp log; do
+    if is_dir "$UPATH/var/$part" && socket_in "$UPATH/var/$part"; then return 0; fi
+  done
   for e in "$UPATH"/var/* "$UPATH"/var/.[!.]* "$UPATH"/var/..?*; do
     if { [ -e "$e" ] || [ -L "$e" ]; } && ! known_var "${e##*/}"; then return 0; fi
   done
@@ -88,6 +104,10 @@ legacy_away() {
       mkdir -p "$L/var" && chown "$(stat -c %u:%g "$UPATH/var")" "$L/var"
       for e in run tmp log; do
         if [ -L "$UPATH/var/$e" ]; then continue; fi
+        if socket_in "$UPATH/var/$e"; then
+          warn "var/$e stays: another service's socket is in it ($SOCKET), and a socket is never moved"
+          continue
+        fi
         (L=$L/var; in_dir "$UPATH/var" "$VAR_INO" to_legacy "$e") || fail "cannot put var/$e away"
       done
     fi
