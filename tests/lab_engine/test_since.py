@@ -72,7 +72,8 @@ def test_a_socket_of_another_service_is_never_moved(node: Node, product: Product
     for path in sockets:
         node.sh(f"setsid perl -e '{LISTENS.format(path)}' </dev/null >/dev/null 2>&1 &")
         wait_for(path, lambda path=path: node.path(path).exists(), 10)
-    asks = "perl -MIO::Socket::UNIX -e 'for (@ARGV) { $s = IO::Socket::UNIX->new($_) or exit 1; print <$s>, \"\n\" }' "
+    connects = '$s = IO::Socket::UNIX->new($_) or exit 1; print <$s>, "\n"'
+    asks = f"perl -MIO::Socket::UNIX -e 'for (@ARGV) {{ {connects} }}' "
 
     def answers() -> list[str]:
         return node.sh(asks + " ".join(sockets), check=False).stdout.split()
