@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from .fleet import STEPS, Layout, Status
 from .sections import number
 
+SWITCHING = ("restore_switch", "restore_back")
+"""Steps of a restore, and of taking it back, in which what is live changes places with what is in staging."""
+
 
 def layout_of(flags: Mapping[str, str]) -> Layout:
     """The layout from the structural paths that exist (path -> anything; a link says ``link``).
@@ -34,6 +37,7 @@ class JournalView:
     ``state``: none, running (no end yet), awaiting, ok, undone, refused, attention. ``steps`` completed,
     ``current`` step. ``migrated``: a migration is committed and not undone. ``archive``: the newest one's
     (name, sha256, bytes, entries). ``undoing``: this run had begun to take back what was done.
+    ``unfinished``: something is half-done, by whatever run; ``restoring``: by a restore or its taking back.
     """
 
     state: str = "none"
@@ -47,6 +51,7 @@ class JournalView:
     errors: tuple[str, ...] = ()
     migrated: bool = False
     unfinished: bool = False
+    restoring: bool = False
     undoing: bool = False
     archive: tuple[str, str, int, int] | None = None
     points: int = 0
@@ -88,6 +93,7 @@ class JournalReader:
                 operator=operator,
                 migrated=v.migrated,
                 unfinished=v.unfinished,
+                restoring=v.restoring,
                 archive=v.archive,
                 started=at,
             )
@@ -101,7 +107,9 @@ class JournalReader:
     def _change(v: JournalView, kind: str, detail: str) -> dict[str, object]:
         match kind:
             case "step":
-                return {"current": detail, "unfinished": v.unfinished or detail == STEPS[1]}
+                restoring = v.restoring or detail in SWITCHING
+                unfinished = v.unfinished or restoring or detail == STEPS[1]
+                return {"current": detail, "unfinished": unfinished, "restoring": restoring}
             case "step_done":
                 return {"steps": (*v.steps, detail) if detail not in v.steps else v.steps}
             case "step_failed":
@@ -116,7 +124,9 @@ class JournalReader:
             case "await":
                 return {"state": "awaiting"}
             case "undo_started":
-                return {"undoing": True}
+                return {"undoing": True, "unfinished": True}
+            case "undone":
+                return {"migrated": False, "unfinished": False}
             case "reloaded":
                 return {"reloads": {**v.reloads, detail: v.reloads.get(detail, 0) + 1}}
             case "archive":
@@ -129,11 +139,12 @@ class JournalReader:
             case "end":
                 # a restore takes a migration back before anything else
                 gone = detail == "ok" and (v.verb == "undo" or (v.verb == "restore" and v.undoing))
-                done = detail in ("ok", "undone", "refused")
+                done = detail in ("ok", "undone")
                 return {
                     "state": detail,
                     "migrated": v.migrated and not gone and detail != "undone",
-                    "unfinished": v.unfinished and not (done and (gone or detail != "refused")),
+                    "unfinished": v.unfinished and not done,
+                    "restoring": v.restoring and not done,
                 }
         return {}
 

@@ -194,7 +194,7 @@ def _vhost(
     uid, gid = (int(x) for x in web.split(":")[:2]) if web.count(":") == 2 else (found.uid, found.gid)
     settings = dict(seen.settings.get(domain, {}))
     base = was or Vhost(vnode.name, domain)
-    error, hint = _half_done(vnode, domain, layout, journal) if status is Status.FAILED else ("", "")
+    error, hint = half_done(vnode, domain, layout, journal) if status is Status.FAILED else ("", "")
     if busy and status is Status.FAILED:
         error, hint = _running(vnode, domain, journal, runner)
     elif standing:
@@ -238,10 +238,13 @@ def _passing(error: str) -> bool:
     return RUNNING in error or error == LOST
 
 
-def _half_done(vnode: Vnode, domain: str, layout: Layout, journal: JournalView) -> tuple[str, str]:
+def half_done(vnode: Vnode, domain: str, layout: Layout, journal: JournalView) -> tuple[str, str]:
+    """What is half-done on a vhost, and what to do about it."""
     if journal.state == "attention":
         what = journal.errors[-1] if journal.errors else "an undo stopped"
         return what, f"Try again: nsmig resume {vnode.name} {domain} --undo"
+    if journal.restoring:
+        return "a restore broke off half-way", f"Take it back: nsmig resume {vnode.name} {domain}"
     if journal.unfinished:
         return (
             f"a {journal.verb or 'migration'} stopped in {journal.current or 'its beginning'}",

@@ -13,7 +13,9 @@ from ..domain.layout import layout_of, read_journal
 from ..domain.readings import Inspection
 from ..domain.validation import validate as judge
 from . import reading
+from .bookkeeping import failed
 from .desk import Desk, ended_by, same_machine, still_there
+from .discovering import half_done
 
 
 def layout_seen(seen: Inspection) -> Layout:
@@ -41,9 +43,12 @@ async def validate(desk: Desk, name: str, domain: str, emit: Emit) -> Result:
     if layout is Layout.NS3 and vhost.status in (Status.MIGRATED, Status.NATIVE):
         books.warnings.append(f"{domain} has the new layout already; there is nothing to validate")
         return books.end("ok", vhost, skipped=True)
-    if read_journal(seen.journal).unfinished:
-        books.errors.append("a run on this vhost is unfinished")
-        books.hint = f"Finish or undo it first: nsmig resume {name} {domain} [--undo]"
+    journal = read_journal(seen.journal)
+    if journal.unfinished:
+        error, books.hint = half_done(vnode, domain, layout, journal)
+        books.errors.append(error)
+        if not await reading.is_alive(shell, desk.scripts, domain, journal.run):
+            vhost = failed(vhost, error, books.hint)
         return books.end("refused", vhost, code=ExitCode.REFUSED)
     findings = judge(domain, f"{vnode.vpath}/{domain}", seen, serving)
     for row in findings:

@@ -59,6 +59,9 @@ BEGIN = ("begin migrate me@host", f"step {STEPS[0]}")
 HALF = (*BEGIN, f"step_done {STEPS[0]}", f"step {STEPS[1]}", "archive a.tar.gz abc 10 3")
 DONE = (*HALF, *(f"step_done {name}" for name in STEPS[1:]), "committed a.tar.gz", "points 9", "end ok")
 
+RESTORE = ("begin restore x", "step restore_checks")
+HALF_RESTORED = (*DONE, *RESTORE, "undo_started for it", "undone for it", "step restore_switch")
+
 MOVED = {"state": "ok", "migrated": True, "unfinished": False}
 BACK = {"state": "ok", "migrated": False, "unfinished": False}
 
@@ -92,6 +95,16 @@ BACK = {"state": "ok", "migrated": False, "unfinished": False}
             (*DONE, "begin restore x", "error no record", "end refused"),
             {"migrated": True, "state": "refused"},
         ),
+        ((*DONE, *RESTORE), {"unfinished": False, "restoring": False, "migrated": True}),
+        (HALF_RESTORED, {"unfinished": True, "restoring": True, "migrated": False}),
+        ((*HALF_RESTORED, "end ok"), {**BACK, "restoring": False}),
+        ((*HALF_RESTORED, "end undone"), {"unfinished": False, "restoring": False, "migrated": False}),
+        ((*HALF_RESTORED, "attention look", "end attention"), {"unfinished": True, "restoring": True}),
+        ((*HALF_RESTORED, *BEGIN, "end refused"), {"unfinished": True, "restoring": True}),
+        ((*HALF_RESTORED, "begin unrestore x", "end ok"), {**BACK, "restoring": False}),
+        (("begin unrestore x", "step restore_back"), {"unfinished": True, "restoring": True}),
+        ((*DONE, "begin undo x", "undo_started x"), {"unfinished": True, "restoring": False}),
+        ((*DONE, *RESTORE, "error no", "end refused"), {"unfinished": False, "migrated": True}),
         ((*HALF, "warning w1", "warning w2"), {"warnings": ("w1", "w2")}),
         ((*HALF, "reloaded nginx", "reloaded nginx"), {"reloads": {"nginx": 2}}),
         ((*HALF, "archive", "points many", "unknown thing"), {"archive": ("", "", 0, 0), "points": 0}),
