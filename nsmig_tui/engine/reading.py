@@ -43,11 +43,12 @@ HASH = 3600.0
 
 @dataclass(frozen=True)
 class Record:
-    """What the vnode keeps of a vhost's migration."""
+    """What the vnode keeps of a vhost's migration. ``restoring``: a restore stopped between its switches."""
 
     exists: bool = False
     committed: bool = False
     restored: bool = False
+    restoring: bool = False
     journal: JournalView = field(default_factory=JournalView)
     baseline: tuple[Baseline, ...] = ()
 
@@ -125,7 +126,12 @@ async def record(shell: Shell, vnode: Vnode, domain: str, scripts: Scripts) -> R
     except (ValueError, TypeError, KeyError):
         baseline = ()
     return Record(
-        any(s.of("", "record")), "committed" in flags, "restored" in flags, read_journal(journal), baseline
+        exists=any(s.of("", "record")),
+        committed="committed" in flags,
+        restored="restored" in flags,
+        restoring="restoring" in flags,
+        journal=read_journal(journal),
+        baseline=baseline,
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..domain.errors import ExitCode, Refused
 from ..domain.events import Planned, Result
-from ..domain.fleet import STEPS, Vhost, Vnode
+from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
+from ..domain.layout import read_journal
 from ..domain.options import MigrateOptions, RollbackOptions, RollbackPoint
 from ..domain.planning import plan_text, runner_values
 from ..domain.ports import Shell
 from ..domain.sections import split_sections
 from ..domain.text import clean
 from . import reading
-from .bookkeeping import Bookkeeper, returned
+from .bookkeeping import Bookkeeper, failed, returned
 from .desk import Desk, same_machine
 from .migrating import badly_ended, run_values
 from .runner_link import Ending
@@ -93,6 +96,9 @@ async def restore(
     point = await chosen_point(desk, shell, vnode, vhost, options.archive or "")
     seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
     same_machine(vnode, seen.capabilities)
+    journal = read_journal(seen.journal)
+    if journal.restoring and not await reading.is_alive(shell, desk.scripts, vhost.domain, journal.run):
+        raise half_restored(vnode, vhost)
     base = runner_values(vnode, vhost.domain, seen, serving, MigrateOptions(), desk.stamp())
     values = {
         **base,
@@ -108,26 +114,83 @@ async def restore(
     return await _run(desk, books, vnode, vhost, values)
 
 
+def half_restored(vnode: Vnode, vhost: Vhost) -> Refused:
+    """A restore stopped between its switches: whatever clears its staging would delete what was live."""
+    return Refused(
+        f"a restore of {vhost.domain} broke off half-way",
+        hint=f"Take it back first: nsmig resume {vnode.name} {vhost.domain}",
+        vnode=vnode.name,
+        vhost=vhost.domain,
+    )
+
+
+async def tidy(
+    desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell, kept: reading.Record
+) -> Result:
+    """Clear what a restore left that broke off before it changed anything, or after its end."""
+    values = await _back_values(desk, books, vnode, vhost, shell, "tidy")
+    if kept.journal.restoring:
+        books.warnings.append("the restore had come to its end: it stands")
+    elif kept.journal.verb == "restore":
+        books.warnings.append("the restore had changed nothing in the vhost")
+    return await _run(desk, books, vnode, vhost, values, committed=kept.committed)
+
+
 async def unrestore(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell) -> Result:
     """Take a finished or broken-off restore back, by rename."""
+    values = await _back_values(desk, books, vnode, vhost, shell, "unrestore")
+    return await _run(desk, books, vnode, vhost, values)
+
+
+async def _back_values(
+    desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell, verb: str
+) -> dict[str, str]:
     seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
+    same_machine(vnode, seen.capabilities)
     base = runner_values(vnode, vhost.domain, seen, serving, MigrateOptions(), desk.stamp())
-    return await _run(desk, books, vnode, vhost, {**base, **run_values(books, "unrestore"), "HOLD": "app"})
+    return {**base, **run_values(books, verb), "HOLD": "app"}
 
 
-async def _run(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, values: dict[str, str]) -> Result:
+async def _run(
+    desk: Desk,
+    books: Bookkeeper,
+    vnode: Vnode,
+    vhost: Vhost,
+    values: dict[str, str],
+    *,
+    committed: bool = False,
+) -> Result:
     link = desk.link(vnode, vhost.domain, books.run, books.tell)
     await link.start({"runner.sh": desk.scripts("runner").encode(), "plan": plan_text(values)})
     ending = await link.follow()
-    return after_restore(books, vnode, vhost, ending)
+    return after_restore(books, vnode, vhost, ending, committed=committed)
 
 
-def after_restore(books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending) -> Result:
-    """The Result of a restore or of taking one back."""
+def after_restore(
+    books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending, *, committed: bool = False
+) -> Result:
+    """The Result of a restore or of taking one back. ``committed``: a migration stands all the same."""
     view = ending.view
     books.errors += [e for e in view.errors if e not in books.errors]
+    where = f"{vnode.name} {vhost.domain}"
+    if view.state == "ok" and (committed or (view.verb == "tidy" and view.migrated)):
+        stands = replace(vhost, status=Status.MIGRATED, layout=Layout.NS3, last_error="", last_hint="")
+        return books.end("ok", stands, archive=vhost.backup_archive)
     if view.state == "ok":
         return books.end("ok", returned(vhost), archive=vhost.backup_archive)
     if view.state == "refused":
+        books.hint = f"Nothing was touched. Archives: nsmig rollback {where} --list"
         return books.end("refused", vhost, code=ExitCode.REFUSED)
+    error = view.errors[0] if view.errors else f"the runner stopped in {view.current or 'its beginning'}"
+    if ending.died:
+        books.errors.append(error)
+        books.hint = f"Settle it: nsmig resume {where}"
+        return books.end("interrupted", failed(vhost, error, books.hint), code=ExitCode.UNDO_FAILED)
+    if view.state == "undone" and view.undoing:
+        books.hint = (
+            "The restore was taken back, but the migration had been undone for it: "
+            f"the old layout is live, with today's files. Then: nsmig validate {where}"
+        )
+        old = failed(returned(vhost), error, books.hint)
+        return books.end("undone", old, code=ExitCode.UNDONE, archive=vhost.backup_archive)
     return badly_ended(books, vnode, vhost, ending, vhost.backup_archive, "")

@@ -17,12 +17,12 @@ from .bookkeeping import Bookkeeper
 from .desk import Desk, ended_by
 from .migrating import answers_as_before, conclude, run_values
 from .reading import Record
-from .restoring import after_restore, unrestore
+from .restoring import after_restore, tidy, unrestore
 from .returning import after_undo, undo
 from .runner_link import Ending
 
 ENDED = ("none", "ok", "undone", "refused")
-GOING_BACK = ("undo", "restore", "unrestore")
+GOING_BACK = ("undo", "restore", "unrestore", "tidy")
 OPEN = ("running", "interrupted")
 """Outcomes in the database that say nothing of how a run ended."""
 
@@ -66,8 +66,19 @@ async def _go_on(
     desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell, kept: Record, *, undo_it: bool
 ) -> Result:
     """Do what the record of a run that is not at work any more asks for."""
-    going_back = kept.journal.verb in GOING_BACK or kept.journal.undoing
-    broken_off = kept.journal.state not in ENDED and going_back
+    journal = kept.journal
+    broken_off = journal.state not in ENDED and (journal.verb in GOING_BACK or journal.undoing)
+    if kept.restoring:
+        return await unrestore(desk, books, vnode, vhost, shell)
+    ended = journal.restoring and kept.restored
+    # A restore that changed nothing yet, or had come to its end: there is no half of it to go back from.
+    if (
+        broken_off
+        and journal.verb in ("restore", "tidy")
+        and not (kept.exists and journal.undoing)
+        and not (undo_it and ended)
+    ):
+        return await tidy(desk, books, vnode, vhost, shell, kept)
     if kept.exists and (undo_it or broken_off):
         return await undo(desk, books, vnode, vhost, shell, kept, RollbackOptions())
     if kept.restored and (undo_it or broken_off):

@@ -121,6 +121,8 @@ async def rollback(desk: Desk, name: str, domain: str, options: RollbackOptions,
             await _may_be_restored(desk, shell, vnode, vhost)
             return await restoring.restore(desk, books, vnode, vhost, shell, options)
         kept = await reading.record(shell, vnode, domain, desk.scripts)
+        if kept.restoring:
+            raise restoring.half_restored(vnode, vhost)
         if not kept.exists:
             raise _nothing_to_undo(vnode, vhost, kept)
         return await undo(desk, books, vnode, vhost, shell, kept, options)

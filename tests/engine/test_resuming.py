@@ -77,7 +77,19 @@ def scene(tmp_path, monkeypatch):
     monkeypatch.setattr(resuming.reading, "record", record)
     monkeypatch.setattr(resuming.reading, "is_alive", is_alive)
     monkeypatch.setattr(Desk, "link", lambda desk, *run: Link(desk, *run))
+
+    async def unrestore(desk, books, vnode, vhost, shell):
+        made.done.append("unrestore")
+        return resuming.after_restore(books, vnode, vhost, Ending(journal(books.run, "begin x", "end ok")))
+
+    async def tidy(desk, books, vnode, vhost, shell, kept):
+        made.done.append("tidy")
+        ending = Ending(journal(books.run, "begin tidy me", "end ok"))
+        return resuming.after_restore(books, vnode, vhost, ending, committed=kept.committed)
+
     monkeypatch.setattr(resuming, "undo", undo)
+    monkeypatch.setattr(resuming, "unrestore", unrestore)
+    monkeypatch.setattr(resuming, "tidy", tidy)
     monkeypatch.setattr(resuming.asyncio, "sleep", no_sleep)
     yield made
     store.close()
@@ -173,3 +185,59 @@ async def test_a_resumed_run_is_not_left_running_in_the_history(scene):
     scene.looks = [(Record(exists=True, journal=journal("r1", *MIGRATED[:2])), False)]
     result = await scene.resume(undo_it=True)
     assert (result.ok, scene.done, scene.outcomes()) == (True, ["undo"], {"r1": "failed"})
+
+
+CHECKING = ("begin restore me", "step restore_checks")
+SWITCHING = (*CHECKING, "step restore_switch")
+LATER = ("begin migrate me", "error no", "end refused")
+
+
+@pytest.mark.parametrize(
+    ("kept", "undo_it", "done", "status"),
+    [
+        (
+            Record(restored=True, restoring=True, journal=journal("r1", *SWITCHING)),
+            False,
+            "unrestore",
+            "validated",
+        ),
+        (
+            Record(restored=True, restoring=True, journal=journal("r1", *SWITCHING)),
+            True,
+            "unrestore",
+            "validated",
+        ),
+        (
+            Record(restored=True, restoring=True, journal=journal("r1", *SWITCHING, *LATER)),
+            False,
+            "unrestore",
+            "validated",
+        ),
+        (Record(restored=True, journal=journal("r1", *SWITCHING)), False, "tidy", "validated"),
+        (Record(restored=True, journal=journal("r1", *SWITCHING)), True, "unrestore", "validated"),
+        (Record(restored=True, journal=journal("r1", *CHECKING)), True, "tidy", "validated"),
+        (Record(exists=True, committed=True, journal=journal("r1", *CHECKING)), True, "tidy", "migrated"),
+        (
+            Record(exists=True, committed=True, journal=journal("r1", *CHECKING, "undo_started x")),
+            False,
+            "undo",
+            "validated",
+        ),
+        (Record(restored=True, journal=journal("r1", *SWITCHING, "end ok")), True, "unrestore", "validated"),
+    ],
+    ids=[
+        "between its switches",
+        "to be undone",
+        "with a refused run since",
+        "at its end",
+        "at its end, to be undone",
+        "at its checks, with an earlier one on record",
+        "at its checks, migrated",
+        "in the undo before it",
+        "finished",
+    ],
+)
+async def test_a_restore_goes_back_only_where_it_changed_something(scene, kept, undo_it, done, status):
+    scene.looks = [(kept, False)]
+    result = await scene.resume(undo_it=undo_it)
+    assert (result.ok, result.status, scene.done) == (True, status, [done])

@@ -25,7 +25,10 @@ BASE = (
     "run_config",
     "run_manifest",
     "run_backup",
+    "run_unpack",
+    "run_carry",
     "run_restore",
+    "run_unrestore",
 )
 SETUP = """
 J=$R/j CUR=$R/j/cur S=$R/s RD=$R/rd B=$R/b DOMAIN=a.test RUN=r1 OPERATOR=me CRASH_AT=0 FAIL_AT= NICE=0
@@ -354,7 +357,7 @@ def test_dots_at_the_end_are_refused_or_stripped(sh):
     if said == "accepted":
         (sh.root / "b/tree").mkdir()
         sh.run(text(sh, 'TAR=$(tar_flavour)\nunpack "$R/archives/dots"'))
-        assert {p.name for p in (sh.root / "b").iterdir()} == {"tree", "names", "long"}
+        assert {p.name for p in (sh.root / "b").iterdir()} == {"tree", "names", "long", "devices"}
 
 
 def test_damaged_archives_are_refused(sh):

@@ -84,8 +84,24 @@ changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p
 note_changed() {
   if find_prints; then since=-cnewer; else since=-newer; fi # whoever knows the one knows the other
   missing_folders >"$S/changed.0"
+  find . -xdev -path ./.archive -prune -o -type d "$since" "$CUR/manifest.start" -print0 2>>"$RD/log" | tr '\n\000' '\001\n' >"$S/folders"
+  if [ -s "$S/folders" ]; then new_folders >>"$S/changed.0"; fi
   find . -xdev -path ./.archive -prune -o ! -type d ! -type s "$since" "$CUR/manifest.start" -print0 >>"$S/changed.0" 2>>"$RD/log" || :
   if [ -s "$S/changed.0" ]; then tr '\n\000' '\001\n' <"$S/changed.0" >"$S/changed"; fi
+}
+
+# Folders that the manifest does not have, or has as something else: without them, what is in them would come back
+# into folders of root's own.
+new_folders() {
+  awk -F "$TAB" "$ESC"'NR == FNR { new[esc($0)] = $0; next } $1 == "d" { delete new[$9] } END { for (n in new) print new[n] }' \
+    "$S/folders" "$S/manifest.part" | sort | tr '\n\001' '\000\n'
+}
+
+# Listings of BusyBox show a newline as it is: which line is a name of its own nobody can tell.
+warn_of_newlines() { # manifest
+  if [ "$TAR" != gnu ] && awk -F "$TAB" '($9 $10) ~ /\\n/ { found = 1; exit } END { exit !found }' "$1"; then
+    warn "names or links have a newline in them, which this server's tar cannot list clearly: the archive can be unpacked by hand, but rollback --archive will refuse it"
+  fi
 }
 
 again() { # what changed meanwhile: once more, in an archive of its own beside the first
@@ -180,11 +196,14 @@ make_archive() {
   wait "$summing" || fail "cannot read the archive back"
   again
   settle_missing "$S/manifest.part" || fail "the archive does not hold all that the manifest lists: $name"
+  warn_of_newlines "$S/manifest.part"
   if hand look "$S/archive.part"; then bytes=${SAID##* }; else bytes=$(stat -c %s "$S/archive.part"); fi
   read -r sum _ <"$S/archive.sum"
   name=pre-migration-$NAME_TS
   if [ ! -d "$J/manifests" ]; then mkdir "$J/manifests"; fi
   fill "$S/manifest.part" "$CUR/manifest" && fill "$S/manifest.part" "$J/manifests/$name" && (cd "$CUR" && tar -cf "$S/config.part" conf) || fail "cannot keep the manifest"
+  # which folders changed meanwhile, and so may be in the archive with another owner or mode than in the manifest
+  if [ -s "$S/folders" ]; then fill "$S/folders" "$J/manifests/$name.folders" || fail "cannot keep the manifest"; fi
   sync_all "$S/manifest.gz.part" "$S/config.part" "$S/archive.part" "$CUR/manifest" "$J/manifests/$name"
   publish "$S/manifest.gz.part" "$name.manifest.gz"
   if [ -e "$S/again.part" ]; then

@@ -92,6 +92,12 @@ fail() {
       j error "$*"
       if [ "$MINE" = 1 ]; then rm -rf "$CUR"; fi # nothing was touched: the next run begins afresh
       finish refused 4 ;;
+    prepare) # only a copy was made, beside the vhost
+      j error "$*"
+      vnode_unlock
+      cd /
+      drop_copy
+      finish refused 4 ;;
     forward)
       j step_failed "$STEP${TAB}$*"
       undo_everything "$*" ;;
@@ -100,7 +106,7 @@ fail() {
       PHASE=undo
       vnode_unlock
       cd /
-      unrestore
+      take_back
       finish undone 5 ;;
     *)
       j error "$*"

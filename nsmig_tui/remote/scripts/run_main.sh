@@ -1,4 +1,4 @@
-# Entry of the runner: `sh runner.sh RUNDIR`, detached by launch. Verbs: migrate, resume, undo.
+# Entry of the runner: `sh runner.sh RUNDIR`, detached by launch. Verbs: migrate, resume, undo, restore, unrestore, tidy.
 # Exit codes: 0 done, 4 refused, 5 undone, 6 a person must look, 75 locked.
 staging() {
   make_staging
@@ -154,6 +154,9 @@ main() {
   elif [ -n "$(tail -c 1 "$J/journal" | tr '\000' x)" ]; then echo >>"$J/journal"; fi
   want_nothing_yet
   j begin "$VERB $OPERATOR"
+  if [ "$VERB" != unrestore ] && open_restore; then
+    fail "a restore broke off half-way and what is live may stand in its staging: first take it back with nsmig resume"
+  fi
   case $VERB in
     migrate)
       if [ -d "$CUR" ]; then fail "an earlier run is not finished: resume or undo it first"; fi
@@ -181,14 +184,22 @@ main() {
       undo_everything "asked for by $OPERATOR" ;;
     restore)
       if [ -e "$CUR/plan" ]; then
+        if ! flagged committed; then fail "a migration is unfinished: resume or undo it first"; fi
         nobody_edited
         way_is_clear
-        # a migrated vhost goes back to its old layout first; what was written since is carried over
-        PHASE=undo
         XCHG=$(cat "$CUR/xchg" 2>/dev/null || printf %s "$XCHG")
+      fi
+      # while this fails, a migrated vhost stays migrated
+      PHASE=prepare
+      make_staging
+      prepare_restore
+      if [ -e "$CUR/plan" ]; then
+        # a migrated vhost goes back to its old layout first; what was written since is carried over
         staging
+        PHASE=undo
         j undo_started "before the restore"
         undo_all
+        j undone "before the restore"
         keep_undone
         # shellcheck source=/dev/null
         . "$RD/plan"
@@ -197,10 +208,13 @@ main() {
       staging_for_restore
       restore_archive ;;
     unrestore)
+      if [ -d "$CUR" ]; then fail "a migration is on record: undo it first"; fi
       if [ ! -d "$J/restored" ]; then fail "there is no restore on record here to take back"; fi
-      PHASE=undo
       staging_for_restore
       unrestore
+      finish ok 0 ;;
+    tidy) # a restore was broken off before it changed anything, or after its end
+      drop_copy
       finish ok 0 ;;
     *) fail "unknown verb $VERB" ;;
   esac

@@ -43,7 +43,7 @@ drop_staging() {
     warn "what found no place in the old layout is in .archive/$PLACED: $kept"
   fi
   end_keepers
-  rm -rf "$S"
+  clear_staging
   drop_mirror
   rmdir "$VPATH/.nsmig" 2>/dev/null
   return 0

@@ -1,0 +1,211 @@
+"""A restore's parts: what may be unpacked, room for it, and what is never deleted with its staging."""
+
+import os
+import tarfile
+
+import pytest
+from scripts.test_runner_base import TOP, archive, folder, journal, text
+
+STAGED = """
+PHASE=undo S=$R/v/.nsmig/a.test VPATH=$R/v B=
+mkdir -p "$S/restore/tree/web" "$S/restore/tree/var/log" "$J/restored"
+echo today >"$S/restore/tree/web/page"
+"""
+
+
+@pytest.mark.parametrize("what", ["web", "var/log"])
+@pytest.mark.parametrize("column", ["now", "before"])
+def test_staging_with_what_was_live_is_never_deleted(sh, what, column):
+    then = f"""
+    i=$(ino "$S/restore/tree/{what}")
+    printf '{what}\\t%s\\t%s\\n' {'"$i" 1' if column == "now" else '1 "$i"'} >"$J/restored/list"
+    : >"$J/restored/begun"
+    clear_staging
+    """
+    done = sh.run(text(sh, STAGED + then))
+    assert done.returncode == 6, done
+    assert (sh.root / "v/.nsmig/a.test/restore/tree/web/page").read_text() == "today\n"
+    assert "holds what was live" in journal(sh)[0][4]
+
+
+def test_staging_without_it_is_and_the_copy_of_a_restore_to_come_stays(sh):
+    then = """
+    printf 'web\\t1\\t2\\n' >"$J/restored/list"
+    : >"$J/restored/begun"
+    mkdir "$S/new"
+    B=$S/restore
+    clear_staging
+    ls -A "$S"
+    drop_copy
+    ls -A "$VPATH"
+    """
+    done = sh.run(text(sh, STAGED + then))
+    assert (done.returncode, done.stdout) == (0, b"restore\n"), done
+
+
+def device(name):
+    info = tarfile.TarInfo(name)
+    info.type, info.devmajor, info.devminor = tarfile.CHRTYPE, 1, 9
+    return info, b""
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_device_comes_back_only_where_the_manifest_lists_it(sh, listed):
+    archive(sh.root / "a.tar.gz", [TOP, folder("./dev"), device("./dev/urandom")])
+    row = "c\t666\t0\t0\t1\t0\t1.0\t-\t./dev/urandom\t\n"
+    (sh.root / "manifest").write_text(row if listed else row.replace("c\t", "f\t", 1))
+    then = 'TAR=$(tar_flavour) PHASE=preflight\ncheck_members "$R/a.tar.gz" "$R/manifest"'
+    done = sh.run(text(sh, then))
+    assert done.returncode == (0 if listed else 4), done
+
+
+@pytest.mark.parametrize(
+    ("free", "code"), [("9000 9000", 0), ("2023 9000", 4), ("9000 163", 4), ("9000 0", 0), ("9000 -", 0)]
+)
+def test_a_restore_needs_room_for_all_of_it(sh, free, code):
+    kib, inodes = free.split()
+    then = f"PHASE=preflight VPATH=$R\nroom_at() {{ avail={kib} inodes={inodes}; }}\ncheck_room 1000 100"
+    done = sh.run(text(sh, then))
+    assert done.returncode == code, done
+    if code:
+        assert "to restore" in journal(sh)[0][4]
+
+
+@pytest.mark.parametrize(("migrated", "mail", "expected"), [(0, 0, "1"), (1, 0, "1"), (0, 1, "2")])
+def test_what_is_new_is_measured_in_either_layout(sh, migrated, mail, expected):
+    public = sh.root / ("srv/a.test/web/app/public" if migrated else "srv/a.test/web")
+    mails = sh.root / "srv/a.test/msg"
+    for path in (public, mails):
+        path.mkdir(parents=True)
+    (public / "old").write_text("old")
+    (public / "new").write_text("x" * 9000)
+    (mails / "letter").write_text("new")
+    names = ["./web", "./web/old", "./msg", ".", "./web/app"]
+    (sh.root / "manifest").write_text("".join("\t".join(["f"] * 8 + [n, ""]) + "\n" for n in names))
+    then = f"""
+    EXACT=0 WITH_MAIL={mail}
+    {': >"$CUR/plan"' if migrated else ""}
+    measure_new "$R/manifest"
+    echo "$NEW_ENTRIES" "$NEW_KIB"
+    """
+    done = sh.run(text(sh, then))
+    entries, kib = done.stdout.decode().split()
+    assert (entries, int(kib) >= 8) == (expected, True), done
+
+
+def test_what_was_archived_again_is_never_written_through_a_link(sh):
+    """A folder that was a link when the first archive was made: its target must not get what was in it."""
+    tree, second, outside = (sh.root / name for name in ("b/tree", "b/second", "outside"))
+    for path in (tree / "web/kept", second / "web/evil", second / "web/new/deep", outside):
+        path.mkdir(parents=True)
+    (tree / "web/evil").symlink_to(outside)
+    (tree / "web/page").write_text("then")
+    (tree / "web/kept/only copy").write_text("then")
+    (second / "web/evil/passwd").write_text("now")
+    (second / "web/page").write_text("now")
+    (second / "web/new/deep/x\ny").write_text("now")
+    (second / "web/kept").symlink_to("elsewhere")
+    done = sh.run(text(sh, 'lay_over "$B/second"'))
+    assert done.returncode == 0, done
+    found = {str(path.relative_to(tree)): path.read_text() for path in tree.rglob("*") if path.is_file()}
+    assert found == {
+        "web/evil/passwd": "now",
+        "web/page": "now",
+        "web/new/deep/x\ny": "now",
+        "web/kept/only copy": "then",
+    }
+    assert list(outside.iterdir()) == []
+    assert "was a folder" in journal(sh)[0][4]
+
+
+def test_folders_that_change_or_come_while_they_are_archived_do_not_hinder_a_restore(sh):
+    web = sh.root / "srv/a.test/web"
+    (web / "uploads").mkdir(parents=True)
+    (web / "uploads/one").write_text("then")
+    (web / "current").symlink_to("uploads")
+    then = f"""
+    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
+    tar --version 2>&1 | grep -q GNU || TAR=busybox
+    mkdir -p "$CUR/conf" "$B/tree" && chmod 755 "$B/tree"
+    pt() {{ case $1 in backup-manifest)
+      sleep 1.1
+      umask 022
+      chmod 2775 {web}/uploads && echo more >{web}/uploads/two
+      rm {web}/current && mkdir {web}/current && echo now >{web}/current/x
+      mkdir -p {web}/later/deep && echo now >{web}/later/deep/x
+      umask 077 ;;
+    esac; }}
+    make_archive
+    unpack "$UPATH/.archive/pre-migration-$TS.tar.gz" || exit 8
+    again=$UPATH/.archive/pre-migration-$TS.again.tar.gz
+    mkdir "$B/second" && unpack "$again" "$B/second" || exit 9
+    lay_over "$B/second"
+    check_unpacked "$J/manifests/pre-migration-$TS" "$again"
+    """
+    done = sh.run(text(sh, then))
+    assert done.returncode == 0, (sh.root / "j/journal").read_text()
+    there = sh.root / "b/tree/web"
+    assert (there / "later/deep").stat().st_mode & 0o777 == 0o755
+    assert [(there / name).read_text() for name in ("current/x", "later/deep/x")] == ["now\n"] * 2
+    assert not (there / "current").is_symlink()
+
+
+def test_names_that_busybox_cannot_list_are_told_when_they_are_archived(sh):
+    web = sh.root / "srv/a.test/web"
+    web.mkdir(parents=True)
+    (web / "two\nlines").write_text("words")
+    then = """
+    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
+    tar --version 2>&1 | grep -q GNU || TAR=busybox
+    mkdir -p "$CUR/conf"
+    make_archive
+    """
+    done = sh.run(text(sh, then))
+    assert done.returncode == 0, done
+    told = "rollback --archive will refuse it" in (sh.root / "j/journal").read_text()
+    assert told == (sh.name == "busybox")
+
+
+def test_what_comes_between_the_carry_over_and_the_switch_goes_along_too(sh):
+    """What was being written then is copied again, unless somebody wrote to the copy since."""
+    live, tree = sh.root / "srv/a.test/web", sh.root / "b/tree/web"
+    for path in (live / "up", tree / "up", sh.root / "j/restored"):
+        path.mkdir(parents=True)
+    for name in ("early", "growing", "theirs"):
+        (live / "up" / name).write_text("early")
+        os.utime(live / "up" / name, (1000, 1000))
+    for path in (live, tree):
+        (path / "page").write_text("then")
+    then = f"""
+    EXACT=0
+    : >"$B/changed"
+    mark_time "$B/carried.time"
+    carry_over web
+    sleep 0.1
+    for f in growing theirs late two; do echo late >>{live}/up/"$f"; done
+    mkdir {live}/later && echo late >{live}/later/x
+    echo edited >{live}/page
+    printf 'web\\t%s\\t%s\\n' "$(ino {tree})" "$(ino {live})" >"$J/restored/list"
+    in_dir "$UPATH" "$(ino "$UPATH")" switch_component web web || exit 9
+    sleep 1.1
+    : >"$B/switched.time"
+    sleep 1.1
+    echo since >{live}/up/theirs
+    rm {live}/up/early
+    carry_late
+    echo last >"$B/old/web/up/last"
+    carry_late
+    sort "$B/changed"
+    """
+    done = sh.run(text(sh, then))
+    assert (done.returncode, done.stdout) == (0, b"web/page\nweb/up/theirs\n"), done
+    found = {str(path.relative_to(live)): path.read_text() for path in live.rglob("*") if path.is_file()}
+    assert found == {
+        "up/growing": "earlylate\n",
+        "up/theirs": "since\n",
+        "up/late": "late\n",
+        "up/two": "late\n",
+        "up/last": "last\n",
+        "later/x": "late\n",
+        "page": "then",
+    }
