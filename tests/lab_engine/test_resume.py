@@ -135,7 +135,26 @@ def test_undo_while_the_migration_runs(node: Node, product: Product) -> None:
     assert [r.outcome for r in product.run(runs_of(node)) if r.verb == "migrate"] == ["ok"]
 
 
-@pytest.mark.parametrize("point", ["restore-unpacked", "restore-switched-web"])
+def test_a_restore_that_fails_before_its_switch_leaves_the_vhost_migrated(
+    node: Node, product: Product
+) -> None:
+    """Checked, unpacked and compared before the migration is undone: nothing was touched, and it says so."""
+    vhost = seed_vhost(node, DOMAIN)
+    product.ready(node, DOMAIN)
+    archive = product.migrate(node, DOMAIN).backup_archive
+    failed = product.rollback(node, DOMAIN, archive=archive, fail_at="restore-unpacked")
+    assert (failed.exit_code, failed.status) == (4, "migrated"), failed
+    assert (node.srv / DOMAIN / "web/app/public/page.html").is_file()
+    assert wrong_answers(node, vhost) == []
+    assert not (node.srv / ".nsmig").exists()
+    killed = product.rollback(node, DOMAIN, archive=archive, crash_at=2)
+    assert killed.status == "failed"
+    settled = product.resume(node, DOMAIN)
+    assert (settled.ok, settled.status) == (True, "migrated"), settled
+    assert not (node.srv / ".nsmig").exists()
+
+
+@pytest.mark.parametrize("point", ["restore-carried", "restore-switched-web"])
 def test_a_failed_restore_is_taken_back(node: Node, product: Product, point: str) -> None:
     """The restore that fails in its middle leaves the site as it was before the switch."""
     vhost = seed_vhost(node, DOMAIN)
@@ -143,7 +162,8 @@ def test_a_failed_restore_is_taken_back(node: Node, product: Product, point: str
     archive = product.migrate(node, DOMAIN).backup_archive
     (node.srv / DOMAIN / "web/app/public/page.html").write_text(f"edited page of {DOMAIN}\n")
     failed = product.rollback(node, DOMAIN, archive=archive, fail_at=point)
-    assert failed.exit_code == 5, failed
+    assert (failed.exit_code, failed.steps_completed) == (5, ()), failed
+    assert "the migration had been undone" in failed.hint
     assert (node.srv / DOMAIN / "web/page.html").read_text() == f"edited page of {DOMAIN}\n"
     assert wrong_answers(node, vhost) == []
     product.ready(node, DOMAIN)
