@@ -9,6 +9,7 @@ from ..domain.events import Planned, Result
 from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
 from ..domain.layout import read_journal
 from ..domain.options import MigrateOptions, RollbackOptions, RollbackPoint
+from ..domain.path_map import below
 from ..domain.planning import plan_text, runner_values
 from ..domain.ports import Shell
 from ..domain.sections import split_sections
@@ -99,6 +100,7 @@ async def restore(
     journal = read_journal(seen.journal)
     if journal.restoring and not await reading.is_alive(shell, desk.scripts, vhost.domain, journal.run):
         raise half_restored(vnode, vhost)
+    _nothing_mounted(seen.mounts, f"{vnode.vpath}/{vhost.domain}", vnode, with_mail=options.with_mail)
     base = runner_values(vnode, vhost.domain, seen, serving, MigrateOptions(), desk.stamp())
     values = {
         **base,
@@ -112,6 +114,18 @@ async def restore(
         "HOLD": "app",
     }
     return await _run(desk, books, vnode, vhost, values)
+
+
+def _nothing_mounted(mounts: tuple[str, ...], upath: str, vnode: Vnode, *, with_mail: bool) -> None:
+    """Refuse where a file system is mounted in what would be put aside: it would go with that."""
+    stays = (f"{upath}/.archive", *(() if with_mail else (f"{upath}/msg",)))
+    for mount in mounts:
+        if not any(below(mount, top) for top in stays):
+            raise Refused(
+                f"{mount} is a mount point; a restore would take it out of the site",
+                hint="Unmount it, restore, and mount it again.",
+                vnode=vnode.name,
+            )
 
 
 def half_restored(vnode: Vnode, vhost: Vhost) -> Refused:

@@ -144,6 +144,10 @@ def test_what_is_mounted_below_a_replaced_tree_survives_its_deletion(node: Node,
         replaced,
     )
     assert product.rollback(node, DOMAIN, archive=went.backup_archive).ok  # whose way back needs another tree
+    node.sh('mkdir "$1/media" && mount --bind /srv/elsewhere "$1/media"', f"/srv/{DOMAIN}/web")
+    refused = product.rollback(node, DOMAIN, archive=went.backup_archive)
+    assert refused.exit_code == 4 and f"/srv/{DOMAIN}/web/media is a mount point" in str(refused.errors)
+    node.sh(f"umount /srv/{DOMAIN}/web/media")
 
     async def prune(app):
         return await app.engine.prune(node.name, DOMAIN, 0, 0, lambda _event: None)
