@@ -114,21 +114,14 @@ class SshShell:
         return (await self.http_all([request], timeout=timeout))[0]
 
     async def http_all(self, requests: Sequence[HttpRequest], *, timeout: float = 10.0) -> list[HttpAnswer]:
-        """The answers to many questions, in their order; they share connections to the web server.
-
-        What was asked over a line that was lost says nothing of the web server: raises ConnectError then.
-        """
+        """The answers to many questions, in order, over shared connections. See ``ports.Shell.http``."""
         link = await self._linked()
         answers = await self._ask(link, requests, timeout)
         if not all(answer.status for answer in answers):
             # Only a line that still answers makes silence the web server's own.
             await self._exchange(":", [], None, self._limits.open)
         if self._link is not link or not link.line.is_open:
-            raise ConnectError(
-                "The connection was lost while the web server was asked.",
-                hint="Check that the server is up, then try again.",
-                vnode=self._vnode,
-            )
+            raise explain(asyncssh.ConnectionLost("connection lost"), self._vnode, self._target)
         return answers
 
     async def _ask(self, link: _Link, requests: Sequence[HttpRequest], timeout: float) -> list[HttpAnswer]:
