@@ -3,25 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar, TypeVar
 
+from textual import events
 from textual.app import App
 from textual.screen import ModalScreen
 
 from ..domain.errors import NsmigError
+from .dialogs.base import Dialog
 from .dialogs.prompts import BusyDialog, HostKeyDialog, MessageDialog, PasswordDialog
+from .typing_ahead import Grace
 
 T = TypeVar("T")
 
 
 class Asking(App[int]):
-    """The half of the application that asks. Every answer may be "no"."""
+    """The half of the application that asks. Every answer may be "no". ``moment``: a clock for keys."""
 
+    GUARDED: ClassVar = True
+    """Whether a dialog that comes unasked leaves time to be read; only tests do without."""
+
+    moment: Callable[[], float] = staticmethod(time.monotonic)
     _question: asyncio.Lock | None = None
+    _in_turn: Dialog[Any] | None = None
+    _afterwards: Callable[[], Any] | None = None
 
-    async def ask(self, dialog: ModalScreen[T]) -> T | None:
-        """Show ``dialog`` and wait for its answer; also from tasks that are no Textual worker."""
+    async def on_event(self, event: events.Event) -> None:
+        """Take the next event, unless it was meant for what stood here before the dialog."""
+        if (
+            isinstance(event, (events.Key, events.Paste, events.MouseDown))
+            and not event.is_forwarded
+            and isinstance(self.screen, Dialog)
+            and self.screen.grace is not None
+        ):
+            # Judged by when it was pressed, not by when we get round to it.
+            pressed = self.moment() - (time.monotonic() - event.time)
+            if not self.screen.grace.lets(pressed):
+                return
+        await super().on_event(event)
+
+    async def ask(self, dialog: ModalScreen[T], *, unasked: bool = False) -> T | None:
+        """Show ``dialog`` and wait for its answer; also from tasks that are no Textual worker.
+
+        ``unasked``: it is not what the last key was pressed for, so keys do not reach it at once.
+        """
+        if unasked and self.GUARDED and isinstance(dialog, Dialog):
+            dialog.grace = Grace()
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def answered(value: Any) -> None:
@@ -31,17 +60,44 @@ class Asking(App[int]):
         await self.push_screen(dialog, answered)
         return await answer
 
-    async def ask_in_turn(self, dialog: ModalScreen[T]) -> T | None:
-        """Like ``ask``, but one question at a time: many vnodes may want an answer at once."""
+    async def ask_in_turn(self, dialog: Dialog[T]) -> T | None:
+        """Like ``ask``, but one question at a time: many vnodes may want an answer at once.
+
+        Such a question stays until it is answered; who wants to go elsewhere meanwhile goes afterwards.
+        """
         if self._question is None:
             self._question = asyncio.Lock()
         async with self._question:
-            return await self.ask(dialog)
+            self._in_turn = dialog
+            try:
+                return await self.ask(dialog, unasked=True)
+            finally:
+                self._in_turn = None
+                go, self._afterwards = self._afterwards, None
+                if go is not None:
+                    self.call_later(go)
 
-    async def busy(self, title: str, words: str, work: Coroutine[Any, Any, T]) -> T | None:
+    def is_way_free(self, go: Callable[[], Any]) -> bool:
+        """Whether another screen may be opened now; if not, ``go`` is called when it may."""
+        if self._in_turn is None:
+            return True
+        self._afterwards = go
+        return False
+
+    def leave_screen(self) -> None:
+        """Close the uppermost screen; a dialog answers "no", since somebody waits for its answer."""
+        if isinstance(self.screen, Dialog):
+            self.screen.dismiss(self.screen.nothing)
+        else:
+            self.pop_screen()
+
+    async def busy(
+        self, title: str, words: str, work: Coroutine[Any, Any, T], *, trouble: str = ""
+    ) -> T | None:
         """Await ``work`` behind a box that takes the keys, so that none meets the question after it unseen.
 
-        Answers None when the operator gave up, or when it failed, which is then said.
+        Answers None when the operator gave up, or when it failed, which is then said under ``trouble``.
+        What is asked after it comes ``unasked``.
         """
         task = asyncio.get_running_loop().create_task(work)
         dialog = BusyDialog(title, words)
@@ -52,13 +108,11 @@ class Asking(App[int]):
             if not task.cancelled():
                 raise
         except NsmigError as error:
-            if self.screen is dialog:
-                dialog.dismiss(None)
-            await self.show_error(title, error)
+            dialog.close()
+            await self.show_error(trouble or title, error)
         finally:
             task.cancel()
-            if self.screen is dialog:
-                dialog.dismiss(None)
+            dialog.close()
         return None
 
     async def ask_host_key(self, host: str, kind: str, fingerprint: str) -> bool:
@@ -72,4 +126,4 @@ class Asking(App[int]):
     async def show_error(self, title: str, error: NsmigError) -> None:
         """An error for people: what happened, and what to do."""
         lines = [("fail", error.message), ("", ""), ("bold", error.hint)]
-        await self.ask(MessageDialog(title, lines, danger=True))
+        await self.ask(MessageDialog(title, lines, danger=True), unasked=True)

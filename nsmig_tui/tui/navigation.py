@@ -53,7 +53,7 @@ class Navigation(Asking):
     def _go(self, name: str, make: Callable[[], Any]) -> Any:
         """To the screen of this name, above the fleet; all others close."""
         while self.screen is not self._fleet and self.screen.id != name and len(self.screen_stack) > 2:
-            self.pop_screen()
+            self.leave_screen()
         if self.screen.id == name:
             return self.screen
         screen = make()
@@ -62,13 +62,17 @@ class Navigation(Asking):
 
     def open_fleet(self, focus: str = "") -> None:
         """The fleet, with the cursor on ``focus``."""
+        if not self.is_way_free(partial(self.open_fleet, focus)):
+            return
         while self.screen is not self._fleet and len(self.screen_stack) > 1:
-            self.pop_screen()
+            self.leave_screen()
         if focus:
             self.reveal(focus)
 
     def open_runs(self, focus: str = "") -> None:
         """The runs, with the cursor on ``focus``."""
+        if not self.is_way_free(partial(self.open_runs, focus)):
+            return
         screen = self._go("runs", RunsScreen)
         if focus:
             self.call_after_refresh(screen.focus_run, focus)
@@ -77,6 +81,8 @@ class Navigation(Asking):
         """The dashboard."""
         from .screens.dashboard import DashboardScreen
 
+        if not self.is_way_free(self.open_dashboard):
+            return
         self._go("dashboard", lambda: DashboardScreen(id="dashboard"))
 
     def open_settings(self) -> None:

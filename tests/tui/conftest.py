@@ -17,6 +17,12 @@ def plain_environment(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def no_guard(monkeypatch):
+    """A test waits until it sees the dialog, so keys need not wait."""
+    monkeypatch.setattr(NsmigApp, "GUARDED", False)
+
+
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     """A store, an engine and batches of the made-up fleet."""

@@ -73,9 +73,13 @@ async def test_an_unreadable_file_is_said(world, open_app, tmp_path):
         await pilot.press("escape")
 
 
-async def test_an_unknown_host_key_is_asked_and_enter_does_not_trust(world, open_app):
+async def test_an_unknown_host_key_is_asked_and_only_the_typed_word_trusts(world, open_app):
     async with open_app(world) as (app, pilot):
-        for keys, trusted in ((["enter"], False), (["escape"], False), (["y"], True)):
+        for keys, trusted in (
+            (["escape"], False),
+            (["enter", "y", "enter", "escape"], False),
+            ([*"yes", "enter"], True),
+        ):
             answer = asyncio.create_task(app.ask_host_key("vn1", "ssh-ed25519", "SHA256:abc"))
             await pilot.pause(0.05)
             assert isinstance(app.screen, HostKeyDialog)

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,19 @@ def open_pane(tmp_path):
         pane.close()
 
 
+def agree(pane, button):
+    """Wait for the question and answer yes; soon after it has come it takes no keys."""
+    pane.until(button)
+
+    def answered():
+        if button in pane.text:
+            pane.keys("y")
+            time.sleep(1)
+        return button not in pane.text
+
+    wait_until(answered)
+
+
 def discover_and_validate(pane):
     """From a fleet that nobody has asked yet to a vhost that may migrate."""
     pane.until("DEMO", f"{NODE}", "not asked yet", "? Help")
@@ -58,11 +72,11 @@ def test_from_discovery_to_a_migrated_site_and_back(open_pane):
     pane.keys("m")
     question = pane.until(f"Migrate {SITE} on {NODE}?", "Way back:", "Migrate (y)", "Cancel (esc)")
     assert re.search(r"Changes: \d+ changes in 7 steps", question), question
+    time.sleep(1)
     pane.keys("Enter")
     pane.until("● validated", without=["Migrate (y)"])
     pane.keys("m")
-    pane.until("Migrate (y)")
-    pane.keys("y")
+    agree(pane, "Migrate (y)")
     pane.until("Runs", *STEPS)
     done = pane.until("1/1 done", "OK")
     assert [name for name in STEPS if re.search(rf"✓ {name} .*100%", done)] == list(STEPS), done
@@ -120,8 +134,7 @@ def begin_to_migrate(pane, world, *domains):
     pane.keys("Escape")
     pane.until("[x]", "4 of 4 vhosts")
     pane.keys("m")
-    pane.until("Migrate (y)", "Way back:")
-    pane.keys("y")
+    agree(pane, "Migrate (y)")
     pane.until("Runs", "▶ backup_creation", *domains)
 
 
@@ -145,6 +158,7 @@ def test_a_run_outlives_the_terminal_and_is_taken_up_again(open_pane, fleet, num
     assert status_of(command, SITE) == "validated"
     again = open_pane(*command)
     again.until("Unfinished runs", f"{SITE} on {NODE}", "attach to them now")
+    time.sleep(1)
     again.keys("r")
     again.until("Runs", f"resume {SITE}", "1/1 done")
     again.keys("1")

@@ -63,7 +63,7 @@ async def start(ui: NsmigApp, hosts: Sequence[HostLine], left_out: int, choices:
     facts = plan_facts(plan, left_out, [host for host in hosts if host.vnode.production], ui.options.demo)
     dialog = ConfirmDialog(f"Migrate {plural(len(work), 'vhost')} in a batch?", facts, verb="migrate",
                            choices=(*choices, CANARY), word=f"migrate {len(work)}")  # fmt: skip
-    chosen = await ui.ask(dialog)
+    chosen = await ui.ask(dialog, unasked=True)
     if chosen is None:
         return
     canary = chosen.get("canary", "no")

@@ -40,7 +40,7 @@ async def first_start(ui: NsmigApp, targets: Targets) -> None:
         ("d", "demo", "try the demo: a made-up fleet, here, gone afterwards"),
     ]
     facts = ["No vnode is known yet. Nothing is asked of any server until you discover it."]
-    chosen = await ui.ask(MenuDialog("Welcome to nsmig", entries, facts=facts))
+    chosen = await ui.ask(MenuDialog("Welcome to nsmig", entries, facts=facts), unasked=True)
     if chosen in ("ssh", "ansible"):
         await import_from(ui, chosen)
     elif chosen == "add":
@@ -68,7 +68,8 @@ async def import_from(ui: NsmigApp, source: str) -> None:
         ui.notify(f"{plural(len(found), 'host')} in the file, none of them new.", markup=False)
         return
     names = [(vnode.name, f"{vnode.vsite}  {vnode.ssh_host}".strip()) for vnode in fresh]
-    picked = await ui.ask(PickDialog(f"{plural(len(fresh), 'new host')} found", names, verb="Import"))
+    dialog = PickDialog(f"{plural(len(fresh), 'new host')} found", names, verb="Import")
+    picked = await ui.ask(dialog, unasked=True)
     for vnode in fresh:
         if vnode.name in (picked or ()):
             ui.store.save_vnode(vnode)

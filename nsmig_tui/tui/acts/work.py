@@ -119,18 +119,17 @@ async def migrate(ui: NsmigApp, targets: Targets) -> None:
         await batches.start(ui, hosts, left_out, CHOICES)
         return
     host = hosts[0]
-    ui.notify(f"Asking {host.node.name} for the plan …", markup=False, timeout=2)
-    try:
-        plan = await ui.engine.plan_migrate(host.node.name, host.domain, options_of(ui, {}))
-    except NsmigError as error:
-        await ui.show_error(f"{host.domain} cannot be migrated now", error)
+    words = f"Asking {host.node.name} what a migration of {host.domain} would change …"
+    plan = await ui.busy("Planning the migration", words,
+                         ui.engine.plan_migrate(host.node.name, host.domain, options_of(ui, {})),
+                         trouble=f"{host.domain} cannot be migrated now")  # fmt: skip
+    if plan is None:
         return
-    ui.clear_notifications()
     title = f"Migrate {host.domain} on {host.node.name}?"
     dialog = ConfirmDialog(
         title, migrate_facts(host, left_out, plan), verb="migrate", choices=CHOICES, word=host.domain
     )
-    chosen = await ui.ask(dialog)
+    chosen = await ui.ask(dialog, unasked=True)
     if chosen is None:
         return
     ui.unmark(hosts)

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from ..safe import content
+from ..typing_ahead import Grace
 
 T = TypeVar("T")
 
@@ -31,6 +32,15 @@ class Dialog(ModalScreen[T], Generic[T]):
     def __init__(self, title: str, *, danger: bool = False) -> None:
         super().__init__()
         self.dialog_title, self.danger = title, danger
+        self.grace: Grace | None = None
+
+    def on_mount(self) -> None:
+        """Where it came unasked, it may be answered some time after it can be read."""
+        self.call_after_refresh(self._seen)
+
+    def _seen(self) -> None:
+        if self.grace is not None:
+            self.grace.seen(self.app.moment())
 
     def compose(self) -> ComposeResult:
         """The title, then what ``body`` yields."""

@@ -68,9 +68,9 @@ class ConfirmDialog(Dialog[dict[str, str] | None]):
             yield Button(content(f"{self.verb.capitalize()} (y)"), id="confirm", variant="error")
 
     def on_mount(self) -> None:
-        """The focus is where nothing can happen."""
-        self._reflect()
+        """The focus is where nothing can happen: on Cancel, or where a word must be typed."""
         self.query_one("#cancel").focus()
+        self._reflect()
 
     @property
     def needs_word(self) -> bool:

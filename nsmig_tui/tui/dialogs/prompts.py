@@ -86,11 +86,22 @@ class BusyDialog(Dialog[None]):
 
     def __init__(self, title: str, words: str) -> None:
         super().__init__(title)
-        self.words = words
+        self.words, self._over = words, False
 
     def body(self) -> ComposeResult:
         """The words and how to give up."""
         yield from self.facts([("", self.words), ("dim", "Escape gives up; nothing is changed by asking.")])
+
+    def close(self) -> None:
+        """What was waited for is here. Below another question it goes when that has been answered."""
+        self._over = True
+        if self.app.screen is self:
+            self.dismiss(None)
+
+    def on_screen_resume(self) -> None:
+        """On top again."""
+        if self._over:
+            self.dismiss(None)
 
 
 class PasswordDialog(Dialog[str | None]):
@@ -118,9 +129,9 @@ class PasswordDialog(Dialog[str | None]):
 
 
 class HostKeyDialog(Dialog[bool]):
-    """Shows the fingerprint of a key that is not known yet; ``y`` trusts and remembers it."""
+    """Shows the fingerprint of a key that is not known yet; only the word ``yes``, typed, trusts it."""
 
-    BINDINGS: ClassVar = [("y", "trust", "Trust")]
+    WORD: ClassVar = "yes"
     nothing = False
 
     def __init__(self, host: str, kind: str, fingerprint: str) -> None:
@@ -133,23 +144,26 @@ class HostKeyDialog(Dialog[bool]):
         ]
 
     def body(self) -> ComposeResult:
-        """The key and two buttons."""
+        """The key, the field, and a way out."""
         yield from self.facts(self.facts_of_key)
+        yield Static(content(f"Type  {self.WORD}  and press Enter to trust it:"), id="ask", markup=False)
+        yield Input(id="word", select_on_focus=False)
         with Horizontal(id="buttons"):
             yield Button(content("Do not connect (esc)"), id="cancel")
-            trust = Button(content("Trust (y)"), id="confirm", variant="error")
-            trust.can_focus = False
-            yield trust
 
     def on_mount(self) -> None:
-        """The focus is on the safe answer."""
-        self.query_one("#cancel").focus()
+        """Ready to type."""
+        self.query_one(Input).focus()
 
-    def action_trust(self) -> None:
-        """Trust the key."""
-        self.dismiss(True)
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        if event.value.strip().lower() == self.WORD:
+            self.dismiss(True)
+        else:
+            self.notify(f"That is not {self.WORD}.", severity="warning", markup=False)
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         event.stop()
-        self.dismiss(event.button.id == "confirm")
+        self.dismiss(False)
