@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
 
 from textual import events
@@ -123,7 +123,16 @@ class Asking(App[int]):
         """The AskPassword of the ports."""
         return await self.ask_in_turn(PasswordDialog(prompt)) if self.is_running else None
 
+    async def say_trouble(self, title: str, work: Awaitable[Any]) -> None:
+        """Await ``work``; an error that is meant for people is shown to them."""
+        try:
+            await work
+        except NsmigError as error:
+            await self.show_error(title, error)
+
     async def show_error(self, title: str, error: NsmigError) -> None:
         """An error for people: what happened, and what to do."""
+        if not self.screen_stack:
+            return  # the program is being left
         lines = [("fail", error.message), ("", ""), ("bold", error.hint)]
         await self.ask(MessageDialog(title, lines, danger=True), unasked=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
+from ..domain.errors import NsmigError
 from ..domain.ports import FleetStore
 from .fleet_model import SORTS
 
@@ -44,7 +46,8 @@ class Memory:
             "known": True,
         }
         if values != self.values:
-            self.store.put(KEY, values)
+            with contextlib.suppress(NsmigError):
+                self.store.put(KEY, values)
 
 
 def _words(value: Any) -> list[str]:

@@ -95,7 +95,7 @@ class BusyDialog(Dialog[None]):
     def close(self) -> None:
         """What was waited for is here. Below another question it goes when that has been answered."""
         self._over = True
-        if self.app.screen is self:
+        if self.app.screen_stack[-1:] == [self]:
             self.dismiss(None)
 
     def on_screen_resume(self) -> None:

@@ -11,6 +11,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
+from ...domain.errors import NsmigError
 from .. import actions
 from ..selection import Targets
 from ..widgets.bars import ClickBar, LineBar
@@ -85,13 +86,19 @@ class WorkScreen(Screen[None]):
             )
             return
         targets = self.targets()
-        why = action.why_not(self.app, targets)
+        try:
+            why = action.why_not(self.app, targets)
+        except NsmigError as error:
+            why = error.message
         if why:
             self.app.notify(f"{action.name}: {why}", severity="warning", markup=False, timeout=4)
             return
         method = getattr(action.run, "method", "")
         if getattr(action.run, "at_once", False):
-            await action.run(self.app, targets)
+            try:
+                await action.run(self.app, targets)
+            except NsmigError as error:
+                self.app.notify(f"{action.name}: {error.message}", severity="error", markup=False)
             return
         if not method:
             self.app.run_act(action, targets)
@@ -99,7 +106,7 @@ class WorkScreen(Screen[None]):
         # At once: the next key must meet the screen as this one leaves it.
         result = getattr(self, method)()
         if hasattr(result, "__await__"):
-            self.app.run_worker(result, name=name, group="acts", exit_on_error=True)
+            self.app.run_worker(self.app.say_trouble(action.name, result), name=name, group="acts")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The keys that come before all others hold only where they are meant."""

@@ -50,6 +50,7 @@ class RollbackScreen(WorkScreen):
         self.host, self.wanted = host, archive
         self.points: list[RollbackPoint] = []
         self.plans: dict[str, Planned | str] = {}
+        self._is_asking = False
 
     def body(self):
         """The points above, what would change below."""
@@ -168,7 +169,17 @@ class RollbackScreen(WorkScreen):
             self.run_worker(self._ask_and_go(event.row), exit_on_error=True)
 
     async def _ask_and_go(self, row: Row) -> None:
-        chosen = await self.app.ask(self.question(row))
+        """Ask with the plan before the operator's eyes; without a plan there is no question."""
+        if self._is_asking:
+            return
+        self._is_asking = True
+        try:
+            waited = not isinstance(self.plans.get(row.key), Planned)
+            if waited and not await self._wait_for_plan(row.key):
+                return
+            chosen = await self.app.ask(self.question(row), unasked=waited)
+        finally:
+            self._is_asking = False
         if chosen is None:
             return
         options = RollbackOptions(
@@ -182,18 +193,32 @@ class RollbackScreen(WorkScreen):
             self.app, [Wish("rollback", self.host.node.name, self.host.domain, options, self.host.size)]
         )
 
+    async def _wait_for_plan(self, key: str) -> bool:
+        name, domain = self.host.node.name, self.host.domain
+        options = RollbackOptions(archive=None if key == UNDO else key)
+        made = await self.app.busy(
+            "Planning the rollback",
+            f"Asking {name} what would go away or revert …",
+            self.app.engine.plan_rollback(name, domain, options),
+            trouble=f"{domain} cannot be rolled back now",
+        )
+        if made is None:
+            return False
+        self.plans[key] = made
+        self._show_plan()
+        return True
+
     def question(self, row: Row) -> ConfirmDialog:
         """The confirm dialog for one point, with the facts of its plan."""
         facts = work.production_facts([self.host])
-        made = self.plans.get(row.key)
+        made = self.plans[row.key]
+        assert isinstance(made, Planned)
         if isinstance(row.about, RollbackPoint):
             point = row.about
             age = ago(point.created_at, self.app.clock())
             facts.append(("", f"Archive of {when(point.created_at)} UTC ({age}), {size(point.size)}."))
             facts.append(("", "The tree that it replaces is kept in .archive/replaced-…"))
-            facts += plan.against_today(made) if isinstance(made, Planned) else []
-            if not isinstance(made, Planned):
-                facts.append(("warn", "Databases are not part of it."))
+            facts += plan.against_today(made)
             if point.ok is None:
                 facts.append(("warn", "Not verified yet: it is checked before anything is touched."))
             choices = CHOICES
@@ -201,12 +226,11 @@ class RollbackScreen(WorkScreen):
             facts.append(("", "Structure, configuration, owners and modes go back as they were."))
             facts.append(("", "Everything written since (uploads, edits, mail) stays."))
             choices = ()
-        if isinstance(made, Planned):
-            count = sum(len(step.get("changes") or ()) for step in made.steps)
-            facts.append(("", f"{plural(count, 'change')}; about {span(made.expected_s)}."))
-            # What becomes of mail is for a choice to say: the plan was made before it.
-            warnings = [one for one in made.warnings if not (choices and one.startswith("mail "))]
-            facts += [("warn", f"Warning: {warning}") for warning in warnings]
+        count = sum(len(step.get("changes") or ()) for step in made.steps)
+        facts.append(("", f"{plural(count, 'change')}; about {span(made.expected_s)}."))
+        # What becomes of mail is for a choice to say: the plan was made before it.
+        warnings = [one for one in made.warnings if not (choices and one.startswith("mail "))]
+        facts += [("warn", f"Warning: {warning}") for warning in warnings]
         facts.append(("ok", "Way back: a rollback can itself be undone. No service is stopped."))
         verb = "undo" if row.key == UNDO else "restore"
         return ConfirmDialog(
