@@ -49,7 +49,7 @@ def main(words: Sequence[str]) -> int:
         flags = {name: getattr(arguments, name) for name in ("data_dir", "config_dir", "ssh_config")}
         settings = load(flags)
         place = BatchDir(settings.data_dir / "batches", arguments.batch)
-        return asyncio.run(conduct(settings, place, _secrets(), retry=arguments.retry))
+        return asyncio.run(conduct(settings, place, _secrets(), retry=arguments.retry, leave=arguments.leave))
     except NsmigError as error:
         _log(str(error))
         return int(error.exit_code)
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--config-dir")
     parser.add_argument("--ssh-config")
     parser.add_argument("--retry", action="store_true")
+    parser.add_argument("--leave", action="append", default=[])
     parser.add_argument("--lock", type=int, required=True)
     parser.add_argument("batch")
     return parser
@@ -81,7 +82,9 @@ def _secrets() -> dict[str, str]:
     return dict(given.get("secrets") or {}) if isinstance(given, dict) else {}
 
 
-async def conduct(settings: Settings, place: BatchDir, secrets: dict[str, str], *, retry: bool) -> int:
+async def conduct(
+    settings: Settings, place: BatchDir, secrets: dict[str, str], *, retry: bool, leave: Sequence[str] = ()
+) -> int:
     """Conduct the batch in this loop; answers its exit code. ``secrets``: prompt -> answer, used once."""
 
     async def answer(prompt: str) -> str | None:
@@ -107,6 +110,7 @@ async def conduct(settings: Settings, place: BatchDir, secrets: dict[str, str], 
             journal,
             before=before,
             retry=retry,
+            leave=leave,
             mailbox=lambda: collect(place),
             speeds={name: kept_speed(app.store, name) for name in {item.vnode for item in spec.work}},
             measured=lambda vnode, speed: keep_speed(app.store, vnode, speed),

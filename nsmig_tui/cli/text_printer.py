@@ -43,7 +43,7 @@ class TextPrinter:
                 self._out.tell(f"{name}: {event.step} failed: {event.message} {event.hint}".rstrip())
             case events.Warned():
                 self._out.tell(f"{name}: warning: {event.message}")
-            case events.LogLine():
+            case events.LogLine() | events.LinkChanged():
                 self._out.talk(f"{name}: {event.message}")
             case events.Found():
                 note = f"  ({event.note})" if event.note else ""

@@ -94,7 +94,7 @@ _KINDS: dict[str, type[Any]] = {
     kind.type: kind
     for kind in (
         *(events.RunStarted, events.StepStarted, events.StepProgressed, events.StepFinished),
-        *(events.StepFailed, events.Warned, events.LogLine, events.Planned, events.Found),
+        *(events.StepFailed, events.Warned, events.LogLine, events.LinkChanged, events.Planned, events.Found),
         *(events.FindingMade, events.Result, Summary),
         *BATCH_EVENTS,
     )

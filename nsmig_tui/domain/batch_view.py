@@ -64,7 +64,8 @@ class BatchView:
             case VnodeBack():
                 self.aside.pop(event.vnode, None)
             case BatchPaused():
-                self.phase, self.reason = (WAITING if event.consent else PAUSED), event.reason
+                if self.phase != WAITING:  # a pause on top does not take the place of consent
+                    self.phase, self.reason = (WAITING if event.consent else PAUSED), event.reason
             case BatchContinued():
                 self.consented = self.consented or self.phase == WAITING
                 self.phase, self.reason = RUNNING, ""

@@ -85,6 +85,15 @@ class LogLine(Event):
 
 
 @dataclass(frozen=True)
+class LinkChanged(Event):
+    """The connection over which the run is watched was lost, or is there again. The run itself goes on."""
+
+    lost: bool = True
+    message: str = ""
+    type = "link"
+
+
+@dataclass(frozen=True)
 class Planned(Event):
     """A dry run's answer for one vhost.
 

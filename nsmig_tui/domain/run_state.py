@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .errors import ExitCode
 from .events import (
     FindingMade,
     Found,
+    LinkChanged,
     LogLine,
     Planned,
     Result,
@@ -25,7 +27,11 @@ WEIGHTS = {"backup_creation": 50, "verification": 30, "permissions_update": 8}
 
 WAITING, RUNNING, UNDOING = "waiting", "running", "undoing"
 OK, FAILED, REFUSED, SKIPPED, CANCELLED, LEFT = "ok", "failed", "refused", "skipped", "cancelled", "left"
-ENDED = frozenset({OK, FAILED, REFUSED, SKIPPED, CANCELLED, LEFT})
+LOOK = "look"
+"""It stopped half-way, or its undo did: a person must look before anything is tried again."""
+
+ENDED = frozenset({OK, FAILED, REFUSED, SKIPPED, CANCELLED, LEFT, LOOK})
+BY_CODE = {int(ExitCode.REFUSED): REFUSED, int(ExitCode.UNDO_FAILED): LOOK, int(ExitCode.INTERRUPTED): LEFT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,9 @@ class StepState:
 class RunState:
     """One run on one vhost (or, for discover, one vnode) as of the last event.
 
-    ``phase`` is waiting, running, undoing, ok, failed, refused, skipped, cancelled or left (the operator's
-    side stopped looking). ``size`` is the vhost's bytes, for weighing a batch. Times: seconds since epoch.
+    ``phase`` is waiting, running, undoing, ok, failed, refused, skipped, cancelled, left (the operator's
+    side stopped looking) or look (a person must). ``size`` is the vhost's bytes, for weighing a batch.
+    ``lost``: since when there has been no connection. Times: seconds since epoch.
     """
 
     vnode: str
@@ -74,6 +81,7 @@ class RunState:
     exit_code: int = 0
     met: int = 0
     warnings: tuple[str, ...] = ()
+    lost: float | None = None
 
     @property
     def key(self) -> str:
@@ -113,7 +121,7 @@ class RunState:
     def remaining(self, now: float) -> float | None:
         """Seconds that are likely left, or None while it is too early to tell."""
         part = self.fraction()
-        if self.phase != RUNNING or part is None or part < 0.03:
+        if self.phase != RUNNING or self.lost is not None or part is None or part < 0.03:
             return None
         return self.elapsed(now) * (1 - part) / part
 
@@ -126,7 +134,11 @@ def queued(verb: str, vnode: str, vhost: str = "", *, at: float, size: int = 0, 
 
 def reduce(state: RunState, event: Any, at: float) -> RunState:
     """The state after ``event``, which was seen at ``at``. Unknown events change nothing."""
+    if state.lost is not None:
+        state = replace(state, lost=None)  # whatever is heard of it came over a connection
     match event:
+        case LinkChanged() if event.lost:
+            return replace(state, lost=at)
         case StepProgressed():
             return _with_step(state, event.step, at, done=event.done, total=event.total)
         case StepStarted():
@@ -154,7 +166,12 @@ def reduce(state: RunState, event: Any, at: float) -> RunState:
 
 def fail(state: RunState, message: str, hint: str, at: float, *, phase: str = FAILED) -> RunState:
     """The state after the run ended without a Result, as when the vnode cannot be reached."""
-    return replace(state, phase=phase, error=message, hint=hint, finished=at)
+    return replace(state, phase=phase, error=message, hint=hint, finished=at, lost=None)
+
+
+def phase_of(code: int) -> str:
+    """The phase in which a run with this exit code has ended; not for what went well or was skipped."""
+    return BY_CODE.get(code, FAILED)
 
 
 def log_text(event: Any) -> str:
@@ -170,7 +187,7 @@ def log_text(event: Any) -> str:
             return f"{event.step} FAILED: {event.message} {event.hint}".rstrip()
         case Warned():
             return f"warning: {event.message}"
-        case LogLine():
+        case LogLine() | LinkChanged():
             return event.message
         case Found():
             return f"found {event.vhost}: {event.layout or '-'} {event.status or '-'} {event.note}".rstrip()
@@ -207,7 +224,7 @@ def _ended(state: RunState, event: Result, at: float) -> RunState:
         return state
     if not state.vhost and event.vhost:
         return state
-    phase = SKIPPED if event.skipped else OK if event.ok else REFUSED if event.exit_code == 4 else FAILED
+    phase = SKIPPED if event.skipped else OK if event.ok else phase_of(event.exit_code)
     steps = state.steps
     if phase == FAILED and event.exit_code == 5:
         steps = tuple(replace(step, state="undone") if step.state == "done" else step for step in steps)
@@ -263,7 +280,7 @@ def totals(states: tuple[RunState, ...], now: float) -> Totals:
     return Totals(
         runs=len(states),
         ok=sum(state.phase == OK for state in states),
-        failed=sum(state.phase in (FAILED, REFUSED) for state in states),
+        failed=sum(state.phase in (FAILED, REFUSED, LOOK) for state in states),
         running=sum(state.phase in (RUNNING, UNDOING) for state in states),
         waiting=sum(state.phase == WAITING for state in states),
         skipped=sum(state.phase in (SKIPPED, CANCELLED, LEFT) for state in states),

@@ -10,6 +10,7 @@ from typing import Any
 from ..domain.errors import ExitCode, NsmigError
 from ..domain.events import (
     Emit,
+    LinkChanged,
     Planned,
     Result,
     RunStarted,
@@ -83,6 +84,8 @@ class Bookkeeper:
             case Warned(message=message):
                 self.warnings.append(message)
                 line = f"warning: {message}"
+            case LinkChanged(message=message):
+                line = message
             case RunStarted():
                 line = f"{self.verb} by {self.operator}"
             case Result(ok=ok, errors=errors):

@@ -13,7 +13,19 @@ from ..domain.errors import NsmigError, Refused
 from ..domain.events import Emit
 from ..domain.options import MigrateOptions, RollbackOptions
 from ..domain.ports import EngineApi
-from ..domain.run_state import CANCELLED, FAILED, LEFT, OK, REFUSED, WAITING, RunState, fail, log_text, queued
+from ..domain.run_state import (
+    CANCELLED,
+    FAILED,
+    LEFT,
+    OK,
+    REFUSED,
+    WAITING,
+    RunState,
+    fail,
+    log_text,
+    phase_of,
+    queued,
+)
 from ..domain.run_state import reduce as reduce_event
 
 CHANGING = frozenset({"migrate", "rollback", "resume"})
@@ -27,6 +39,8 @@ class Wish:
     """One run that the operator asks for. ``domain`` is empty for discover, which asks a whole vnode.
 
     ``options``: MigrateOptions, RollbackOptions, or for resume ``{"undo": bool}``. ``size``: bytes.
+    ``again``: a migration that was tried before is taken up where its vnode's journal left it, and judged
+    anew before it begins anew.
     """
 
     verb: str
@@ -34,6 +48,7 @@ class Wish:
     domain: str = ""
     options: Any = None
     size: int = 0
+    again: bool = False
 
     @property
     def key(self) -> str:
@@ -98,7 +113,8 @@ class RunController:
         self._wishes[key] = wish
         self._states.pop(key, None)
         self._states[key] = queued(wish.verb, wish.vnode, wish.domain, at=self.clock(), size=wish.size)
-        self._logs[key] = deque(maxlen=LOG_LINES)
+        kept = self._logs.get(key, ()) if wish.again else ()
+        self._logs[key] = deque(kept, maxlen=LOG_LINES)
         self._touch()
         task = asyncio.get_running_loop().create_task(self._drive(wish), name=f"run {key}")
         self._tasks[key] = task
@@ -115,14 +131,25 @@ class RunController:
                 reasons.append(error.message)
         return keys, reasons
 
-    def retry_failed(self) -> list[str]:
-        """Ask again for every run that failed, was refused or cancelled; answers their keys."""
-        again = [
-            self._wishes[key]
-            for key, state in self._states.items()
-            if state.phase in (FAILED, REFUSED, CANCELLED)
-        ]
-        return self.start_many(again)[0]
+    def retry(self, keys: Iterable[str]) -> list[str]:
+        """Ask again for these runs, which failed, were refused, cancelled or left; answers what begins.
+
+        One whose undo failed is not among them: a person must look first. The log of the earlier try stays.
+        """
+        wishes = []
+        for key in keys:
+            state = self._states.get(key)
+            if state is None or state.phase not in (FAILED, REFUSED, CANCELLED, LEFT):
+                continue
+            wish = replace(self._wishes[key], again=True)
+            if state.phase == LEFT and wish.verb == "rollback":
+                # It goes on there: a second one must not begin, the first is attached to.
+                wish = replace(wish, verb="resume", options={"undo": False})
+            self._logs[key].append(
+                (self.clock(), f"tried again, after: {state.phase} {state.error}".rstrip())
+            )
+            wishes.append(wish)
+        return self.start_many(wishes)[0]
 
     def pause(self) -> None:
         """Begin no further run; those that are under way go on."""
@@ -215,7 +242,7 @@ class RunController:
             )
             self._put(fail(self._states[key], words, "", self.clock(), phase=phase))
         except NsmigError as error:
-            phase = REFUSED if error.exit_code == 4 else FAILED
+            phase = phase_of(error.exit_code)
             self._put(fail(self._states[key], error.message, error.hint, self.clock(), phase=phase))
         except Exception as error:  # a bug in one run must not end the others or the program
             words = f"nsmig made a mistake ({type(error).__name__}); the journal on the vnode is the truth."
@@ -236,6 +263,9 @@ class RunController:
             return self.parts.engine.discover(wish.vnode, emit)
         if wish.verb == "validate":
             return self.parts.engine.validate(wish.vnode, wish.domain, emit)
+        if wish.verb == "migrate" and wish.again:
+            options = wish.options or MigrateOptions()
+            return self.parts.engine.take_up(wish.vnode, wish.domain, options, emit)
         if wish.verb == "migrate":
             return self.parts.engine.migrate(wish.vnode, wish.domain, wish.options or MigrateOptions(), emit)
         if wish.verb == "rollback":

@@ -216,7 +216,11 @@ def badly_ended(
             archive=name,
             sha256=sha,
         )
+    if error not in books.errors:
+        books.errors.append(error)
     books.hint = f"Look at /var/lib/nsmig/{vhost.domain} on {vnode.name}, then: nsmig resume {where} --undo"
+    # Whoever must look needs all of it: what failed, and what the undo said.
+    whole = "; ".join(dict.fromkeys(books.errors))
     return books.end(
-        "failed", failed(vhost, error, books.hint), code=ExitCode.UNDO_FAILED, steps=view.steps, archive=name
+        "failed", failed(vhost, whole, books.hint), code=ExitCode.UNDO_FAILED, steps=view.steps, archive=name
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ..domain.errors import ConnectError, Interrupted, LockHeld
 from ..domain.events import (
     Emit,
+    LinkChanged,
     StepFailed,
     StepFinished,
     StepProgressed,
@@ -146,9 +147,14 @@ class RunnerLink:
                 if awaits and news.alive == "yes" and verdict is not None:
                     why = await verdict(await self.connector.shell(self.vnode))
                     word, verdict = f"undo {why[:500]}" if why else "commit", None
+                if lost_since is not None:
+                    self._tell_link(False, f"connected to {self.vnode.name} again")
                 lost_since = None
             except ConnectError as error:
-                lost_since = lost_since or loop.time()
+                if lost_since is None:
+                    lost_since = loop.time()
+                    words = f"connection to {self.vnode.name} lost, trying again; the run goes on there"
+                    self._tell_link(True, words)
                 if loop.time() - lost_since > PATIENCE:
                     raise self._lost("stays lost; the run goes on there") from error
                 await asyncio.sleep(1.0)
@@ -173,6 +179,9 @@ class RunnerLink:
             vnode=self.vnode.name,
             vhost=self.domain,
         )
+
+    def _tell_link(self, lost: bool, words: str) -> None:
+        self.emit(LinkChanged(self.vnode.name, self.domain, self.run, lost, words))
 
     def _take(self, news: News) -> bool:
         """Tell what is new; answers whether the run has ended."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual.binding import Binding
 
-from .acts import batches, exporting, importing, look, nodes, settings, work
+from .acts import again, batches, exporting, importing, look, nodes, settings, work
 from .acts.look import on_screen
 from .selection import Targets
 
@@ -59,12 +59,14 @@ ACTIONS = (
            work.no_resume),
     Action("pause", "p", "Pause", "begin no further run; again: go on", on_screen("toggle_pause"), "runs",
            footer=True),
+    Action("release", "c", "Let the rest go", "of a batch whose first ones are through",
+           on_screen("release_batch"), "runs", "change", again.no_waiting_batch),
     Action("cancel", "X", "Cancel one", "drop a run that has not begun", on_screen("cancel_run"), "runs",
            footer=True),
     Action("cancel_all", "Z", "Cancel all waiting", "drop every run that has not begun", batches.cancel_all,
            "runs", "change", batches.no_waiting),
-    Action("retry", "R", "Retry failed", "ask again for all that failed", on_screen("retry_failed"), "runs",
-           "change", footer=True),
+    Action("retry", "R", "Retry failed", "try again what failed; validates first", on_screen("retry_failed"),
+           "runs", "change", footer=True),
     Action("forget", "C", "Clear ended", "take ended runs out of this view", on_screen("clear_ended"),
            "runs"),
     Action("log", "l", "Log", "the log of the run on this vhost", look.log, "fleet runs",
@@ -162,7 +164,8 @@ def markdown_table() -> str:
     for action in ACTIONS:
         mark = (
             " **(asks first)**"
-            if action.danger == "destroy" or action.id in ("migrate", "resume", "undo", "cancel_all")
+            if action.danger == "destroy"
+            or action.id in ("migrate", "resume", "undo", "cancel_all", "release", "retry")
             else ""
         )
         where = "everywhere" if action.where == EVERY else action.where

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..domain.batch_view import PAUSED, WAITING, BatchView
+from ..domain.batch_view import PAUSED, RUNNING, WAITING, BatchView
 from ..domain.errors import Refused
 from ..domain.run_state import WAITING as RUN_WAITS
 from ..domain.run_state import RunState
@@ -79,15 +79,28 @@ class AllRuns:
         """Whether new runs are held back, here or in a batch."""
         return self.controller.paused or any(view.phase in (PAUSED, WAITING) for view in self.batches.live())
 
-    def toggle_pause(self) -> None:
-        """Hold back all that has not begun, or let it go; this is also the consent that canaries wait for."""
-        go_on, live = self.paused, self.batches.live()
-        if go_on:
-            self.controller.unpause()
-        elif self.controller.active or not live:
+    def pause(self) -> bool:
+        """Hold back all that has not begun. False where nothing is left to be held back."""
+        running = [view for view in self.batches.live() if view.phase == RUNNING]
+        own = bool(self.controller.active) and not self.controller.paused
+        if own:
             self.controller.pause()
-        for view in live:
-            self.send(view, "continue" if go_on else "pause")
+        for view in running:
+            self.send(view, "pause")
+        return own or bool(running)
+
+    def go_on(self) -> bool:
+        """Let go what was held back by ``pause``; a batch that waits for consent goes on waiting.
+
+        False where nothing was held back.
+        """
+        held = [view for view in self.batches.live() if view.phase == PAUSED]
+        own = self.controller.paused
+        if own:
+            self.controller.unpause()
+        for view in held:
+            self.send(view, "continue")
+        return own or bool(held)
 
     def cancel(self, key: str) -> bool:
         """Drop a run that has not begun. False when it has."""

@@ -14,7 +14,7 @@ from ..domain.run_state import RunState, totals
 from ..engine.controller import RunController
 from . import actions
 from .actions import Action
-from .acts import batches, importing, work
+from .acts import importing, offering, work
 from .all_runs import AllRuns
 from .batch_watch import BatchWatch
 from .fleet_model import FleetModel, HostLine
@@ -76,8 +76,10 @@ class NsmigApp(Navigation, CalmApp):
         self.open_first()
         self.set_timer(0.3, self._warm_up)
         if not self.model.nodes and not self.options.read_only:
-            self.run_worker(importing.first_start(self, Targets()), group="acts")
-        self.run_worker(self._offer_what_is_left(), group="acts")
+            welcome = importing.first_start(self, Targets())
+            self.run_worker(self.say_trouble("Nothing was added", welcome), group="acts")
+        offer = self.say_trouble("What is left could not be read", self._offer_what_is_left())
+        self.run_worker(offer, group="acts")
 
     def map_keys(self) -> None:
         """Put the keys of the settings in the place of the actions' own; unknown names are said."""
@@ -89,10 +91,7 @@ class NsmigApp(Navigation, CalmApp):
 
     async def _offer_what_is_left(self) -> None:
         """Batches first; runs that are part of one are its business."""
-        covered = await batches.offer(self)
-        records = [one for one in self.store.unfinished() if f"{one.vnode}/{one.vhost}" not in covered]
-        if records:
-            await work.offer_unfinished(self, records)
+        await offering.offer(self)
 
     def _warm_up(self) -> None:
         """Load the engine's libraries in a thread once the first paint is out; a failure shows on use."""
@@ -130,6 +129,8 @@ class NsmigApp(Navigation, CalmApp):
             line.append(("DEMO  ", "mark"))
         if self.options.read_only:
             line.append(("READ-ONLY  ", "prod"))
+        if self.controller.paused:
+            line.append(("PAUSED  ", "warn"))
         if self.all_runs.active:
             line.append(
                 (f"{self.signs.phase('running')[0][0]} {plural(self.all_runs.active, 'run')}  ", "run")
@@ -138,7 +139,9 @@ class NsmigApp(Navigation, CalmApp):
 
     def run_act(self, action: Action, targets: Targets) -> None:
         """Run what an action does; dialogs may be awaited in it."""
-        self.run_worker(action.run(self, targets), name=action.id, group="acts", exit_on_error=True)
+        self.run_worker(
+            self.say_trouble(action.name, action.run(self, targets)), name=action.id, group="acts"
+        )
 
     def _run_ended(self, state: RunState) -> None:
         """A run ended: the fleet shows it, and a toast says it when nobody looks at the runs."""
@@ -148,7 +151,7 @@ class NsmigApp(Navigation, CalmApp):
         sign, _style = self.signs.phase(state.phase)
         if getattr(self.screen, "WHERE", "") == "runs" and state.verb != "discover":
             return
-        bad = state.phase in ("failed", "refused")
+        bad = state.phase in ("failed", "refused", "look", "left")
         alike = tuple(one for one in self.controller.snapshot() if one.verb == state.verb)
         if bad or len(alike) <= FEW:
             found = f"  {plural(state.met, 'vhost')}" if state.verb == "discover" and not bad else ""
@@ -163,7 +166,7 @@ class NsmigApp(Navigation, CalmApp):
         """A batch's run ended: the fleet shows it; of hundreds only those that failed are worth a toast."""
         if not self.is_running:
             return
-        if state.phase == "failed":
+        if state.phase in ("failed", "look", "left"):
             self._run_ended(state)
         else:
             self.reload_vhost(state.vnode, state.vhost)

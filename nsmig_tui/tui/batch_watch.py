@@ -165,7 +165,7 @@ def words_of(event: Any, view: BatchView) -> tuple[str, str]:
         case told.VnodeSetAside():
             return f"{event.vnode} is set aside with {event.left} vhosts: {event.reason}", "warning"
         case told.BatchPaused() if event.consent:
-            return f"The rest waits for you: {event.reason}. p goes on.", "warning"
+            return f"The rest waits for you: {event.reason}. c lets it go.", "warning"
         case told.BatchStopped():
             return f"Nothing more is begun: {event.reason}", "warning"
         case told.BatchEnded():

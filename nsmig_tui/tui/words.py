@@ -26,6 +26,7 @@ PHASE = {
     "undoing": ("◀", "<", "warn", "UNDO"),
     "ok": ("✓", "+", "ok", "OK"),
     "failed": ("✗", "x", "fail", "FAIL"),
+    "look": ("✗", "x", "fail", "LOOK"),
     "refused": ("!", "!", "warn", "NO"),
     "skipped": ("-", "-", "dim", "SKIP"),
     "cancelled": ("-", "-", "dim", "DROP"),

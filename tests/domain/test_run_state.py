@@ -108,3 +108,36 @@ def test_log_text_has_a_line_for_what_matters_and_none_for_ticks():
     assert log_text(ev.LogLine(V, H, message="hello")) == "hello"
     assert "warning" in log_text(ev.Warned(V, H, message="odd"))
     assert "skipped" in log_text(ev.Result(V, H, skipped=True))
+
+
+def half_way(**ending):
+    result = ev.Result(
+        V, H, "r1", ok=False, status="failed", errors=("it broke", "undo: it broke too"), **ending
+    )
+    begun = [(1.0, ev.RunStarted(V, H, "r1", verb="migrate")), (2.0, ev.StepStarted(V, H, step=STEPS[1]))]
+    return fold(queued("migrate", V, H, at=0.0), *begun, (9.0, result))
+
+
+def test_how_it_ended_is_one_word_each():
+    assert half_way(exit_code=5).phase == "failed"
+    assert half_way(exit_code=4).phase == "refused"
+    assert half_way(exit_code=130).phase == "left", "it goes on there"
+    look = half_way(exit_code=6, hint="Look at /var/lib/nsmig")
+    assert (look.phase, look.ended) == ("look", True)
+    assert (look.error, look.hint) == ("it broke; undo: it broke too", "Look at /var/lib/nsmig")
+    assert totals((look,), 10.0).failed == 1
+
+
+def test_without_a_connection_nobody_knows_how_long_it_will_take():
+    state = fold(
+        queued("migrate", V, H, at=0.0),
+        (1.0, ev.RunStarted(V, H, "r1", verb="migrate")),
+        (1.0, ev.StepStarted(V, H, step=STEPS[1])),
+        (6.0, ev.StepProgressed(V, H, step=STEPS[1], done=50, total=100)),
+    )
+    assert state.remaining(7.0) is not None
+    lost = reduce(state, ev.LinkChanged(V, H, "r1", True, "connection lost"), 8.0)
+    assert (lost.lost, lost.remaining(60.0), lost.phase) == (8.0, None, "running")
+    assert reduce(lost, ev.LinkChanged(V, H, "r1", False, "again"), 9.0).lost is None
+    assert reduce(lost, ev.StepProgressed(V, H, step=STEPS[1], done=60, total=100), 9.0).lost is None
+    assert log_text(ev.LinkChanged(V, H, "r1", True, "connection lost")) == "connection lost"

@@ -15,8 +15,11 @@ from nsmig_tui.domain.batch_events import BatchContinued, BatchEnded, BatchPause
 from nsmig_tui.domain.batch_report import state_words
 from nsmig_tui.domain.batch_view import BatchView
 from nsmig_tui.domain.errors import ConnectError, Refused
+from nsmig_tui.domain.fleet import RunRecord, Status, Vhost
+from nsmig_tui.domain.run_state import RunState
 from nsmig_tui.engine.batch import conductor as conducting
 from nsmig_tui.engine.batch.conductor import Conductor
+from nsmig_tui.engine.batch.ending import is_overtaken
 from nsmig_tui.engine.batch.journal import Journal, JournalTail
 from nsmig_tui.engine.batch.mailbox import Command, collect, post
 from nsmig_tui.engine.batch.places import BatchDir
@@ -234,6 +237,54 @@ async def test_of_a_run_begun_before_nobody_says_that_it_was_not_begun(tmp_path)
     assert "3 left to do" in view.hint
     scene.engine.codes.clear()
     assert await scene.run() == 0
+
+
+async def test_what_is_to_be_left_alone_is_not_touched_and_keeps_its_result(tmp_path):
+    scene = Scene(tmp_path, TableEngine(y_test=[6]), spec_with("a/x.test", "a/y.test", "a/z.test"))
+    scene.engine.hold["z.test"] = asyncio.Event()
+    task = asyncio.create_task(scene.run())
+    await scene.until(lambda: len(scene.view().results) == 2)
+    task.cancel()
+    assert await task == 130
+    tried = len(scene.engine.calls)
+    await scene.run(retry=True, leave=["a/y.test", "a/z.test"])
+    assert scene.engine.calls[tried:] == []
+    runs = scene.view().runs
+    assert (runs["a/y.test"].phase, runs["a/y.test"].error) == ("look", "it broke")
+    assert (runs["a/z.test"].phase, runs["a/z.test"].error) == ("skipped", "left alone: dealt with since")
+
+
+async def test_a_pause_on_top_of_a_wait_for_consent_is_no_way_round_it(tmp_path):
+    view = BatchView(spec_with("a/x.test"))
+    view.take(BatchPaused("", reason="1 went first", consent=True), 1.0)
+    view.take(BatchPaused("", reason="asked for"), 2.0)
+    assert (view.phase, view.reason) == ("waiting", "1 went first")
+
+
+VALIDATED = Vhost("a", "x.test", Status.VALIDATED)
+
+
+def record(verb, outcome, started, run="other"):
+    return RunRecord(run, verb, "a", "x.test", "me", started, started + 1, outcome)
+
+
+@pytest.mark.parametrize(
+    ("vhost", "records", "over"),
+    [
+        (VALIDATED, [], False),
+        (None, [], True),
+        (replace(VALIDATED, status=Status.MIGRATED), [], True),
+        (VALIDATED, [record("undo", "ok", 20.0)], True),
+        (VALIDATED, [record("migrate", "undone", 20.0)], True),
+        (VALIDATED, [record("undo", "ok", 5.0)], False),
+        (VALIDATED, [record("validate", "ok", 20.0)], False),
+        (VALIDATED, [record("migrate", "refused", 20.0), record("resume", "running", 21.0)], False),
+        (VALIDATED, [record("migrate", "undone", 20.0, run="own")], False),
+    ],
+)
+def test_what_others_brought_to_an_end_since_is_no_longer_the_batchs(vhost, records, over):
+    run = RunState("a", "x.test", run="own", queued=1.0, started=10.0)
+    assert is_overtaken(run, vhost, records) is over
 
 
 async def test_pause_and_continue(tmp_path):

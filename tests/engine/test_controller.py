@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from nsmig_tui.domain import events as ev
-from nsmig_tui.domain.errors import ConnectError, Refused
+from nsmig_tui.domain.errors import ConnectError, Interrupted, Refused, UndoFailed
 from nsmig_tui.engine.controller import RunController, Wish
 
 
@@ -14,7 +14,7 @@ class Gate:
     """An engine whose runs wait until the test lets them go."""
 
     def __init__(self):
-        self.gates, self.begun, self.raises = {}, [], {}
+        self.gates, self.begun, self.raises, self.taken_up = {}, [], {}, []
 
     async def _run(self, vnode, domain, emit):
         self.begun.append(domain)
@@ -27,6 +27,10 @@ class Gate:
         return result
 
     async def migrate(self, vnode, domain, options, emit):
+        return await self._run(vnode, domain, emit)
+
+    async def take_up(self, vnode, domain, options, emit):
+        self.taken_up.append(domain)
         return await self._run(vnode, domain, emit)
 
     async def discover(self, vnode, emit):
@@ -95,9 +99,40 @@ async def test_pause_holds_back_new_runs_and_cancel_drops_what_has_not_begun():
     assert control.cancel("vn1/a") is False
     engine.open("a"), engine.open("b")
     await control.wait()
-    assert control.retry_failed() == ["vn1/b"]
+    assert control.retry(["vn1/a", "vn1/b"]) == ["vn1/b"]
     await control.wait()
     assert control.state("vn1/b").phase == "ok"
+
+
+async def test_a_failed_migration_is_taken_up_again_and_its_log_stays():
+    engine, control = make()
+    engine.raises["a"] = ConnectError("no answer")
+    engine.open("a")
+    control.start(Wish("migrate", "vn1", "a"))
+    await control.wait()
+    assert (control.state("vn1/a").phase, engine.taken_up) == ("failed", [])
+    before = control.log_lines("vn1/a")
+    del engine.raises["a"]
+    assert control.retry(["vn1/a"]) == ["vn1/a"]
+    await control.wait()
+    assert engine.taken_up == ["a"], "it is judged anew, or attached to, before it begins anew"
+    assert control.log_lines("vn1/a")[: len(before)] == before
+    assert "no answer" in control.log_lines("vn1/a")[len(before)][1]
+
+
+async def test_a_lost_connection_leaves_a_run_and_a_failed_undo_is_for_a_person():
+    engine, control = make()
+    engine.raises = {"a": Interrupted("stays lost", hint="Attach"), "b": UndoFailed("half-way", hint="Look")}
+    engine.open("a"), engine.open("b")
+    control.start_many([Wish("migrate", "vn1", name) for name in "ab"])
+    await control.wait()
+    assert [control.state(f"vn1/{name}").phase for name in "ab"] == ["left", "look"]
+    assert control.retry(["vn1/b"]) == [], "nobody has looked yet"
+    assert control.state("vn1/b").error == "half-way"
+    engine.raises.clear()
+    assert control.retry(["vn1/a"]) == ["vn1/a"]
+    await control.wait()
+    assert engine.taken_up == ["a"], "attached to, not begun a second time"
 
 
 async def test_a_run_cancelled_before_its_first_breath_is_booked_out():

@@ -117,7 +117,17 @@ async def test_a_lost_connection_loses_nothing_and_repeats_nothing():
     fake = FakeVnode(pieces, refuses=2)
     one, heard = link(fake)
     assert (await one.follow()).view.state == "ok"
-    assert len(heard) == 5
+    assert len([event for event in heard if event.type != "link"]) == 5
+
+
+async def test_a_lost_connection_is_said_once_and_that_it_is_back():
+    one, heard = link(FakeVnode([("yes", WHOLE[:40]), LOST, LOST, ("yes", WHOLE[40:])]))
+    await one.follow()
+    told = [(event.lost, event.message) for event in heard if event.type == "link"]
+    assert told == [
+        (True, "connection to vn1 lost, trying again; the run goes on there"),
+        (False, "connected to vn1 again"),
+    ]
 
 
 async def test_a_connection_that_stays_lost_says_how_to_attach(monkeypatch):

@@ -1,6 +1,7 @@
 """Batches whose process is a task of the test: the real journal, mailbox and conductor, a made-up engine."""
 
 import asyncio
+import itertools
 import os
 
 from nsmig_tui.domain.batch_view import BatchView
@@ -31,6 +32,7 @@ class BatchesHere(Batches):
             journal,
             before=before,
             retry="--retry" in more,
+            leave=[key for word, key in itertools.pairwise(more) if word == "--leave"],
             mailbox=lambda: collect(place),
             clock=self.parts.clock,
         )

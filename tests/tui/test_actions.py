@@ -5,13 +5,15 @@ import asyncio
 import pytest
 import tui_world
 from textual.widgets import Input
+from waiting import until
 
+from nsmig_tui.domain.errors import LockHeld
 from nsmig_tui.domain.fleet import RunRecord, Status
 from nsmig_tui.domain.options import MigrateOptions
 from nsmig_tui.tui import actions
 from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
 from nsmig_tui.tui.dialogs.help import HelpDialog
-from nsmig_tui.tui.dialogs.prompts import MenuDialog, MessageDialog
+from nsmig_tui.tui.dialogs.prompts import BusyDialog, MenuDialog, MessageDialog
 from nsmig_tui.tui.dialogs.vnode_form import VnodeForm
 
 SHOP, BLOG, FORUM, WIKI, WWW = (
@@ -152,8 +154,7 @@ async def test_a_refused_plan_is_shown_with_its_hint(world, open_app):
     async with open_app(world) as (app, pilot):
         await choose(app, pilot, SHOP)
         await pilot.press("m")
-        await pilot.pause()
-        assert isinstance(app.screen, MessageDialog)
+        await until(pilot, lambda: isinstance(app.screen, MessageDialog))
         assert ("bold", "Free 3 GB.") in app.screen.lines
 
 
@@ -339,9 +340,83 @@ async def test_unfinished_runs_are_offered_at_the_start(world, open_app, at_rest
     async with open_app(world) as (app, pilot):
         assert isinstance(app.screen, MenuDialog)
         assert "forum.example.org" in " ".join(text for _style, text in app.screen.fact_lines)
+        assert app.screen.entries[0][1] == "later", "what Enter takes does nothing"
         await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog) and app.screen.focused is not None)
+        await pilot.press("y")
         await at_rest(app, pilot)
         assert called(world, "resume") == [("resume", "forum.example.org", False)]
+
+
+async def test_what_is_left_half_way_can_be_resumed_though_its_status_does_not_say_so(world, open_app):
+    record = RunRecord("r9", "migrate", "vn1.example.net", "shop.example.org", "marc", tui_world.NOW - 60)
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, SHOP)
+        world.store.save_run(record)
+        await pilot.press("U")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        assert "Undo shop.example.org" in app.screen.dialog_title
+        await pilot.press("escape")
+
+
+async def test_an_error_of_the_database_is_said_and_ends_nothing(world, open_app, monkeypatch):
+    def held(_vnode):
+        raise LockHeld("Another program has held the database for more than 10 s.", hint="Wait.")
+
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, "vn7.example.net")
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, VnodeForm))
+        monkeypatch.setattr(world.store, "save_vnode", held)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, MessageDialog))
+        assert app.is_running
+        await pilot.press("escape")
+
+
+def hold_the_plan(world, monkeypatch):
+    """The plan of a rollback comes when the test says so."""
+    come, plan = asyncio.Event(), world.engine.plan_rollback
+
+    async def later(*words):
+        await come.wait()
+        return await plan(*words)
+
+    monkeypatch.setattr(world.engine, "plan_rollback", later)
+    return come
+
+
+async def test_a_restore_is_asked_about_once_and_with_what_reverts(world, open_app, monkeypatch):
+    come = hold_the_plan(world, monkeypatch)
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, WWW)
+        await pilot.press("b")
+        await until(pilot, lambda: app.screen.id != "fleet" and len(app.screen.list.rows) == 4)
+        depth = len(app.screen_stack)
+        await pilot.press("j", "enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, BusyDialog))
+        come.set()
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog) and app.screen.focused is not None)
+        await pilot.pause()
+        assert len(app.screen_stack) == depth + 1, "one question"
+        facts = " ".join(text for _style, text in app.screen.fact_lines)
+        assert "4 changes" in facts
+        await pilot.press("escape")
+
+
+async def test_without_a_plan_there_is_no_rollback(world, open_app, monkeypatch):
+    async def none(*_words):
+        raise tui_world.REFUSED
+
+    monkeypatch.setattr(world.engine, "plan_rollback", none)
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, WWW)
+        await pilot.press("b")
+        await until(pilot, lambda: app.screen.id != "fleet" and len(app.screen.list.rows) == 4)
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: isinstance(app.screen, MessageDialog))
+        assert called(world, "rollback") == []
+        await pilot.press("escape")
 
 
 def test_the_table_of_keys_has_every_action():

@@ -6,6 +6,8 @@ import tui_world
 from waiting import until
 
 from nsmig_tui.domain.batch_events import BatchEnded
+from nsmig_tui.domain.fleet import RunRecord
+from nsmig_tui.engine.controller import Wish
 from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
 from nsmig_tui.tui.dialogs.prompts import BusyDialog, MenuDialog, MessageDialog
 from nsmig_tui.tui.widgets.virtual_list import VirtualList
@@ -31,6 +33,15 @@ def phase(app, key):
     """How this run stands on the screen."""
     state = app.all_runs.state(key)
     return state.phase if state else ""
+
+
+async def agree(app, pilot, *words):
+    """Wait for the question, look for ``words`` in its facts, and say yes."""
+    await until(pilot, lambda: isinstance(app.screen, ConfirmDialog) and app.screen.focused is not None)
+    facts = " ".join(text for _style, text in app.screen.fact_lines)
+    for word in words:
+        assert word in facts
+    await pilot.press("y")
 
 
 async def ask_for_three(app, pilot):
@@ -186,6 +197,9 @@ async def test_failed_ones_are_retried_by_a_new_process_when_the_batch_is_over(w
         before = app.all_runs.state(SHOP), app.all_runs.log_lines(SHOP)
         assert {step.state for step in before[0].steps} == {"done"} and len(before[1]) > 7
         await pilot.press("R")
+        await agree(
+            app, pilot, "migrate wiki.example.org on vn1.example.net: nginx -t failed", "validated first"
+        )
         await until(pilot, lambda: phase(app, WIKI) == "ok")
         await until(pilot, lambda: not app.batch_watch.live())
         assert len(world.batches.names()) == 1, "the same batch went on"
@@ -208,8 +222,15 @@ async def test_a_batch_that_was_left_is_offered_and_resumed(world, open_app):
         world.engine.free = True
         app.run_worker(app._offer_what_is_left())
         await until(pilot, lambda: isinstance(app.screen, MenuDialog) and app.screen.focused is not None)
-        assert "0 of 3 done" in " ".join(text for _style, text in app.screen.fact_lines)
+        facts = " ".join(text for _style, text in app.screen.fact_lines)
+        assert "0 of 3 done" in facts and "cloud.example.com on vn2.example.net" in facts
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, MenuDialog))
+        assert not app.batch_watch.live(), "Enter means later"
+        app.run_worker(app._offer_what_is_left())
+        await until(pilot, lambda: isinstance(app.screen, MenuDialog) and app.screen.focused is not None)
         await pilot.press("r")
+        await agree(app, pilot, "3 vhosts on 2 vnodes migrate")
         await until(pilot, lambda: app.batch_watch.views() and phase(app, CLOUD) == "ok")
         await until(pilot, lambda: not app.batch_watch.live())
         assert {phase(app, key) for key in (SHOP, WIKI, CLOUD)} == {"ok"}
@@ -238,9 +259,56 @@ async def test_canaries_wait_for_consent(world, open_app):
         await until(pilot, lambda: "waits for you" in said(app))
         assert sum(phase(app, key) == "ok" for key in (SHOP, WIKI, CLOUD)) == 1
         await until(pilot, lambda: app.screen.id == "runs")
-        await pilot.press("p")
+        await pilot.press("c")
+        await agree(app, pilot, "2 vhosts on", "1 went first")
         await until(pilot, lambda: not app.batch_watch.live())
         assert {phase(app, key) for key in (SHOP, WIKI, CLOUD)} == {"ok"}
+
+
+async def test_pause_holds_back_what_runs_and_releases_no_canary(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await ask_for_three(app, pilot)
+        await pilot.press("c", "y")
+        await until(pilot, lambda: "waits for you" in said(app) and app.screen.id == "runs")
+        world.engine.hold()
+        app.controller.start(Wish("validate", "vn1.example.net", "blog.example.org"))
+        await pilot.press("p")
+        await until(pilot, lambda: app.controller.paused)
+        assert "PAUSED" in "".join(part for part, _style in app.title_pieces())
+        await pilot.press("p")
+        await until(pilot, lambda: not app.controller.paused)
+        assert [view.phase for view in app.batch_watch.live()] == ["waiting"]
+        assert sum(phase(app, key) == "waiting" for key in (SHOP, WIKI, CLOUD)) == 2
+        world.engine.release("blog.example.org")
+        await until(pilot, lambda: not app.controller.active)
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog) and app.screen.focused is not None)
+        assert "Let the rest of batch" in app.screen.dialog_title
+        await pilot.press("escape")
+        await pilot.pause()
+        assert [view.phase for view in app.batch_watch.live()] == ["waiting"]
+
+
+async def test_vhosts_that_were_dealt_with_since_are_not_offered_again(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await begin_three(app, pilot)
+        await world.batches.kill()
+        await until(pilot, lambda: not app.batch_watch.live())
+        app.batch_watch.forget_ended()
+        at = tui_world.NOW + 60
+        world.store.save_run(RunRecord("u1", "undo", *SHOP.split("/"), "marc", at, at + 5, "ok"))
+        world.engine.free = True
+        app.run_worker(app._offer_what_is_left())
+        await until(pilot, lambda: isinstance(app.screen, MenuDialog) and app.screen.focused is not None)
+        facts = " ".join(text for _style, text in app.screen.fact_lines)
+        assert "Still to do, 2: " in facts and "1 vhost dealt with since" in facts
+        assert "shop.example.org" not in facts
+        await pilot.press("r")
+        await agree(app, pilot, "2 vhosts on 2 vnodes migrate")
+        await until(pilot, lambda: app.batch_watch.views() and not app.batch_watch.live())
+        assert "shop.example.org" not in {call[1] for call in world.engine.calls if call[0] == "take_up"}
+        assert world.store.vhost(*SHOP.split("/")).status.value == "validated"
 
 
 async def test_a_vnode_that_does_not_answer_is_left_out_with_its_reason(world, open_app):

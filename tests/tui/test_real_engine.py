@@ -214,7 +214,7 @@ async def test_what_was_left_half_way_is_undone(scene, spare, monkeypatch):
         assert (scene.path(key) / "web/style.css").read_bytes() == before
 
 
-@presses("mark", "migrate", "cancel", "pause", "retry", "export", "forget")
+@presses("mark", "migrate", "cancel", "release", "retry", "export", "forget")
 async def test_a_batch_waits_after_its_canary_and_is_steered(scene, spare, tmp_path):
     keys = [spare("vn2") for _count in range(3)]
     async with opened(scene.own()) as (app, pilot):
@@ -231,11 +231,13 @@ async def test_a_batch_waits_after_its_canary_and_is_steered(scene, spare, tmp_p
         await do(pilot, "cancel")
         await wait(pilot, lambda: view.runs[held[0]].ended)
         assert "cancelled" in view.runs[held[0]].error
-        await do(pilot, "pause")
+        await do(pilot, "release")
+        await agree(app, pilot, "1 vhost on 1 vnode")
         await wait(pilot, lambda: view.over)
         assert [scene.layout(key) for key in held] == ["ns1", "ns3"]
         await app.batch_watch.wait()
         await do(pilot, "retry")
+        await agree(app, pilot, "cancelled", "validated first")
         await wait(pilot, lambda: all(app.all_runs.state(key).phase == "ok" for key in keys))
         await app.batch_watch.wait()
         assert {(status(app, key), scene.layout(key)) for key in keys} == {("migrated", "ns3")}

@@ -1,6 +1,11 @@
 """The runs screen: live steps, failures first, leave and come back, pause, cancel, retry, log."""
 
+from waiting import until
+
+from nsmig_tui.domain import events as ev
+from nsmig_tui.domain.run_state import reduce
 from nsmig_tui.engine.controller import Wish
+from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
 from nsmig_tui.tui.widgets.virtual_list import VirtualList
 
 SHOP, WIKI, CLOUD = (
@@ -79,8 +84,10 @@ async def test_pause_cancel_retry_and_clear(world, open_app, at_rest):
         await at_rest(app, pilot)
         assert app.controller.state(SHOP).phase == "ok"
         await pilot.press("R")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog) and app.screen.focused is not None)
+        await pilot.press("y")
+        await until(pilot, lambda: app.controller.state(WIKI).phase == "ok")
         await at_rest(app, pilot)
-        assert app.controller.state(WIKI).phase == "ok"
         await pilot.press("C")
         assert app.controller.snapshot() == ()
 
@@ -150,3 +157,34 @@ async def test_the_dashboard_names_what_needs_attention_and_leads_there(world, o
         await pilot.pause()
         assert app.screen.id == "fleet"
         assert app.screen.tree.row.domain == "forum.example.org"
+
+
+async def test_a_lost_connection_is_said_and_no_time_left_is_guessed(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await begin(app, pilot, SHOP)
+        world.clock.now += 30
+        state = app.controller.state(SHOP)
+        app.controller._put(
+            reduce(state, ev.LinkChanged(*SHOP.split("/"), state.run, True, "lost"), world.clock.now)
+        )
+        world.clock.now += 20
+        app.screen.look(force=True)
+        assert "no link" in text(app, "#list") and " left" not in text(app, "#list")
+        assert "No connection for 20 s: trying again. The run goes on there." in text(app, "#steps")
+
+
+async def test_a_run_whose_undo_failed_is_for_a_person_and_is_not_tried_again(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await begin(app, pilot, SHOP)
+        await until(pilot, lambda: not app.controller.active)
+        bad = ev.Result(
+            *SHOP.split("/"), ok=False, errors=("it broke", "undo: stuck"), hint="Look there", exit_code=6
+        )
+        app.controller._put(reduce(app.controller.state(SHOP), bad, world.clock.now))
+        app.screen.look(force=True)
+        assert "LOOK" in text(app, "#list")
+        assert "it broke; undo: stuck" in text(app, "#steps") and "Look there" in text(app, "#steps")
+        await pilot.press("R")
+        await until(pilot, lambda: any("1 vhost first" in str(note.message) for note in app._notifications))
+        assert app.controller.state(SHOP).phase == "look"

@@ -160,6 +160,7 @@ def test_a_run_outlives_the_terminal_and_is_taken_up_again(open_pane, fleet, num
     again.until("Unfinished runs", f"{SITE} on {NODE}", "attach to them now")
     time.sleep(1)
     again.keys("r")
+    agree(again, "Resume (y)")
     again.until("Runs", f"resume {SITE}", "1/1 done")
     again.keys("1")
     find(again, SITE)

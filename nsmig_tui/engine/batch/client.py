@@ -49,8 +49,17 @@ class Batches:
         self._spawn(place, secrets or {}, [])
         return spec.batch
 
-    def resume(self, batch: str, secrets: Mapping[str, str] | None = None, *, retry: bool = False) -> int:
+    def resume(
+        self,
+        batch: str,
+        secrets: Mapping[str, str] | None = None,
+        *,
+        retry: bool = False,
+        leave: Sequence[str] = (),
+    ) -> int:
         """Start a process for what is left of ``batch``; ``retry``: also for what failed.
+
+        ``leave``: keys of vhosts that are not touched, whatever is left to do on them.
 
         Answers where in the journal the new process begins, for ``attach``.
 
@@ -59,7 +68,8 @@ class Batches:
         place = BatchDir(self.top, batch)
         place.spec()
         since = place.events.stat().st_size if place.events.exists() else 0
-        self._spawn(place, secrets or {}, ["--retry"] if retry else [])
+        more = [word for key in leave for word in ("--leave", key)]
+        self._spawn(place, secrets or {}, [*(["--retry"] if retry else []), *more])
         return since
 
     def _spawn(self, place: BatchDir, secrets: Mapping[str, str], more: list[str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,7 +48,10 @@ HEAVY = STEPS[: STEPS.index("backup_creation") + 1]
 
 
 class Conductor:
-    """One batch in this process. ``mailbox`` gives new commands; ``measured`` is told each new Speed."""
+    """One batch in this process. ``mailbox`` gives new commands; ``measured`` is told each new Speed.
+
+    ``leave``: keys of vhosts that are not touched.
+    """
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class Conductor:
         *,
         before: BatchView | None = None,
         retry: bool = False,
+        leave: Sequence[str] = (),
         mailbox: Callable[[], list[Command]] = list,
         speeds: Mapping[str, Speed] | None = None,
         measured: Callable[[str, Speed], None] = lambda _vnode, _speed: None,
@@ -69,6 +73,7 @@ class Conductor:
         self.view = before or BatchView(spec)
         self._resumed = before is not None and before.started is not None
         self._retry, self._mailbox, self._pid = retry, mailbox, pid
+        self._leave = frozenset(leave)
         self._speeds, self._measured = dict(speeds or {}), measured
         self._backup_s: dict[str, float] = {}
         self._again: set[str] = set()
@@ -98,6 +103,9 @@ class Conductor:
         for item in self.spec.skipped:
             if item.key not in self.view.results:
                 self._tell(not_begun(item, item.skip, item.hint, item.exit_code))
+        for item in self.spec.work:
+            if item.key in self._leave and item.key not in self.view.results:
+                self._tell(not_begun(item, "left alone: dealt with since", "", int(ExitCode.REFUSED)))
         try:
             await self._conduct()
         except asyncio.CancelledError:
@@ -262,12 +270,14 @@ class Conductor:
         """Take out of the queue what an earlier process of this batch brought to its end."""
         for key, result in self.view.results.items():
             item = self.schedule.items.get(key)
-            if item is None or item.skip:
+            if item is None or item.skip or key in self._leave:
                 continue
             if settled(result) and (result.ok or not self._retry):
                 self.schedule.settle(key, Place.OK if result.ok else Place.FAILED)
             else:
                 self._again.add(key)
+        for key in self._leave & self.schedule.items.keys():
+            self.schedule.settle(key, Place.SKIPPED)
         self.schedule.failures, self.schedule.stopped = 0, ""
         self.schedule.gate_open = self.schedule.gate_open or self.view.consented
         for vnode in list(self.view.aside):

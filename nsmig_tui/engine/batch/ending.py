@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ...domain.batch import BatchItem, BatchSpec, trouble_of
 from ...domain.errors import ExitCode
 from ...domain.events import Result
+from ...domain.fleet import RunRecord, Status, Vhost
 from ...domain.outcomes import combine
+from ...domain.run_state import RunState
 
 UNDO_FAILED = int(ExitCode.UNDO_FAILED)
+CHANGING = ("migrate", "undo", "restore", "resume")
 
 
 def settled(result: Result) -> bool:
@@ -23,6 +26,23 @@ def settled(result: Result) -> bool:
 def left_over(spec: BatchSpec, results: Mapping[str, Result]) -> list[BatchItem]:
     """What a resume would take up."""
     return [item for item in spec.work if item.key not in results or not settled(results[item.key])]
+
+
+def is_overtaken(run: RunState, vhost: Vhost | None, records: Iterable[RunRecord]) -> bool:
+    """Whether something else has brought this vhost to an end since the batch last had to do with it.
+
+    ``run``: how the batch left it; ``records``: what is recorded of the vhost.
+    """
+    if vhost is None or vhost.status in (Status.MIGRATED, Status.NATIVE):
+        return True
+    since = run.started if run.started is not None else run.queued
+    return any(
+        one.verb in CHANGING
+        and one.outcome in ("ok", "undone")
+        and one.run != run.run
+        and one.started > since
+        for one in records
+    )
 
 
 def code_of_all(results: Sequence[Result]) -> int:

@@ -1,4 +1,4 @@
-"""Batches from the terminal application: plan and start one, try again, offer what is left at the start."""
+"""Batches from the terminal application: plan and start one, find those that run."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...domain.batch import Limits
 from ...domain.batch_plan import BatchPlan
 from ...domain.batch_view import BatchView
 from ...domain.errors import NsmigError, Refused
-from ...domain.run_state import CANCELLED, FAILED, REFUSED
+from ...domain.run_state import CANCELLED, FAILED, LEFT, REFUSED, SKIPPED
 from ..dialogs.confirm import Choice, ConfirmDialog
-from ..dialogs.prompts import MenuDialog
 from ..fleet_model import HostLine
 from ..selection import Targets
 from ..words import plural, size, span
@@ -22,7 +21,10 @@ from ..words import plural, size, span
 if TYPE_CHECKING:
     from ..app import NsmigApp
 
-CANARY = Choice("canary", "c", "first some, then wait for you", ("no", "1", "3", "10"), why="(p goes on)")
+CANARY = Choice("canary", "c", "first some, then wait for you", ("no", "1", "3", "10"), why="(c goes on)")
+AGAIN = (FAILED, REFUSED, CANCELLED, SKIPPED, LEFT)
+"""Phases of runs that another try may mend; where somebody must look first, nothing is tried."""
+
 LISTED = 50
 """So many vhosts of a vnode are named one by one."""
 
@@ -31,8 +33,6 @@ NAMED = 12
 
 LOOK_BACK = 10
 """So many of the newest batches are looked at when the program starts."""
-
-NOT_AGAIN = "tui-batches-left"
 
 
 def no_waiting(ui: NsmigApp, targets: Targets) -> str:
@@ -124,23 +124,11 @@ def left_out_facts(count: int) -> list[tuple[str, str]]:
     return [("warn", f"Left out: {plural(count, 'other')} of the selection, not validated.")] if count else []
 
 
-async def retry_failed(ui: NsmigApp) -> str:
-    """Ask again for all that failed, in this program and in its batches; answers what to say."""
-    count = len(ui.controller.retry_failed())
-    for view in ui.batch_watch.views():
-        bad = sum(run.phase in (FAILED, REFUSED, CANCELLED, "skipped") for run in view.runs.values())
-        if not view.over and bad:
-            ui.all_runs.send(view, "retry")
-            count += bad
-        elif view.over and (bad or not view.finished):
-            await take_up(ui, view.spec.batch, retry=True)
-            count += bad or 1
-    return f"{count} asked again." if count else "Nothing has failed."
-
-
-async def take_up(ui: NsmigApp, batch: str, *, retry: bool) -> None:
-    """Go on with what a batch left. Raises Refused with the reason."""
-    since = await asyncio.to_thread(lambda: ui.parts.batches.resume(batch, _typed(ui), retry=retry))
+async def go_on(ui: NsmigApp, view: BatchView, *, retry: bool, leave: Sequence[str] = ()) -> None:
+    """Start a process for what a batch left, but for ``leave``. Raises Refused with the reason."""
+    batch = view.spec.batch
+    resume = ui.parts.batches.resume
+    since = await asyncio.to_thread(lambda: resume(batch, _typed(ui), retry=retry, leave=leave))
     ui.batch_watch.follow(batch, since=since, retry=retry)
 
 
@@ -175,82 +163,6 @@ async def find_running(ui: NsmigApp) -> list[str]:
     for name in running:
         ui.batch_watch.follow(name)
     return new
-
-
-async def offer(ui: NsmigApp) -> set[str]:
-    """Watch batches that run, offer those that were left; answers the keys of all their vhosts."""
-    batches = getattr(ui.parts, "batches", None)
-    if batches is None:
-        return set()
-    for name in await find_running(ui):
-        ui.notify(f"Batch {name} is running: 2 shows it.", markup=False)
-    left = [view for view in await asyncio.to_thread(_left, batches) if _still_open(ui, view)]
-    covered = {key for name in ui.batch_watch.watched for key in _keys(batches, name)}
-    known = ui.store.get(NOT_AGAIN)
-    silent = set(known) if isinstance(known, list) else set()
-    for view in left:
-        covered.update(view.runs)
-        if view.spec.batch not in silent and not ui.options.read_only:
-            await _offer_one(ui, view, silent)
-    return covered
-
-
-async def _offer_one(ui: NsmigApp, view: BatchView, silent: set[str]) -> None:
-    sums = view.totals(ui.clock())
-    counts = f"{sums.ok} of {sums.runs} done, {sums.failed} failed"
-    facts = [f"{view.spec.batch} by {view.spec.operator}: {counts}.",
-             "Its process is gone. What runs on a vnode goes on there; nothing is done twice."]  # fmt: skip
-    entries = [
-        ("r", "resume", "resume: go on with what is left"),
-        ("f", "retry", "resume, and try the failed ones again"),
-        ("s", "see", "see how it stands"),
-        ("l", "later", "later: ask again at the next start"),
-        ("n", "never", "do not ask again (nsmig resume still can)"),
-    ]
-    chosen = await ui.ask(MenuDialog("A batch has something left to do", entries, facts=facts))
-    try:
-        if chosen in ("resume", "retry"):
-            await take_up(ui, view.spec.batch, retry=chosen == "retry")
-        elif chosen == "see":
-            ui.batch_watch.follow(view.spec.batch)
-    except NsmigError as error:
-        await ui.show_error("The batch could not be taken up", error)
-        return
-    if chosen == "never":
-        silent.add(view.spec.batch)
-        ui.store.put(NOT_AGAIN, sorted(silent)[-100:])
-    elif chosen in ("resume", "retry", "see"):
-        ui.open_runs()
-
-
-def _left(batches: Any) -> list[BatchView]:
-    """Batches with something left to do that no process works on and nobody cancelled, newest first."""
-    from ...engine.batch.ending import left_over
-
-    found = []
-    for name in batches.names()[:LOOK_BACK]:
-        try:
-            view = batches.view(name)
-        except NsmigError:
-            continue
-        if view.over and view.outcome != "cancelled" and left_over(view.spec, view.results):
-            found.append(view)
-    return found
-
-
-def _still_open(ui: NsmigApp, view: BatchView) -> bool:
-    """Whether something of what it left has not been brought to its end in another way."""
-    from ...engine.batch.ending import left_over
-
-    known = (ui.store.vhost(item.vnode, item.domain) for item in left_over(view.spec, view.results))
-    return any(host is not None and host.status.value not in ("migrated", "native") for host in known)
-
-
-def _keys(batches: Any, name: str) -> list[str]:
-    try:
-        return [item.key for item in batches.view(name).spec.items]
-    except NsmigError:
-        return []
 
 
 def _typed(ui: NsmigApp) -> dict[str, str]:

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 from ...domain.errors import NsmigError
 from ...domain.events import Planned
-from ...domain.fleet import RunRecord
 from ...domain.options import MigrateOptions
 from ...engine.controller import CHANGING, Wish
 from ..dialogs.confirm import Choice, ConfirmDialog
-from ..dialogs.prompts import MenuDialog
 from ..fleet_model import HostLine
 from ..selection import Targets
 from ..words import plural, size, span
@@ -82,6 +80,9 @@ def no_resume(ui: NsmigApp, targets: Targets) -> str:
     reason = no_single(ui, targets)
     if reason or targets.host.status == "failed" or (targets.run and targets.run.phase == "left"):
         return reason
+    if any(one.vnode == targets.host.node.name and one.vhost == targets.host.domain
+           for one in ui.store.unfinished()):  # fmt: skip
+        return ""
     return f"{targets.host.domain} is {targets.host.status}: nothing is left half-way."
 
 
@@ -161,29 +162,6 @@ async def _resume(ui: NsmigApp, targets: Targets, *, undo: bool) -> None:
     ]  # fmt: skip
     if await ui.ask(ConfirmDialog(f"{verb.capitalize()} {host.domain}?", facts, verb=verb)) is not None:
         begin(ui, [Wish("resume", host.node.name, host.domain, {"undo": undo}, host.size)])
-
-
-async def offer_unfinished(ui: NsmigApp, records: list[RunRecord]) -> None:
-    """At the start: runs that this side saw begin and not end. The vnode's journal says how they stand."""
-    known = [one for one in records if f"{one.vnode}/{one.vhost}" in ui.model.hosts]
-    if not known or ui.options.read_only:
-        return
-    names = ", ".join(sorted({f"{one.vhost} on {one.vnode}" for one in known})[:8])
-    facts = [f"{plural(len(known), 'run')} had not ended when nsmig last looked: {names}.",
-             "Each goes on by itself on its vnode, or waits there; nothing is done twice."]  # fmt: skip
-    entries = [
-        ("r", "resume", "attach to them now, and finish what is left half-way"),
-        ("l", "later", "later: r on the vhost"),
-    ]
-    if await ui.ask(MenuDialog("Unfinished runs", entries, facts=facts)) == "resume":
-        hosts = [ui.model.hosts[f"{one.vnode}/{one.vhost}"] for one in known]
-        begin(
-            ui,
-            [
-                Wish("resume", host.node.name, host.domain, {"undo": False}, host.size)
-                for host in dict.fromkeys(hosts)
-            ],
-        )
 
 
 @at_once

@@ -9,10 +9,19 @@ from ..words import Line, Signs, about, clock, lap, pad, percent, size, span
 from . import wrap
 from .wrap import Row
 
-ORDER = {"failed": 0, "refused": 0, "undoing": 1, "running": 2, "left": 3, "waiting": 4, "skipped": 5}
+ORDER = {
+    "look": -1,
+    "failed": 0,
+    "refused": 0,
+    "undoing": 1,
+    "running": 2,
+    "left": 3,
+    "waiting": 4,
+    "skipped": 5,
+}
 
 
-TELLING = ("failed", "refused", "undoing", "left", "skipped", "cancelled")
+TELLING = ("look", "failed", "refused", "undoing", "left", "skipped", "cancelled")
 """Of a run in one of these phases the reason says more than a bar."""
 
 
@@ -46,7 +55,10 @@ def row(state: RunState, width: int, signs: Signs, now: float) -> Line:
     line.append((f"{span(state.elapsed(now)) if state.started is not None else '':>6}", "dim"))
     if tail_room:
         left = about(state.remaining(now))
-        line.append((pad(f"  {left} left" if left else "", tail_room), "dim"))
+        words, style = (f"  {left} left", "dim") if left else ("", "")
+        if state.lost is not None and not state.ended:
+            words, style = "  no link", "warn"
+        line.append((pad(words, tail_room), style))
     return line
 
 
@@ -88,7 +100,7 @@ def batch_pieces(views: list[BatchView], width: int) -> Line:
         words, style = view.outcome, "ok" if view.exit_code == 0 else "warn"
     elif view.phase != "running":
         words, style = (
-            {"waiting": "waits for you (p)", "died": "its process is gone (R)"}.get(words, words),
+            {"waiting": "waits for you (c)", "died": "its process is gone (R)"}.get(words, words),
             "warn",
         )
     name = f"batch {view.spec.batch}  " if width >= 100 else "batch  "
@@ -114,6 +126,9 @@ def steps(state: RunState, signs: Signs, now: float, width: int) -> list[Row]:
     if state.met:
         times += f"   {state.met:,} {'found' if state.verb == 'discover' else 'findings'}"
     rows.append(Row([(times, "dim")]))
+    if state.lost is not None and not state.ended:
+        gone = f"No connection for {span(now - state.lost)}: trying again. The run goes on there."
+        rows += wrap.text(gone, width, "warn")
     rows += [Row(_step(step, signs, now, width)) for step in state.steps]
     if state.error:
         rows += wrap.fact("error" if state.phase != "left" else "note", state.error, width, style, room=8)

@@ -9,10 +9,11 @@ from textual.binding import Binding
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from ...domain.errors import NsmigError
+from ...domain.batch_view import WAITING
+from ...domain.errors import NsmigError, Refused
 from ...domain.run_state import RunState, totals
 from .. import actions
-from ..acts import batches
+from ..acts import again, batches
 from ..panes import run_lines, wrap
 from ..safe import content
 from ..selection import Targets
@@ -155,12 +156,24 @@ class RunsScreen(WorkScreen):
         """Back to the fleet; the runs go on."""
         self.app.open_fleet()
 
-    def toggle_pause(self) -> None:
-        """Hold back runs that have not begun, or let them go."""
+    async def toggle_pause(self) -> None:
+        """Hold back runs that have not begun, or let go what was held back."""
+        runs = self.app.all_runs
         try:
-            self.app.all_runs.toggle_pause()
+            if not runs.pause() and not runs.go_on():
+                if any(view.phase == WAITING for view in self.app.batch_watch.live()):
+                    await self.release_batch()
+                elif self.app.controller.read_only:
+                    raise Refused("Nothing runs.")
+                else:
+                    self.app.controller.pause()
         except NsmigError as error:
             self.app.notify(error.message, severity="warning", markup=False)
+        self.look(force=True)
+
+    async def release_batch(self) -> None:
+        """Let the rest of a batch go, after a question."""
+        await again.release(self.app, self.list.row or "")
         self.look(force=True)
 
     def cancel_run(self) -> None:
@@ -186,7 +199,7 @@ class RunsScreen(WorkScreen):
     async def retry_failed(self) -> None:
         """Ask again for all that failed; a batch that has ended gets a process again."""
         try:
-            words = await batches.retry_failed(self.app)
+            words = await again.retry_failed(self.app)
         except NsmigError as error:
             await self.app.show_error("Could not be asked again", error)
         else:
