@@ -54,7 +54,7 @@ def seed(node: Node) -> list[Vhost]:
 
 
 def poison(node: Node, domain: str) -> None:
-    """A folder that will not leave its place: found out only by trying."""
+    """A folder that will not leave its place any more: found out only by trying."""
     node.sh(f"chattr +i /srv/{domain}/bin")
 
 
@@ -109,10 +109,10 @@ def test_misfortunes_of_some_touch_nobody_else_and_resume_finishes(
 ) -> None:
     good, dying, broken = nodes = list(fleet.nodes.values())
     vhosts = {node.name: seed(node) for node in nodes}
-    poison(good, POISON)
     product = Product(fleet, tmp_path)
     product.add(*nodes)
     ready(product, nodes)
+    poison(good, POISON)
     monkeypatch.setattr(runner_link, "PATIENCE", 5.0)
     breaks = broken.path("/etc/nginx/conf.d/zz-somebody.conf")
     misfortunes = {

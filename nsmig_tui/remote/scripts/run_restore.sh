@@ -67,7 +67,7 @@ put_extras_aside() {
     case $n in *"$TAB"*) fail "an entry at the top has a TAB in its name: $n" ;; esac
     if [ ! -e "$UPATH/$n" ] && [ ! -L "$UPATH/$n" ]; then fail "$n is gone, or has a newline in its name"; fi
     note_component "$n" -
-    in_dir "$UPATH" "$top" mv -T "./$n" "$B/gone/$n" || fail "cannot put $n aside"
+    in_dir "$UPATH" "$LIVE_INO" mv -T "./$n" "$B/gone/$n" || fail "cannot put $n aside"
     sync_all "$UPATH" "$B/gone"
     pt "restore-aside-$n"
   done <"$B/extras"
@@ -106,7 +106,7 @@ restore_archive() { # of what prepare_restore has unpacked
   begin_record
   pt restore-begun
   step restore_switch
-  top=$(ino "$UPATH")
+  LIVE_INO=$(ino "$UPATH")
   while IFS= read -r c; do
     note_component "$c" "$(ino "$B/tree/$c")"
     at=$(component_folder "$c")
@@ -117,7 +117,7 @@ restore_archive() { # of what prepare_restore has unpacked
   : >"$B/switched.time"
   carry_late
   if [ "$EXACT" = 1 ]; then put_extras_aside; fi
-  in_dir "$UPATH" "$top" top_again || fail "cannot give the vhost's folder its owner and mode"
+  in_dir "$UPATH" "$LIVE_INO" top_again || fail "cannot give the vhost's folder its owner and mode"
   vnode_lock
   nginx_test || fail "nginx -t after the restore: $NGINX_SAYS"
   nginx_reload || fail "nginx did not reload"

@@ -16,8 +16,8 @@ clear_staging() {
   if open_restore && ! nothing_of_value; then
     fail "$S/restore holds what was live before a restore; nothing of it is deleted"
   fi
-  # shellcheck disable=SC2033 # the command is meant
-  if [ -n "$B" ]; then find "$S" -xdev -mindepth 1 -maxdepth 1 ! -name restore -exec rm -rf {} +
+  # shellcheck disable=SC2016 # the inner shell expands
+  if [ -n "$B" ]; then find "$S" -xdev -mindepth 1 -maxdepth 1 ! -name restore -exec sh -c 'rm -rf "$@"' sh {} +
   else rm -rf "$S"; fi
 }
 
