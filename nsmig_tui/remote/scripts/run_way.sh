@@ -26,9 +26,9 @@ way_is_clear() {
     if is_known "$part" || may_adopt "$UPATH/web/$part" || may_adopt "$UPATH/var/$part"; then continue; fi
     if [ -e "$UPATH/web/$part" ] || [ -L "$UPATH/web/$part" ]; then fail "web/$part is no folder of the account on this file system; put one there, then undo again"; fi
   done
-  # what php-fpm does not serve now it would not serve after a reload either
+  # what php-fpm does not serve now it would not serve after a reload either; an undo that broke off has the old ones
   # shellcheck disable=SC2086 # one socket a word
-  if flagged committed && flagged fpm && [ -n "$NEW_SOCKETS" ] && fpm_alive && ! accepts $NEW_SOCKETS; then
+  if flagged committed && flagged fpm && [ -n "$NEW_SOCKETS" ] && fpm_alive && ! accepts $NEW_SOCKETS && ! accepts $OLD_SOCKETS; then
     fail "php-fpm runs, but does not accept on $NEW_SOCKETS; restart it, then undo again"
   fi
 }
