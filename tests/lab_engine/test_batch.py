@@ -53,9 +53,13 @@ def seed(node: Node) -> list[Vhost]:
     return vhosts
 
 
-def poison(node: Node, domain: str) -> None:
-    """A folder that will not leave its place any more: found out only by trying."""
-    node.sh(f"chattr +i /srv/{domain}/bin")
+def poison(node: Node, domain: str) -> str:
+    """A front page that works at its old place alone: found out only by trying. Answers what it was."""
+    page = node.srv / domain / "web/index.php"
+    text = page.read_text()
+    bad = f'<?php if (__DIR__ !== "/srv/{domain}/web") {{ http_response_code(500); exit; }} ?>'
+    page.write_text(bad + text)
+    return text
 
 
 def ready(product: Product, nodes: list[Node]) -> None:
@@ -112,7 +116,7 @@ def test_misfortunes_of_some_touch_nobody_else_and_resume_finishes(
     product = Product(fleet, tmp_path)
     product.add(*nodes)
     ready(product, nodes)
-    poison(good, POISON)
+    wholesome = poison(good, POISON)
     monkeypatch.setattr(runner_link, "PATIENCE", 5.0)
     breaks = broken.path("/etc/nginx/conf.d/zz-somebody.conf")
     misfortunes = {
@@ -144,7 +148,7 @@ def test_misfortunes_of_some_touch_nobody_else_and_resume_finishes(
     not_ok = {line["vhost"]: (line["errors"], line["exit_code"]) for line in results if not line["ok"]}
     assert set(not_ok) == {POISON}, not_ok
 
-    good.sh(f"chattr -i /srv/{POISON}/bin")
+    (good.srv / POISON / "web/index.php").write_text(wholesome)
     code, lines = nsmig(product, "resume", batch, "--retry", "--yes")
     assert (code, lines[-1]) == (0, {"type": "summary", "ok": 3 * EACH, "failed": 0, "skipped": 0})
     assert [w for node in nodes for vhost in vhosts[node.name] for w in wrong_answers(node, vhost)] == []

@@ -73,12 +73,14 @@ each_owner() { # function, reading $CUR/owners
 chown_kept() { # name owner mode
   caps=
   if [ -f "$1" ] && [ ! -L "$1" ] && have getcap && have setcap; then caps=$(getcap "$1" 2>/dev/null | sed 's/^.* //'); fi
-  chown -h "$2" "$1" || [ "$(stat -c %u:%g -- "$1")" = "$2" ] || return 1
+  chown -h "$2" "$1" || [ "$(stat -c %u:%g -- "$1" 2>/dev/null)" = "$2" ] || is_gone "$1" || return 1
   if [ ! -L "$1" ]; then
-    case $3 in ????) chmod "$3" "$1" || return 1 ;; esac
-    if [ -n "$caps" ]; then setcap "$caps" "$1" || return 1; fi
+    case $3 in ????) chmod "$3" "$1" || is_gone "$1" || return 1 ;; esac
+    if [ -n "$caps" ]; then setcap "$caps" "$1" || is_gone "$1" || return 1; fi
   fi
 }
+
+is_gone() { [ ! -e "$1" ] && [ ! -L "$1" ]; } # the site is live: somebody may have deleted it meanwhile
 
 owner_to_account() { chown_kept "$1" "$OWNER" "$4"; }
 change_owners() { each_owner owner_to_account; }
@@ -86,7 +88,7 @@ change_owners() { each_owner owner_to_account; }
 # The account could do with its files what it liked. What it put in place of another's, or wrote into it, must not
 # get that owner's rights, and least of all run with them: a file goes back with the content that it had, no other.
 owner_back() { # name uid gid mode, inside its folder; path as recorded, a newline as \001
-  is=$(stat -c %u:%g -- "$1") || return 1
+  is=$(stat -c %u:%g -- "$1") || is_gone "$1" || return 1
   case $is in "${OWNER%:*}":*|"$2:$3") ;; *) return 0 ;; esac # somebody else has decided about it since
   if [ -f "$1" ] && [ ! -L "$1" ] && ! is_as_it_was "$1" "$5"; then
     printf '%s\n' "$5" >>"$S/owners.kept"
