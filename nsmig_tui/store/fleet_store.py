@@ -47,6 +47,7 @@ class Store:
         self._waiting: list[tuple[str, float, str]] = []
         self._values: dict[str, str] = {}
         self._logged = -LOG_EVERY
+        self._version = self._data_version()
         self._vnode = Table("vnode", rows.VNODE)
         self._vhost = Table("vhost", rows.VHOST)
         self._run = Table("run", rows.RUN)
@@ -310,7 +311,15 @@ class Store:
             with told(self._path):
                 self._database.close()
 
+    def was_changed(self) -> bool:
+        """Whether another process has written since this was asked last."""
+        before, self._version = self._version, self._data_version()
+        return self._version != before
+
     # -- inside ------------------------------------------------------------------------------------
+
+    def _data_version(self) -> int:
+        return int(self._rows("PRAGMA data_version")[0][0])
 
     def _rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """What a written-out statement gives: composing one costs ten times what SQLite needs for it."""

@@ -90,7 +90,7 @@ ACTIONS = (
     Action("shell", "s", "SSH shell", "your own ssh to the vnode; exit comes back", nodes.shell, "fleet runs",
            "change", nodes.no_node),
     Action("copy", "y", "Copy", "domain, path, command, error …", look.copy, "fleet runs",
-           why_not=look.nothing),
+           why_not=look.no_copy),
     Action("export", "E", "Export", "a report of the vhosts chosen or the last batch: .md, .html, .json",
            exporting.export, "fleet runs", why_not=exporting.no_export),
     Action("check", "c", "Check vnode", "connect and see that all is well", work.check,

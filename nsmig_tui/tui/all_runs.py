@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from ..domain.batch_view import PAUSED, RUNNING, WAITING, BatchView
+from dataclasses import replace
+
+from ..domain.batch_view import DIED, PAUSED, RUNNING, WAITING, BatchView
 from ..domain.errors import Refused
+from ..domain.run_state import LEFT, RunState
 from ..domain.run_state import WAITING as RUN_WAITS
-from ..domain.run_state import RunState
 from ..engine.controller import RunController
 from .batch_watch import BatchWatch
 
@@ -41,7 +43,7 @@ class AllRuns:
         """Every run, each vhost once."""
         found: dict[str, RunState] = {}
         for view in self.batches.views():
-            found.update(view.runs)
+            found.update({key: _as_left(view, run) for key, run in view.runs.items()})
         for state in self.controller.snapshot():
             other = found.get(state.key)
             if other is None or other.ended or state.queued >= other.queued:
@@ -59,7 +61,7 @@ class AllRuns:
     def state(self, key: str) -> RunState | None:
         """The run that is shown under ``key``."""
         view = self.batch_of(key)
-        return view.runs[key] if view else self.controller.state(key)
+        return _as_left(view, view.runs[key]) if view else self.controller.state(key)
 
     def log_lines(self, key: str) -> list[tuple[float, str]]:
         """The last lines of its log."""
@@ -139,3 +141,12 @@ class AllRuns:
         """Return when nothing waits or goes on."""
         await self.controller.wait()
         await self.batches.wait()
+
+
+def _as_left(view: BatchView, run: RunState) -> RunState:
+    """The run as it stands: nobody here hears of what a batch began whose process is gone."""
+    if view.phase != DIED or run.ended or run.started is None:
+        return run
+    words = "the batch's process is gone; the run goes on there"
+    heard = max((step.started or run.started for step in run.steps), default=run.started)
+    return replace(run, phase=LEFT, error=run.error or words, finished=heard)

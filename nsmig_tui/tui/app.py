@@ -11,7 +11,7 @@ from textual.binding import Binding
 from ..domain.options import MigrateOptions
 from ..domain.ports import EngineApi
 from ..domain.run_state import RunState, totals
-from ..engine.controller import RunController
+from ..engine.controller import CHANGING, RunController
 from . import actions
 from .actions import Action
 from .acts import importing, offering, work
@@ -147,6 +147,7 @@ class NsmigApp(Navigation, CalmApp):
         """A run ended: the fleet shows it, and a toast says it when nobody looks at the runs."""
         if not self.is_running:
             return
+        self.forget_plan(state)
         self.reload_vhost(state.vnode, state.vhost)
         sign, _style = self.signs.phase(state.phase)
         if getattr(self.screen, "WHERE", "") == "runs" and state.verb != "discover":
@@ -169,7 +170,13 @@ class NsmigApp(Navigation, CalmApp):
         if state.phase in ("failed", "look", "left"):
             self._run_ended(state)
         else:
+            self.forget_plan(state)
             self.reload_vhost(state.vnode, state.vhost)
+
+    def forget_plan(self, state: RunState) -> None:
+        """A plan says what nobody has touched yet; a run has touched it."""
+        if state.verb in CHANGING and self._fleet is not None:
+            self._fleet.detail.forget(state.key)
 
     def _batch_news(self, words: str, how: str) -> None:
         """What a batch has to say."""

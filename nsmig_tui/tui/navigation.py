@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..engine.controller import CHANGING
 from .asking import Asking
 from .dialogs.prompts import MenuDialog
 from .screens.fleet import FleetScreen
@@ -253,8 +254,13 @@ class Navigation(Asking):
                 facts.append("Start nsmig again, or `nsmig attach`, to watch it.")
         if self.controller.active:
             waiting = sum(state.phase == "waiting" for state in self.controller.snapshot())
-            begun = plural(self.controller.active - waiting, "run")
-            facts.append(f"{begun} under way: each goes on by itself on its vnode.")
+            begun = [one for one in self.controller.snapshot() if not one.ended and one.phase != "waiting"]
+            looks = sum(one.verb not in CHANGING for one in begun)
+            if len(begun) > looks or not looks:
+                count = plural(len(begun) - looks, "run")
+                facts.append(f"{count} under way: each goes on by itself on its vnode.")
+            if looks:
+                facts.append(f"{plural(looks, 'look')} (discover, validate): ends when you leave.")
             if waiting:
                 facts.append(f"{plural(waiting, 'run')} not begun: those are dropped when you leave.")
             facts.append("Start nsmig again, or `nsmig resume`, to see how they ended.")

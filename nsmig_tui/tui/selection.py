@@ -25,10 +25,10 @@ class Targets:
 
     @property
     def node(self) -> NodeLine | None:
-        """The one vnode under the cursor, or that of the one vhost."""
-        if isinstance(self.line, NodeLine):
-            return self.line
-        return self.host.node if self.host else None
+        """The vnode under the cursor, or that of the vhost there, whatever is marked."""
+        if isinstance(self.line, HostLine):
+            return self.line.node
+        return self.line if isinstance(self.line, NodeLine) else None
 
     @property
     def production(self) -> list[str]:

@@ -10,6 +10,7 @@ from waiting import until
 from nsmig_tui.domain.errors import LockHeld
 from nsmig_tui.domain.fleet import RunRecord, Status
 from nsmig_tui.domain.options import MigrateOptions
+from nsmig_tui.engine.controller import Wish
 from nsmig_tui.tui import actions
 from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
 from nsmig_tui.tui.dialogs.help import HelpDialog
@@ -78,7 +79,7 @@ async def test_migrate_shows_the_facts_and_y_begins(world, open_app, at_rest):
         dialog = app.screen
         assert isinstance(dialog, ConfirmDialog)
         facts = " ".join(text for _style, text in dialog.fact_lines)
-        for words in ("PRODUCTION", "7 changes", "2.1 GB", "1m36", "Way back"):
+        for words in ("PRODUCTION", "7 changes", "2.0 GB", "1m36", "Way back"):
             assert words in facts
         assert dialog.focused.id == "cancel"
         await pilot.press("y")
@@ -264,6 +265,38 @@ async def test_copy_offers_what_there_is(world, open_app):
         await pilot.press("e")
         await pilot.pause()
         assert app.clipboard == "nginx -t failed: unknown directive"
+
+
+async def test_acts_on_a_vnode_and_copies_follow_the_cursor_whatever_is_marked(world, open_app):
+    async with open_app(world) as (app, pilot):
+        app.marks.add("edge1.example.net/wien.example.at")
+        await choose(app, pilot, SHOP)
+        assert app.screen.targets().node.name == "vn1.example.net"
+        assert [host.domain for host in app.screen.targets().hosts] == ["wien.example.at"]
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, MenuDialog))
+        assert app.screen.entries[0][2] == "domain: shop.example.org"
+        await pilot.press("escape")
+
+
+async def test_there_is_nothing_to_copy_of_a_vsite(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, "site:sydney")
+        await pilot.press("y")
+        await pilot.pause()
+        assert "Copy: Choose a vnode or a vhost first" in said(app)
+        assert app.screen.id == "fleet"
+
+
+async def test_removing_a_vnode_with_a_run_under_way_says_so(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        app.controller.start(Wish("migrate", *SHOP.split("/")))
+        await choose(app, pilot, "vn1.example.net")
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        assert any("1 run on it not ended" in text for _style, text in app.screen.fact_lines)
+        await pilot.press("escape")
 
 
 async def test_help_lists_every_key_and_runs_one(world, open_app):

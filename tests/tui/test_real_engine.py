@@ -175,7 +175,7 @@ async def leave_half_way(app, pilot, key, monkeypatch):
         await do(pilot, "migrate")
         await agree(app, pilot)
         state = await ended(app, pilot, key, "migrate")
-    assert state.phase == "failed" and "stopped" in state.error
+    assert state.phase == "look" and "stopped" in state.error
     assert status(app, key) == "failed"
 
 
@@ -234,6 +234,8 @@ async def test_a_batch_waits_after_its_canary_and_is_steered(scene, spare, tmp_p
         await do(pilot, "release")
         await agree(app, pilot, "1 vhost on 1 vnode")
         await wait(pilot, lambda: view.over)
+        await do(pilot, "release")
+        await hears(app, pilot, "No batch waits for your word")
         assert [scene.layout(key) for key in held] == ["ns1", "ns3"]
         await app.batch_watch.wait()
         await do(pilot, "retry")

@@ -1,8 +1,12 @@
 """The runs screen: live steps, failures first, leave and come back, pause, cancel, retry, log."""
 
+from dataclasses import replace
+
+import tui_world
 from waiting import until
 
 from nsmig_tui.domain import events as ev
+from nsmig_tui.domain.fleet import Status
 from nsmig_tui.domain.run_state import reduce
 from nsmig_tui.engine.controller import Wish
 from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
@@ -136,6 +140,33 @@ async def test_leaving_a_waiting_batch_says_what_is_dropped(world, open_app):
         await pilot.press("l")
         await pilot.pause()
         assert app.controller.state(SHOP).phase == "left"
+
+
+async def test_what_another_program_wrote_is_shown(world, open_app):
+    async with open_app(world) as (app, _pilot):
+        other = replace(world.store.vhost(*SHOP.split("/")), status=Status.MIGRATED)
+        world.store.save_vhost(other)
+        assert app.model.hosts[SHOP].status == "validated"
+        world.store.changed = True
+        app.screen.look_at_database()
+        assert app.model.hosts[SHOP].status == "migrated"
+
+
+async def test_a_look_ends_with_the_program_and_is_said_so(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        app.controller.start(Wish("discover", "vn7.example.net"))
+        await pilot.pause()
+        facts = " ".join(app.leaving_facts())
+        assert "1 look (discover, validate): ends when you leave" in facts and "goes on" not in facts
+
+
+async def test_the_plan_goes_when_a_run_has_touched_the_vhost(world, open_app, at_rest):
+    async with open_app(world) as (app, pilot):
+        app.screen.detail.plans[SHOP] = tui_world.migrate_plan(*SHOP.split("/"))
+        app.controller.start(Wish("migrate", *SHOP.split("/")))
+        await at_rest(app, pilot)
+        assert SHOP not in app.screen.detail.plans
 
 
 async def test_the_dashboard_names_what_needs_attention_and_leads_there(world, open_app):

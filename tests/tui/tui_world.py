@@ -31,7 +31,12 @@ class FakeStore:
     """A FleetStore in memory."""
 
     def __init__(self):
+        self.changed = False
         self._vnodes, self._vhosts, self._runs, self._logs, self._kept = {}, {}, {}, {}, {}
+
+    def was_changed(self):
+        changed, self.changed = self.changed, False
+        return changed
 
     def vnodes(self):
         return sorted(self._vnodes.values(), key=lambda vnode: vnode.name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..dialogs.help import HelpDialog, HelpLine
 from ..dialogs.prompts import MenuDialog
+from ..fleet_model import HostLine
 from ..panes.fleet_lines import legend
 from ..safe import one_line
 from ..selection import Targets
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 def nothing(ui: NsmigApp, targets: Targets) -> str:
     """Nothing is under the cursor."""
     return "" if targets.line is not None or targets.run is not None else "Nothing is selected."
+
+
+def no_copy(ui: NsmigApp, targets: Targets) -> str:
+    """Nothing of what is under the cursor can be copied."""
+    reason = nothing(ui, targets)
+    return reason or ("" if copyable(ui, targets) else "Choose a vnode or a vhost first.")
 
 
 def on_screen(method: str):
@@ -63,7 +70,7 @@ async def copy(ui: NsmigApp, targets: Targets) -> None:
 def copyable(ui: NsmigApp, targets: Targets) -> dict[str, tuple[str, str]]:
     """key -> (label, text) for the selection; text is clean."""
     found: dict[str, tuple[str, str]] = {}
-    host, node = targets.host, targets.node
+    host, node = targets.line if isinstance(targets.line, HostLine) else None, targets.node
     if host:
         known = ui.store.vhost(host.node.name, host.domain)
         found["d"] = ("domain", host.domain)

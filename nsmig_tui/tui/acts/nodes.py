@@ -40,8 +40,16 @@ async def edit(ui: NsmigApp, targets: Targets) -> None:
 async def remove(ui: NsmigApp, targets: Targets) -> None:
     """Take a vnode out of the fleet; nothing happens on the server."""
     node = targets.node
+    runs = [state for state in ui.all_runs.snapshot() if state.vnode == node.name and not state.ended]
     facts = [
         ("prod", "PRODUCTION" if node.vnode.production else ""),
+        (
+            "warn",
+            f"{plural(len(runs), 'run')} on it not ended: what has begun goes on there, "
+            "and its end is not recorded here."
+            if runs
+            else "",
+        ),
         ("", f"{plural(len(node.hosts), 'vhost')} and what is known of them leave the fleet."),
         ("", "Nothing changes on the server; archives stay there."),
         ("ok", "Way back: add the vnode again and discover."),

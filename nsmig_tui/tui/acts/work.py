@@ -147,10 +147,17 @@ async def undo_half(ui: NsmigApp, targets: Targets) -> None:
     await _resume(ui, targets, undo=True)
 
 
+def _last_seen(ui: NsmigApp, host: HostLine) -> str:
+    """How far a run was when nsmig last heard of it, where that is all that is known."""
+    left = [one for one in ui.store.unfinished() if (one.vnode, one.vhost) == (host.node.name, host.domain)]
+    lines = ui.store.log_lines(left[-1].run) if left else []
+    return f"the vnode's journal knows; last heard: {lines[-1][1]}" if lines else "the vnode's journal knows"
+
+
 async def _resume(ui: NsmigApp, targets: Targets, *, undo: bool) -> None:
     host = targets.host
     known = ui.store.vhost(host.node.name, host.domain)
-    done = ", ".join(known.steps_completed) if known and known.steps_completed else "none"
+    done = ", ".join(known.steps_completed) if known and known.steps_completed else _last_seen(ui, host)
     verb = "undo" if undo else "resume"
     facts = [
         *production_facts([host]),
@@ -205,7 +212,8 @@ def migrate_facts(host: HostLine, left_out: int, plan: Planned) -> list[tuple[st
     words = f"{plural(len(changes), 'change')} in {len(plan.steps)} steps"
     facts.append(("", f"Changes: {words}{f', {diffs} of them to configuration files' if diffs else ''}."))
     facts += batches.left_out_facts(left_out)
-    facts.append(("", f"Size: {size(host.size or None)}.  Time: about {span(plan.expected_s)}."))
+    whole = plan.sizes.get("bytes") or plan.sizes.get("allocated") or host.size or None
+    facts.append(("", f"Size: {size(whole)}.  Time: about {span(plan.expected_s)}."))
     facts.append(("", "The site keeps answering; nginx and php-fpm are reloaded, never stopped."))
     facts.append(("ok", "Way back: an archive is written and verified first; b undoes at any time."))
     facts += [("warn", f"Warning: {warning}") for warning in plan.warnings]

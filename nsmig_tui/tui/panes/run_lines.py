@@ -83,7 +83,7 @@ def totals_line(sums: Totals, signs: Signs, *, paused: bool, width: int) -> Line
         (f" {percent(sums.fraction)}", ""),
     ]
     line.append((f"  {span(sums.elapsed)}", "dim"))
-    if sums.remaining is not None:
+    if sums.remaining is not None and not paused and sums.running:
         line.append((f"  {about(sums.remaining)} left", ""))
     if sums.rate and width >= 100:
         line.append((f"  {size(sums.rate)}/s", "dim"))
@@ -145,7 +145,7 @@ def _step(step: StepState, signs: Signs, now: float, width: int) -> Line:
     sign, style = signs.step(step.state)
     name_room = max(len(name) for name in STEPS) + 1
     line: Line = [(f"{sign} ", style), (pad(step.name, name_room), "bold" if step.state == "running" else "")]
-    bar_room = max(8, min(30, width - name_room - 2 - 30))
+    bar_room = max(8, min(30, width - name_room - 2 - 33))
     line += [*signs.bar(step.fraction(), bar_room, style), (f" {percent(step.fraction())} ", "")]
     if step.state == "running":
         line.append((f"{span(now - (step.started or now)):>6}", "dim"))

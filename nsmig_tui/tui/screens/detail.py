@@ -109,6 +109,11 @@ class Detail(Vertical):
             self.plans[host.key] = f"No plan: {sentences(error.message, error.hint)}"
         self.reload(top=True)
 
+    def forget(self, key: str) -> None:
+        """What the vnode was asked of this vhost is old."""
+        self.plans.pop(key, None)
+        self.archives.pop(key, None)
+
     async def ask_archives(self) -> None:
         """Read the list of archives from the vnode."""
         host = self.line

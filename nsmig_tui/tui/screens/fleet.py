@@ -11,6 +11,7 @@ from textual.events import Resize
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
+from ...domain.errors import NsmigError
 from .. import actions, filtering
 from ..fleet_model import SORTS, FleetLine, HostLine, NodeLine
 from ..panes import fleet_lines
@@ -23,6 +24,9 @@ from .base import WorkScreen
 from .detail import Detail
 from .filter_row import Filtering
 from .marking import Marking
+
+LOOK_EVERY, MANY, MANY_WAIT = 2.0, 1000, 60.0
+"""Seconds between looks whether another program wrote; above so many vhosts, seconds between readings."""
 
 EMPTY = "The fleet is empty.  i imports vnodes,  n adds one,  ? shows all keys."
 
@@ -45,6 +49,7 @@ class FleetScreen(Marking, Filtering, WorkScreen):
         self.last_key = ""
         self.was_moved = self._is_stale = False
         self._soon: Timer | None = None
+        self._is_old, self._read_at = False, 0.0
 
     def body(self):
         """Tree and detail side by side, the filter below."""
@@ -75,6 +80,7 @@ class FleetScreen(Marking, Filtering, WorkScreen):
         self.tree.unfold = self._toggle
         self.tree.focus()
         self.set_interval(0.5, self._tick)
+        self.set_interval(LOOK_EVERY, self.look_at_database)
 
     # -- drawing ---------------------------------------------------------------------------------
 
@@ -144,6 +150,19 @@ class FleetScreen(Marking, Filtering, WorkScreen):
         if self.app.screen is self:
             self.tree.redraw()
             self.refresh_bars()
+
+    def look_at_database(self) -> None:
+        """Show what another program has written meanwhile; of a big fleet, which takes time, less often."""
+        if self.app.screen is not self:
+            return
+        try:
+            self._is_old = self.app.store.was_changed() or self._is_old
+            now, wait = self.app.moment(), LOOK_EVERY if len(self.app.model.hosts) < MANY else MANY_WAIT
+            if self._is_old and now - self._read_at >= wait / 2:
+                self._is_old, self._read_at = False, now
+                self.app.reload_fleet()
+        except NsmigError as error:
+            self.app.notify(error.message, severity="warning", markup=False)
 
     # -- moving ----------------------------------------------------------------------------------
 
