@@ -10,7 +10,7 @@ not_in() { # sorted list, sorted list: what only the second has
 # Files that are new since the archive go along into the unpacked tree, at their old place. What was there at
 # that moment is kept in there, what went along in went, for what comes while we work.
 carry_over() { # component
-  mkdir -p "$B/there/${1%"${1##*/}"}" "$B/went/${1%"${1##*/}"}" && : >"$B/went/$1" && names_below "$UPATH/$1" >"$B/there/$1" &&
+  mkdir -p "$B/there/${1%"${1##*/}"}" "$B/went/${1%"${1##*/}"}" && printf '' >"$B/went/$1" && names_below "$UPATH/$1" >"$B/there/$1" &&
     names_below "$B/tree/$1" >"$B/then" && not_in "$B/then" "$B/there/$1" >"$B/new" || fail "cannot tell what is new in $1"
   if [ ! -s "$B/new" ]; then return 0; fi
   j carried "$1 $(wc -l <"$B/new")"
@@ -35,7 +35,7 @@ leads_inside() ( # top relative-path: is it a folder there, whatever links are o
 note_kept() { printf '%s\n' "$1/${name#./}" | tr '\001' '?' >>"$B/changed"; } # component; $name is told, it stays aside
 
 # A second back: not everybody looks at more than whole seconds, and one file too many is no harm.
-mark_time() { : >"$1" && touch -d "@$(($(date +%s) - 1))" "$1" 2>/dev/null || :; }
+mark_time() { printf '' >"$1" && touch -d "@$(($(date +%s) - 1))" "$1" 2>/dev/null || :; }
 
 copy_new() { # top relative-path target; what goes meanwhile needs no copy
   tries=0

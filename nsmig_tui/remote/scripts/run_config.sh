@@ -75,7 +75,7 @@ has_stage() { # kind stage
 
 # What nginx or php-fpm says of the files as they are on disk; the reason in WHY. Asked under the vnode's lock.
 config_is_good() { # nginx|fpm
-  : >"$VAR/$1.good.part"
+  printf '' >"$VAR/$1.good.part"
   if [ "$1" = nginx ]; then
     nginx_test || { WHY="nginx -t: $NGINX_SAYS"; return 1; }
   else

@@ -21,7 +21,7 @@ passes() { # kind stage: a change that this run has no part in
   come_to $((PLACE + 1))
 }
 
-comes_no_more() { if [ -s "$J/coming" ]; then : >"$J/coming"; fi; }
+comes_no_more() { if [ -s "$J/coming" ]; then printf '' >"$J/coming"; fi; }
 
 # Is this process the run of that vhost? It has the vhost's lock open then, which is seen without reading anything.
 # shellcheck disable=SC3013 # dash, BusyBox and POSIX 2024 have -ef

@@ -150,7 +150,7 @@ main() {
   OTHER_SOCKETS=
   GATHER=${GATHER:-0} FOLLOW=${FOLLOW:-0}
   # a line that a power cut left unfinished must not swallow ours
-  if [ ! -s "$J/journal" ]; then : >"$J/journal"; SEQ=0
+  if [ ! -s "$J/journal" ]; then printf '' >"$J/journal"; SEQ=0
   elif [ -n "$(tail -c 1 "$J/journal" | tr '\000' x)" ]; then echo >>"$J/journal"; fi
   want_nothing_yet
   j begin "$VERB $OPERATOR"

@@ -82,7 +82,7 @@ missing_folders() {
 # What is missing in the archive and there again must be in the second one; what is gone leaves the manifest.
 settle_missing() { # manifest
   if [ ! -s "$S/names.missing" ]; then return 0; fi
-  : >"$1.gone"
+  printf '' >"$1.gone"
   while IFS= read -r entry && IFS= read -r name; do
     newlines "$name"
     if [ ! -e "$NAMED" ] && [ ! -L "$NAMED" ]; then printf '%s\n' "$entry" >>"$1.gone"

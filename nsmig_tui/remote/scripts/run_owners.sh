@@ -28,7 +28,7 @@ leave_immutable() {
     mv "$CUR/owners" "$CUR/owners.part"
     return 0
   fi
-  : >"$CUR/owners.kept"
+  printf '' >"$CUR/owners.kept"
   in_dir "$CONTENT" "$WEB_INO" each_owner note_changeable >"$CUR/owners.part"
   warn "$(wc -l <"$CUR/owners.kept") immutable or append-only entr(ies) keep their owner"
   rm -f "$CUR/owners" "$CUR/owners.kept"
@@ -102,7 +102,7 @@ is_as_it_was() { # name, path as recorded
 }
 
 restore_owners() {
-  : >"$S/owners.sums"
+  printf '' >"$S/owners.sums"
   if [ -e "$S/owners.kept" ]; then rm -f "$S/owners.kept"; fi
   if [ -s "$CUR/manifest" ]; then
     tr '\n\000' '\001\n' <"$CUR/owners" | awk -v manifest="$CUR/manifest" "$ESC"'

@@ -6,11 +6,11 @@ open_restore() { [ -e "$J/restored/begun" ] && [ ! -e "$J/restored/done" ]; }
 
 begin_record() {
   rm -rf "$J/restored"
-  mkdir -p "$J/restored" && : >"$J/restored/begun" || fail "cannot keep a record of the restore"
+  mkdir -p "$J/restored" && printf '' >"$J/restored/list" && printf '' >"$J/restored/begun" || fail "cannot keep a record of the restore"
   sync_all "$J/restored" "$J"
 }
 
-flag_done() { : >"$J/restored/done" && sync_dir "$J/restored"; }
+flag_done() { printf '' >"$J/restored/done" && sync_dir "$J/restored"; }
 
 # Components are the entries at the top and, since var/run holds a live socket, those of var.
 components() {
@@ -38,8 +38,9 @@ extras() {
 
 note_component() { # component, inode that it will have: written down before anything moves
   old=$(ino "$UPATH/$1")
-  printf '%s\t%s\t%s\n' "$1" "${2:--}" "${old:--}" >>"$J/restored/list"
-  sync_file "$J/restored/list"
+  { cat "$J/restored/list" && printf '%s\t%s\t%s\n' "$1" "${2:--}" "${old:--}"; } 2>/dev/null >"$J/restored/list.new" &&
+    mv -T "$J/restored/list.new" "$J/restored/list" || fail "cannot write $J/restored/list; is there room in $VAR?"
+  sync_all "$J/restored/list" "$J/restored"
   pt "restore-noted-$1"
 }
 
@@ -94,7 +95,7 @@ put_aside() { # what was replaced: out of the live tree, into .archive under a n
 }
 
 restore_archive() { # of what prepare_restore has unpacked
-  : >"$B/changed"
+  printf '' >"$B/changed"
   mark_time "$B/carried.time"
   while IFS= read -r c; do
     if is_dir "$UPATH/$c" && is_dir "$B/tree/$c"; then
@@ -114,7 +115,7 @@ restore_archive() { # of what prepare_restore has unpacked
     sync_all "$at" "$B/tree" "$B/tree/${c%/*}"
     pt "restore-switched-$c"
   done <"$B/components"
-  : >"$B/switched.time"
+  printf '' >"$B/switched.time"
   carry_late
   if [ "$EXACT" = 1 ]; then put_extras_aside; fi
   in_dir "$UPATH" "$LIVE_INO" top_again || fail "cannot give the vhost's folder its owner and mode"
@@ -127,7 +128,7 @@ restore_archive() { # of what prepare_restore has unpacked
   put_aside
   if [ -s "$B/changed" ]; then warn "$(sort -u "$B/changed" | wc -l) file(s) had changed since the archive; they are kept in .archive/$REPLACED"; fi
   nothing_of_value || fail "$S/restore still holds what was live; nothing of it is deleted"
-  flag_done
+  flag_done || fail "cannot write $J/restored/done; is there room in $VAR?"
   pt restore-done
   step ""
   j restored "$ARCHIVE"

@@ -61,7 +61,7 @@ unpack() { # archive [folder]
 # a folder that changed meanwhile is in the list beside the manifest, with newlines as \001.
 check_unpacked() { # manifest [archive of what changed while the first was made]
   (cd "$B/tree" && step_back && make_manifest "$B/unpacked") || fail "cannot read the unpacked tree"
-  : >"$B/again"
+  printf '' >"$B/again"
   if [ -z "${2:-}" ]; then :
   elif [ "$TAR" = gnu ]; then tar --quoting-style=literal -tf "$2" >"$B/again"
   else gzip -dc "$2" | tar -tf - >"$B/again"; fi || fail "what changed while the archive was made cannot be listed"

@@ -83,7 +83,7 @@ unrestore() {
     PHASE=undo
     step restore_back
     mkdir -p "$B/tree/var" "$B/was/var" "$B/lived/var" || fail "cannot make room to take the restore back"
-    : >"$J/restored/begun" && rm -f "$J/restored/done" && sync_all "$J/restored" "$J/journal" || fail "cannot keep a record"
+    printf '' >"$J/restored/begun" && rm -f "$J/restored/done" && sync_all "$J/restored" "$J/journal" || fail "cannot keep a record"
     pt unrestore-begun
     while IFS="$TAB" read -r c new old; do take_component_back; done <"$J/restored/list"
     nginx_test || fail "nginx -t: $NGINX_SAYS"

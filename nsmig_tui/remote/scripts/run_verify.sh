@@ -7,7 +7,7 @@
 differences() { # manifest, start of the manifest in epoch seconds
   ours=
   if [ -s "$CUR/made.known" ]; then ours=./.well-known; fi
-  if [ -s "$CUR/owners" ]; then tr '\n\000' '\001\n' <"$CUR/owners" >"$S/owners.lines"; else : >"$S/owners.lines"; fi
+  if [ -s "$CUR/owners" ]; then tr '\n\000' '\001\n' <"$CUR/owners" >"$S/owners.lines"; else printf '' >"$S/owners.lines"; fi
   seek_content
   in_dir "$CONTENT" "$WEB_INO" walk "$S/verify" >"$S/after.walk" || return 1
   awk -v ours="$ours" -v owners="$S/owners.lines" -v manifest="$1" -v t0="$2" -v owner="$OWNER" "$ESC"'
