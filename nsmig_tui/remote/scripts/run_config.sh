@@ -75,13 +75,14 @@ has_stage() { # kind stage
 
 # What nginx or php-fpm says of the files as they are on disk; the reason in WHY. Asked under the vnode's lock.
 config_is_good() { # nginx|fpm
-  printf '' >"$VAR/$1.good.part"
+  rm -f "$VAR/$1.good.part"
+  printf '' 2>/dev/null >"$VAR/$1.good.part" || : # without it the next one asks again
   if [ "$1" = nginx ]; then
     nginx_test || { WHY="nginx -t: $NGINX_SAYS"; return 1; }
   else
     fpm_test || { WHY="php-fpm -t: $FPM_SAYS"; return 1; }
   fi
-  mv "$VAR/$1.good.part" "$VAR/$1.good"
+  if [ -e "$VAR/$1.good.part" ]; then mv "$VAR/$1.good.part" "$VAR/$1.good" || :; fi
 }
 
 is_newer() { # folder, file: did anything in the folder change since?
