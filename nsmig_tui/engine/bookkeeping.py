@@ -21,6 +21,7 @@ from ..domain.events import (
     Warned,
 )
 from ..domain.fleet import Layout, RunRecord, Status, Vhost
+from ..domain.path_map import below, final_map
 from ..domain.ports import FleetStore
 
 Clock = Callable[[], float]
@@ -170,7 +171,17 @@ def returned(vhost: Vhost) -> Vhost:
         last_error="",
         last_hint="",
         steps_completed=(),
+        details=served_from(vhost, Layout.NS1),
     )
+
+
+def served_from(vhost: Vhost, layout: Layout) -> dict[str, Any]:
+    """The vhost's details, its document root where ``layout`` has it."""
+    root, upath = vhost.details.get("document_root"), vhost.details.get("upath")
+    if not root or not upath or below(root, f"{upath}/web/app/public") is (layout is Layout.NS3):
+        return vhost.details
+    there = final_map(upath)
+    return {**vhost.details, "document_root": (there if layout is Layout.NS3 else there.inverse()).path(root)}
 
 
 def failed(vhost: Vhost, error: str, hint: str) -> Vhost:

@@ -27,7 +27,7 @@ from ..domain.readings import Inspection
 from ..domain.surroundings import Serving
 from ..domain.validation import validate as judge
 from . import reading
-from .bookkeeping import Bookkeeper, failed
+from .bookkeeping import Bookkeeper, failed, served_from
 from .desk import Desk, ended_by, same_machine
 from .http_checks import differences, witness
 from .runner_link import Ending, RunnerLink, Verdict
@@ -174,6 +174,7 @@ def conclude(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: 
             backup_archive=name,
             last_error="",
             last_hint="",
+            details=served_from(tried, Layout.NS3),
         )
         return books.end("ok", done, steps=view.steps, archive=name, sha256=sha)
     return badly_ended(books, vnode, tried, ending, name, sha)

@@ -1,5 +1,7 @@
 """What a run's books keep: every step, warning and error, in the row, in the log and in the Result."""
 
+from dataclasses import replace
+
 import pytest
 
 from nsmig_tui.domain.errors import ExitCode, Refused
@@ -11,8 +13,8 @@ from nsmig_tui.domain.events import (
     StepStarted,
     Warned,
 )
-from nsmig_tui.domain.fleet import Status, Vhost
-from nsmig_tui.engine.bookkeeping import Bookkeeper, failed
+from nsmig_tui.domain.fleet import Layout, Status, Vhost
+from nsmig_tui.engine.bookkeeping import Bookkeeper, failed, returned, served_from
 
 
 class Shelf:
@@ -136,3 +138,20 @@ def test_what_is_only_kept_here_is_not_said_to_be_done(books):
     books.store = FullShelf()
     with pytest.raises(Refused, match="no room"):
         books.end("ok", Vhost("vn1", "a.test", Status.VALIDATED))
+
+
+@pytest.mark.parametrize(
+    ("root", "there"),
+    [
+        ("/srv/a.test/web", "/srv/a.test/web/app/public"),
+        ("/srv/a.test/web/htdocs", "/srv/a.test/web/app/public/htdocs"),
+        ("/elsewhere", "/elsewhere"),
+        ("", ""),
+    ],
+)
+def test_the_document_root_that_is_shown_moves_with_the_vhost(root, there):
+    vhost = Vhost("a", "a.test", details={"document_root": root, "upath": "/srv/a.test"})
+    moved = replace(vhost, details=served_from(vhost, Layout.NS3))
+    assert moved.details["document_root"] == there
+    assert served_from(moved, Layout.NS3) == moved.details
+    assert returned(moved).details["document_root"] == root
