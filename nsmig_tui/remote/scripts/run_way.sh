@@ -166,7 +166,8 @@ keep_beside() { # the new layout's web, wherever it stands
     if [ -L "$e" ] && { leads_to_content "$e" || is_bridge "web/$n" "$e"; }; then continue; fi
     set_aside "$1" "$SKEL" "$n" web || warn "$e cannot be put aside"
   done
-  if ! is_dir "$1/app"; then return 0; fi
+  # the site's own app, where its old path is in use: what came there is for that, see drop_app
+  if ! is_dir "$1/app" || [ "${COMPAT_APP:-none}" = all ]; then return 0; fi
   inode_of "$1/app"
   app=$INODE
   for e in "$1"/app/* "$1"/app/.[!.]* "$1"/app/..?*; do
