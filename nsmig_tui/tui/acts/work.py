@@ -126,6 +126,7 @@ async def migrate(ui: NsmigApp, targets: Targets) -> None:
                          trouble=f"{host.domain} cannot be migrated now")  # fmt: skip
     if plan is None:
         return
+    ui.clear_notifications()
     title = f"Migrate {host.domain} on {host.node.name}?"
     dialog = ConfirmDialog(
         title, migrate_facts(host, left_out, plan), verb="migrate", choices=CHOICES, word=host.domain
