@@ -62,6 +62,17 @@ class Pane:
         """Type ``text`` as it stands."""
         self.tmux("send-keys", "-l", text)
 
+    def agree(self, title: str) -> None:
+        """Wait for the question and answer yes; soon after it has come it takes no keys."""
+        self.until(title)
+
+        def answered() -> bool:
+            self.keys("y")
+            time.sleep(1)
+            return title not in self.text
+
+        wait_until(answered, lambda: self.text)
+
     def until(self, *words: str, without: Sequence[str] = ()) -> str:
         """Wait until all ``words`` are drawn and none of ``without``; answers the picture."""
         end = time.monotonic() + PATIENCE

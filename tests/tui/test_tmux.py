@@ -39,18 +39,6 @@ def open_pane(tmp_path):
         pane.close()
 
 
-def agree(pane, title):
-    """Wait for the question and answer yes; soon after it has come it takes no keys."""
-    pane.until(title)
-
-    def answered():
-        pane.keys("y")
-        time.sleep(1)
-        return title not in pane.text
-
-    wait_until(answered)
-
-
 def discover_and_validate(pane):
     """From a fleet that nobody has asked yet to a vhost that may migrate."""
     pane.until("DEMO", f"{NODE}", "not asked yet", "? Help")
@@ -75,7 +63,7 @@ def test_from_discovery_to_a_migrated_site_and_back(open_pane):
     pane.keys("Enter")
     pane.until("● validated", without=["Migrate (y)"])
     pane.keys("m")
-    agree(pane, f"Migrate {SITE} on")
+    pane.agree(f"Migrate {SITE} on")
     pane.until("Runs", *STEPS)
     done = pane.until("1/1 done", "OK")
     assert [name for name in STEPS if re.search(rf"✓ {name} .*100%", done)] == list(STEPS), done
@@ -133,7 +121,7 @@ def begin_to_migrate(pane, world, *domains):
     pane.keys("Escape")
     pane.until("[x]", "4 of 4 vhosts")
     pane.keys("m")
-    agree(pane, f"Migrate {domains[0]} on" if len(domains) == 1 else "in a batch?")
+    pane.agree(f"Migrate {domains[0]} on" if len(domains) == 1 else "in a batch?")
     pane.until("Runs", "▶ backup_creation", *domains)
 
 
@@ -159,7 +147,7 @@ def test_a_run_outlives_the_terminal_and_is_taken_up_again(open_pane, fleet, num
     again.until("Unfinished runs", f"{SITE} on {NODE}", "attach to them now")
     time.sleep(1)
     again.keys("r")
-    agree(again, "Finish 1 vhost?")
+    again.agree("Finish 1 vhost?")
     again.until("Runs", f"resume {SITE}", "1/1 done")
     again.keys("1")
     find(again, SITE)
