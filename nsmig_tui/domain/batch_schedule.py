@@ -24,7 +24,6 @@ class Place(StrEnum):
     LEFT = "left"
 
 
-UNDER_WAY = frozenset({Place.BACKUP, Place.SWITCH})
 AGAIN = frozenset({Place.FAILED, Place.ASIDE, Place.LEFT})
 """Places from which a vhost may be tried again."""
 

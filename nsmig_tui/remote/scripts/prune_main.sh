@@ -57,10 +57,8 @@ companions() { # archive: what was written beside it and means nothing without i
 
 # A file system that is mounted in there is somebody's live data; rm cannot tell one that is the same as ours.
 nothing_mounted() { # name
-  at=$(pwd -P)/$1
-  if [ -r /proc/self/mountinfo ] && ! awk -v at="$at" '$5 == at || index($5, at "/") == 1 { found = 1 } END { exit found }' /proc/self/mountinfo; then
-    die "a file system is mounted below $at: unmount it, then prune again"
-  fi
+  mount_below "./$1"
+  if [ -n "$MOUNT" ]; then die "a file system is mounted at $MOUNT: unmount it, then prune again"; fi
 }
 
 # First all names go, by rename and synced; what is half-done then is finished by the next prune.
