@@ -6,7 +6,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -63,7 +63,7 @@ class Shape:
 
     def as_json(self) -> dict[str, Any]:
         """As a plain dictionary."""
-        return asdict(self)
+        return {**vars(self), "faults": dict(self.faults)}
 
 
 def shape_from(row: dict[str, Any]) -> Shape:

@@ -10,7 +10,7 @@ from .nginx_model import HOST_VARIABLES, NginxModel, Server
 from .nginx_sites import PASS, Problem, Site
 from .nginx_spelling import Speller, Spelling, Trouble
 from .nginx_syntax import Directive, walk
-from .nginx_variables import NONE, Scope, names_in, scope_of, variables_of
+from .nginx_variables import NONE, Block, Scope, block_of, names_in
 from .path_map import PathMap, substitute
 from .rewrite import Draft, Edit, Outcome, apply_edits, newline_of, respelled
 
@@ -78,6 +78,7 @@ def nginx_changes(
     transition: Transition | None = None,
     sockets: Collection[str] | None = None,
     existing: Mapping[str, bytes] | None = None,
+    blocks: dict[int, Block] | None = None,
 ) -> Outcome:
     """The edits that map this vhost's paths by ``paths`` in all its server blocks, and nothing else.
 
@@ -86,9 +87,10 @@ def nginx_changes(
     ``transition`` sends the root through a variable. ``sockets``: the paths on which the vhost's own pools
     listen; any other socket (of a Python application, say) stays where its program made it. None: all move.
     ``existing``: content of files on the vnode that nginx does not read now, so that a copy does not take
-    a name that is in use.
+    a name that is in use. ``blocks``: what one call finds out about a server block, by its number, for the
+    next call with the same ``model`` and ``site``.
     """
-    rewriter = _Rewriter(model, site, paths, copies, existing or {})
+    rewriter = _Rewriter(model, site, paths, copies, existing or {}, {} if blocks is None else blocks)
     if transition is not None:
         rewriter.paths = paths.with_target("web", ROOT_VARIABLE)
     rewriter.sockets = None if sockets is None else set(sockets)
@@ -99,7 +101,7 @@ def nginx_changes(
 
 def unclear_paths(model: NginxModel, site: Site, paths: PathMap) -> list[Problem]:
     """The paths of this vhost that cannot be spelled for the places to which ``paths`` sends them."""
-    rewriter = _Rewriter(model, site, paths, True, {})
+    rewriter = _Rewriter(model, site, paths, True, {}, {})
     rewriter.all(site)
     return rewriter.unclear
 
@@ -108,7 +110,13 @@ class _Rewriter:
     """Walks the vhost's server blocks, follows includes and collects edits."""
 
     def __init__(
-        self, model: NginxModel, site: Site, paths: PathMap, copies: bool, existing: Mapping[str, bytes]
+        self,
+        model: NginxModel,
+        site: Site,
+        paths: PathMap,
+        copies: bool,
+        existing: Mapping[str, bytes],
+        blocks: dict[int, Block],
     ) -> None:
         self.model, self.paths, self.aim, self.copies = model, paths, paths, copies
         self.own = {server.number for server in site.servers}
@@ -116,7 +124,8 @@ class _Rewriter:
         self.variable_base = ""
         self.transition: Transition | None = None
         self.told_place = False
-        self.speller, self.scope = Speller(paths, paths, NONE), Scope({})
+        self.blocks = blocks
+        self.speller = Speller(paths, paths, Block(model, NONE, Scope({})))
         self.unclear: list[Problem] = []
         self.sockets: set[str] | None = None
         fallback = posixpath.dirname(model.main)
@@ -132,9 +141,9 @@ class _Rewriter:
 
     def server(self, server: Server) -> None:
         """One server block, edited where it stands."""
-        variables = variables_of(server, self.domain, self.model.maps)
-        self.speller = Speller(self.paths, self.aim, variables)
-        self.scope = scope_of(self.model, server.directive)
+        if server.number not in self.blocks:
+            self.blocks[server.number] = block_of(self.model, server, self.domain)
+        self.speller = Speller(self.paths, self.aim, self.blocks[server.number])
         self.variable_base, self.told_place = "", False
         self.draft.edit(server.file, self._block(server.file, server.directive.block or ()))
         if not self.transition or not server.directive.body or not (self.variable_base or self.told_place):
@@ -151,7 +160,7 @@ class _Rewriter:
 
     def outside(self) -> None:
         """Literal paths of this vhost that stand in no server block: upstreams, maps, caches."""
-        self.speller, self.scope = Speller(self.paths, self.aim, NONE), Scope({})
+        self.speller = Speller(self.paths, self.aim, Block(self.model, NONE, Scope({})))
         naming = {path for path, text in self.model.texts.items() if self.paths.is_near(text)}
         for placed in self.model.outside:
             if placed.file not in naming:
@@ -168,10 +177,10 @@ class _Rewriter:
             edits += self._args(file, directive, False, True)
             edits += self._while_moving(file, directive)
             if directive.block:
-                outer = self.scope
-                self.scope = scope_of(self.model, directive, outer)
+                outer = self.speller
+                self.speller = outer.inside(directive)
                 edits += self._block(file, directive.block)
-                self.scope = outer
+                self.speller = outer
         return edits
 
     def _while_moving(self, file: str, directive: Directive) -> list[Edit]:
@@ -203,7 +212,9 @@ class _Rewriter:
         edits: list[Edit] = []
         for number, arg in enumerate(directive.args):
             raw = text[arg.start : arg.end]
-            spelling = self.speller.spell(directive, number, raw, self.scope)
+            if self.speller.is_plain(raw):
+                continue
+            spelling = self.speller.spell(directive, number, raw)
             hits = spelling.hits
             if directive.name not in MAPPED and not in_map:
                 if hits:
@@ -233,7 +244,7 @@ class _Rewriter:
 
     def _known(self) -> dict[str, str]:
         """The variables that have one value in this block."""
-        values = self.speller.variables.values.items()
+        values = self.speller.block.server.values.items()
         return {name: given[0] for name, given in values if len(given) == 1}
 
     def _unclear(self, directive: Directive, raw: str, where: str, trouble: Trouble) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from .nginx_model import resolved
 from .nginx_syntax import Directive
-from .nginx_variables import Scope, Variables, unknown_head
+from .nginx_variables import Block, Variables, unknown_head
 from .path_map import Found, PathMap, normal
 from .php_values import map_param
 
@@ -40,25 +40,30 @@ class Spelling:
 
 
 class Speller:
-    """Spells what stands in one server block.
+    """Spells what stands directly in one block.
 
     ``aim``: ``paths`` with places instead of nginx variables, so that the outcome can be looked at.
     """
 
-    def __init__(self, paths: PathMap, aim: PathMap, variables: Variables) -> None:
-        self.paths, self.aim, self.variables = paths, aim, variables
+    def __init__(self, paths: PathMap, aim: PathMap, block: Block) -> None:
+        self.paths, self.aim, self.block = paths, aim, block
 
-    def spell(self, directive: Directive, number: int, raw: str, scope: Scope) -> Spelling:
+    def inside(self, directive: Directive) -> Speller:
+        """The one for the block of a directive in this block."""
+        return Speller(self.paths, self.aim, self.block.inside(directive))
+
+    def is_plain(self, raw: str) -> bool:
+        """Whether there is certainly nothing to spell in ``raw``, and nothing to say."""
+        return "$" not in raw and not self.paths.is_near(raw)
+
+    def spell(self, directive: Directive, number: int, raw: str) -> Spelling:
         """``raw``: the argument ``number`` of ``directive`` as it is written."""
         if "$" not in raw and "/." not in raw:
-            if not self.paths.is_near(raw):
-                return Spelling(raw)
             return Spelling(_mapped(self.paths, directive, raw, {}), tuple(self.paths.find(raw)))
-        variables = scope.added_to(self.variables)
-        plain = variables.without_roots()
-        readings = list(plain.readings(raw))
+        variables, plain = self.block.all, self.block.plain
+        readings, whole = self.block.readings(raw)
         unknown = _unknown(directive, number, readings)
-        if not any(self.aim.is_near(text) for text in variables.readings(raw)):
+        if not any(map(self.aim.is_near, whole)):
             return Spelling(raw, trouble=unknown)
         for text in (raw, *_written_out(raw, variables)):
             ways = _ways(plain, text)
@@ -87,7 +92,7 @@ class Speller:
         """The value that a variable will have in place of ``value``."""
         if name in variables.mapped:
             return self.aim.respell(value)
-        spelled = {self.aim.respell(value, way) for way in _ways(variables.without_roots(), value)}
+        spelled = {self.aim.respell(value, way) for way in _ways(self.block.plain, value)}
         return spelled.pop() if len(spelled) == 1 else value
 
     def _open(self, readings: list[str]) -> Trouble | None:

@@ -147,6 +147,41 @@ def scope_of(model: NginxModel, directive: Directive, outer: Scope | None = None
     return Scope(captures, roots, here)
 
 
+class Block:
+    """What is known of the variables inside one block, found once however often it is asked for.
+
+    ``server``: the variables of the server block that it is in, or is. ``all``: those of the block itself
+    too; ``plain``: without what ``root`` says.
+    """
+
+    def __init__(self, model: NginxModel, server: Variables, scope: Scope) -> None:
+        self.model, self.server, self.scope = model, server, scope
+        self.all = scope.added_to(server)
+        self.plain = self.all.without_roots()
+        self._inner: dict[int, tuple[Directive, Block]] = {}
+        self._read: dict[str, tuple[list[str], list[str]]] = {}
+
+    def inside(self, directive: Directive) -> Block:
+        """The block of a directive in this block."""
+        kept = self._inner.get(id(directive))
+        if kept is None:
+            block = Block(self.model, self.server, scope_of(self.model, directive, self.scope))
+            kept = self._inner[id(directive)] = directive, block
+        return kept[1]
+
+    def readings(self, text: str) -> tuple[list[str], list[str]]:
+        """``text`` in each way, by the plain variables and by all of them."""
+        kept = self._read.get(text)
+        if kept is None:
+            kept = self._read[text] = list(self.plain.readings(text)), list(self.all.readings(text))
+        return kept
+
+
+def block_of(model: NginxModel, server: Server, domain: str) -> Block:
+    """What is known inside one server block of the vhost ``domain``."""
+    return Block(model, variables_of(server, domain, model.maps), scope_of(model, server.directive))
+
+
 def _roots(model: NginxModel, block: tuple[Directive, ...], *, deep: bool, depth: int = 0) -> Iterator[str]:
     for directive in block:
         if directive.name in ("root", "alias") and directive.args:

@@ -61,6 +61,8 @@ def meant_by_glob(pattern: str, upath: str) -> str | None:
 
 def names(text: str, place: str) -> bool:
     """Whether ``text`` holds the path ``place`` or one below it, at component boundaries."""
+    if place not in text:  # compiling the pattern is dear
+        return False
     return re.search(rf"(?<![\w.-]){re.escape(place)}(?![A-Za-z0-9._-])", text) is not None
 
 

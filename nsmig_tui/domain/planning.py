@@ -9,6 +9,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from .config_report import LEGACY, named_texts
@@ -195,12 +196,10 @@ def _stages(
             f"{upath}/{held}",
             f"{staging}/held",
         )
-        stages["bridge"] = ("nginx", nginx_changes(model, site, roots, copies=False, sockets=socks))
-        stages["transition"] = (
-            "nginx",
-            nginx_changes(model, site, detour, copies=False, transition=switch, sockets=socks),
-        )
-        stages["final"] = ("nginx", nginx_changes(model, site, final, sockets=socks, existing=beside))
+        change = partial(nginx_changes, model, site, sockets=socks, blocks={})
+        stages["bridge"] = ("nginx", change(roots, copies=False))
+        stages["transition"] = ("nginx", change(detour, copies=False, transition=switch))
+        stages["final"] = ("nginx", change(final, existing=beside))
     if serving.fpm is not None:
         model_, pools = serving.fpm, serving.pools
         both: PathMap = final.without("var/log", "var/tmp").with_target("web", held)
@@ -249,6 +248,8 @@ def _configured(serving: Serving) -> list[str]:
 
 def _allows(text: str, folder: str) -> bool:
     """Whether ``text`` names the folder itself, as a list of directories that may be used does."""
+    if folder not in text:  # compiling the pattern is dear
+        return False
     return re.search(rf"(?<![\w.-]){re.escape(folder)}/*(?=$|[\s:;\"'])", text) is not None
 
 
