@@ -20,8 +20,14 @@ async def list_vhosts(session: Session, arguments: Namespace) -> int:
     if session.settings.json:
         session.out.document(rows)
         return ExitCode.DONE
-    columns = ("vnode", "vhost", "status", "layout", "rollback_available", "migrated_at", "last_error")
-    cells = [[row[name] if name != "status" else _status(row) for name in columns] for row in rows]
+    columns = ["vnode", "vhost", "status", "layout", "way back", "migrated"]
+    cells = [
+        [row["vnode"], row["vhost"], _status(row), row["layout"], row["rollback_available"], _minute(row)]
+        for row in rows
+    ]
+    if any(row["last_error"] for row in rows):
+        columns.append("last error")
+        cells = [[*line, row["last_error"]] for line, row in zip(cells, rows, strict=True)]
     print_table(session.out, columns, cells, color=session.settings.color)
     return ExitCode.DONE
 
@@ -71,6 +77,11 @@ def _print_runs(session: Session, rows: list[dict]) -> None:
     columns = ("started", "verb", "vnode", "vhost", "outcome", "operator", "run")
     cells = [[*(row[name] for name in columns), "; ".join(row["errors"])] for row in rows]
     print_table(session.out, (*columns, "errors"), cells, color=session.settings.color)
+
+
+def _minute(row: dict) -> str:
+    """When the vhost was migrated, as short as a row on a terminal wants it."""
+    return f"{row['migrated_at'][:16].replace('T', ' ')}Z" if row["migrated_at"] else ""
 
 
 def _status(row: dict) -> str:

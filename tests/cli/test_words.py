@@ -12,9 +12,9 @@ GOOD = ("web1", "good.example")
 
 def test_list_off_a_terminal_is_plain_columns(bench):
     assert bench.run("list", "web1").out == (
-        "vnode  vhost         status      layout  rollback_available  migrated_at  last_error\n"
-        "web1   good.example  validated   ns1     no                  -            -\n"
-        "web1   new.example   discovered  ns1     no                  -            -\n"
+        "vnode  vhost         status      layout  way back  migrated\n"
+        "web1   good.example  validated   ns1     no        -\n"
+        "web1   new.example   discovered  ns1     no        -\n"
     )
 
 
