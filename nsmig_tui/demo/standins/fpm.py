@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from typing import NoReturn
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -21,6 +22,8 @@ from fpm_conf import ConfError, Pool, load
 
 MASTER = "php-fpm: master process ("
 EXIT_CONFIG = 78
+INHERITED = "FPM_SOCKETS"
+"""The variable by which a master leaves its sockets to the program that replaces it: path=number,…"""
 RELOAD, ENDS = signal.SIGUSR2, {signal.SIGTERM, signal.SIGQUIT, signal.SIGINT}
 
 
@@ -30,7 +33,7 @@ class Master:
     def __init__(self, prefix: str, path: str) -> None:
         self.prefix, self.path = prefix, path
         self.conf = load(path)
-        self.sockets: dict[str, socket.socket] = {}
+        self.sockets = _inherited()
         self.children: dict[int, str] = {}
 
     @property
@@ -73,13 +76,7 @@ class Master:
             if got == signal.SIGCHLD:
                 self.reap()
             elif got == RELOAD:
-                try:
-                    self.reload()
-                except ConfError as error:
-                    self.note(f"ERROR: {error}")
-                    self.note("ERROR: FPM initialization failed")
-                    self.kill()
-                    return EXIT_CONFIG
+                self.reload()
             else:
                 self.kill()
                 for path in self.sockets:
@@ -88,15 +85,14 @@ class Master:
                 self.note("NOTICE: exiting, bye-bye!")
                 return 0
 
-    def reload(self) -> None:
-        """Read the configuration again and serve by it. Raises ConfError, and then PHP is down."""
+    def reload(self) -> NoReturn:
+        """Replace this program by a new one in the same process, which takes the sockets over."""
         self.note("NOTICE: Reloading in progress ...")
         self.kill()
-        self.conf = load(self.path)
-        self.bind()
-        for pool in self.conf.pools.values():
-            self.fork(pool)
-        self.note("NOTICE: ready to handle connections")
+        for sock in self.sockets.values():
+            sock.set_inheritable(True)
+        os.environ[INHERITED] = ",".join(f"{path}={sock.fileno()}" for path, sock in self.sockets.items())
+        os.execv(sys.executable, sys.orig_argv)
 
     def kill(self) -> None:
         """End all children and wait for them."""
@@ -116,8 +112,7 @@ class Master:
 
     def note(self, words: str) -> None:
         """Write to FPM's own log."""
-        path = self.conf.values.get("error_log", f"{self.prefix}/var/log/php8.2-fpm.log")
-        process.log(path, f"[{time.strftime('%d-%b-%Y %H:%M:%S')}] {words}")
+        note(self.conf.values.get("error_log", default_log(self.prefix)), words)
 
 
 def serve(listener: socket.socket, pool: Pool) -> None:
@@ -152,6 +147,24 @@ def _execute(params: dict[str, str], values: dict[str, str]) -> tuple[str, str, 
         if log:
             process.log(log, f"[{time.strftime('%d-%b-%Y %H:%M:%S')} UTC] PHP Fatal error:  {error}")
         return f"Status: 500 Internal Server Error\r\n{kind}", "", f"PHP message: PHP Fatal error:  {error}"
+
+
+def default_log(prefix: str) -> str:
+    """The log of a master that was told of no other."""
+    return f"{prefix}/var/log/php8.2-fpm.log"
+
+
+def note(log: str, words: str) -> None:
+    """One line of a master's log."""
+    process.log(log, f"[{time.strftime('%d-%b-%Y %H:%M:%S')}] {words}")
+
+
+def _inherited() -> dict[str, socket.socket]:
+    pairs = [pair.rpartition("=") for pair in os.environ.pop(INHERITED, "").split(",") if pair]
+    sockets = {path: socket.socket(fileno=int(number)) for path, _, number in pairs}
+    for sock in sockets.values():
+        sock.set_inheritable(False)
+    return sockets
 
 
 def _listen(path: str) -> socket.socket:
@@ -203,7 +216,9 @@ def test(path: str, *, dump: bool) -> int:
 
 
 def start(prefix: str, path: str) -> int:
-    """Become the daemon."""
+    """Become the daemon, or go on as it after a reload."""
+    if INHERITED in os.environ:
+        return go_on(prefix, path)
     write_end = process.detach()
     try:
         master = Master(prefix, path)
@@ -216,6 +231,21 @@ def start(prefix: str, path: str) -> int:
         process.ready(write_end, EXIT_CONFIG)
         return EXIT_CONFIG
     process.ready(write_end)
+    return master.run()
+
+
+def go_on(prefix: str, path: str) -> int:
+    """Take the place of a master that reloads; what it cannot serve by ends it, and PHP is down."""
+    try:
+        master = Master(prefix, path)
+        process.set_title(f"{MASTER}{path})")
+        master.bind()
+        process.write_pid(master.pid_file)
+    except (ConfError, OSError) as error:
+        note(default_log(prefix), f"ERROR: {error}")
+        note(default_log(prefix), "ERROR: FPM initialization failed")
+        return EXIT_CONFIG
+    master.note("NOTICE: ready to handle connections")
     return master.run()
 
 

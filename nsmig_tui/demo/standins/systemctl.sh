@@ -14,7 +14,10 @@ unit_of() {
 pid_of() {
   case $1 in nginx) file=$R/run/nginx.pid title='nginx: master' ;; *) file=$R/run/php/php8.2-fpm.pid title='php-fpm: master' ;; esac
   pid=$(cat "$file" 2>/dev/null) || return 1
-  case $(tr '\000' ' ' 2>/dev/null <"/proc/$pid/cmdline") in "$title"*) printf %s "$pid" ;; *) return 1 ;; esac
+  case $(tr '\000' ' ' 2>/dev/null <"/proc/$pid/cmdline") in
+    "$title"*|*/fpm.py*) printf %s "$pid" ;; # php-fpm has no title for as long as it replaces itself
+    *) return 1 ;;
+  esac
 }
 
 state_of() { if pid_of "$1" >/dev/null; then printf active; else printf inactive; fi; }

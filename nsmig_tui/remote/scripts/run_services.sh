@@ -112,13 +112,55 @@ fpm_alive() {
   [ -n "$FPM_PID" ]
 }
 
-# Reload php-fpm; prove that $1 (one socket a line) accept and that $2 are gone.
+# Reload php-fpm; prove that it reads the configuration that is on disk by the time this returns, that $1 (one
+# socket a line) accept and that $2 are gone.
 fpm_reload() {
-  if fpm_alive; then service reload "$FPM_UNIT" "$FPM_CMD" || return 1
+  if fpm_alive; then
+    fpm_image
+    service reload "$FPM_UNIT" "$FPM_CMD" && fpm_replaced "$IMAGE" || return 1
   else start_dead "$FPM_UNIT" "$FPM_CMD" || return 1; fi
   if ! fpm_settles "$1" "$2"; then return 1; fi
   j reloaded php-fpm
   pools_answer
+}
+
+# What tells the program that the master is now from the one that it becomes by a reload, in IMAGE: where its stack
+# begins, which the kernel draws by lot for each; where it does not, the sockets that it has, since the pair for its
+# own signals is new in each.
+fpm_image() {
+  IMAGE='' lot=0
+  read -r line 2>/dev/null <"/proc/$FPM_PID/stat" || return 0
+  read -r lot 2>/dev/null </proc/sys/kernel/randomize_va_space || :
+  read -r way 2>/dev/null <"/proc/$FPM_PID/personality" || way=
+  case $way in ???[4-7c-f]????) lot=0 ;; esac # it was begun without
+  # shellcheck disable=SC2086 # words of a line of numbers, after the program's name
+  set -- ${line##*) }
+  IMAGE=${26:-0}
+  if [ "$lot" = 0 ] || [ "$IMAGE" = 0 ]; then
+    # shellcheck disable=SC2012 # links, whose names are numbers
+    IMAGE=$(ls -l "/proc/$FPM_PID/fd" 2>/dev/null | sed -n 's/.*-> socket:/ /p')
+  fi
+  IMAGE=$FPM_PID.$IMAGE
+}
+
+# Until it replaces itself, which its children's last requests can hold up, the master would read what somebody
+# else writes meanwhile. Its title tells that the new one has read all.
+fpm_replaced() { # image before the reload
+  i=0 none=0
+  while [ "$i" -lt 2400 ] && [ "$none" -lt 8 ]; do
+    if [ -n "$FPM_PID" ] && [ -d "/proc/$FPM_PID" ] || fpm_alive; then
+      title=
+      read -r title 2>/dev/null <"/proc/$FPM_PID/cmdline" || :
+      case $title in
+        "php-fpm: master process ($FPM_CONF)"*)
+          fpm_image
+          if [ "$IMAGE" != "$1" ]; then return 0; fi ;;
+      esac
+    else none=$((none + 1)); fi
+    sleep 0.05
+    i=$((i + 1))
+  done
+  return 1
 }
 
 fpm_settles() { # sockets-that-must-accept sockets-that-must-go
