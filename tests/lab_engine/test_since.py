@@ -64,6 +64,21 @@ LISTENS = (
 )
 
 
+def test_old_paths_are_back_before_a_service_is_asked(node: Node, product: Product, scene: Scene) -> None:
+    """What names them outside of our files keeps nginx and php-fpm from starting, and not the undo."""
+    content, old = scene.upath / "web/app/public", f"{scene.vhost.upath}/web"
+    content.joinpath("zz.conf").write_text("# nothing\n")
+    content.joinpath("pre.php").write_text("<?php\n")
+    ini = "/etc/php/8.2/fpm/conf.d/99-preload.ini"
+    node.path("/etc/nginx/conf.d/zz.conf").write_text(f"include {old}/zz.conf;\n")
+    node.path(ini).write_text(f"opcache.preload={old}/pre.php\nopcache.preload_user=www-data\n")
+    assert node.sh("nginx -t", check=False).returncode and node.sh("php-fpm8.2 -t", check=False).returncode
+    went = product.rollback(node, scene.domain)
+    assert went.ok, went
+    scene.restart()
+    assert scene.wrong() == []
+
+
 def test_a_socket_of_another_service_is_never_moved(node: Node, product: Product) -> None:
     """Redis in var/run, or in a folder there, answers before, after and after the undo; the plan says so."""
     scene = set_scene(node)

@@ -97,3 +97,32 @@ def test_damage_of_our_own_is_found(sh, top):
         "changed\t./given", "changed\t./mode", "missing\t./old", "missing\t./old/a", "missing\t./old/deep",
         "missing\t./old/deep/b", "new\t./sub/y",
     ]  # fmt: skip
+
+
+STARTS = """
+VAR=$R/v FPM_CONF=$1 UPATH=/srv/a.test WHY=
+mkdir -p "$VAR" "$R/etc/nginx" "$R/fpm"
+: >"$S/after.walk"
+nginx_test() { echo nginx; }
+fpm_test() { echo fpm; FPM_SAYS="no such file: /srv/a.test/web/preload.php"; [ ! -e "$R/preload" ]; }
+start_from_disk && echo starts
+printf '%s\\n' "$WHY" >"$R/why"
+"""
+
+
+def test_what_is_on_disk_must_start_both_services(sh):
+    parts = (*PARTS, "run_config")
+
+    def said(main):
+        done = sh.run(sh.parts(*parts, then=SETUP + STARTS), main)
+        return done.stdout.decode().split(), (sh.root / "why").read_text()
+
+    conf = sh.root / "fpm/php-fpm.conf"
+    conf.parent.mkdir()
+    conf.touch()
+    assert said(conf)[0] == ["nginx", "fpm", "starts"]
+    assert said("")[0] == ["nginx", "starts"]
+    (sh.root / "preload").touch()
+    lines, why = said(conf)
+    assert "starts" not in lines
+    assert why.startswith("php-fpm -t: no such file: /srv/a.test/web/preload.php; ") and "--compat" in why

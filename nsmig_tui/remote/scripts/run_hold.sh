@@ -73,6 +73,19 @@ content_to_hold() {
   fi
 }
 
+# A configuration that none of our stages touches may name an old path, and starts only where that leads somewhere:
+# on the way back old paths are there before nginx or php-fpm is asked about any stage.
+old_paths_back() {
+  seek_content
+  case $CONTENT in
+    "$UPATH/web/app/public")
+      in_web compat_links . app/public "$CONTENT" || fail "cannot make links at old paths"
+      if [ "$HOLD" != app ] && is_dir "$CONTENT/app"; then in_web compat_links ./app public/app "$CONTENT/app" || fail "cannot make links at old paths"; fi ;;
+    "$UPATH/web/$HOLD/public") in_web compat_links . "$HOLD/public" "$CONTENT" || fail "cannot make links at old paths" ;;
+  esac
+  pt undo-old-paths
+}
+
 hold_takes_content() { # web/app/public stays as a link until php-fpm has been reloaded
   if [ "$HOLD" = app ]; then return 0; fi
   if content_is "$UPATH/web/app/public"; then

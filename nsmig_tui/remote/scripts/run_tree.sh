@@ -162,3 +162,21 @@ content_modes() { # runs inside the content folder
   fi
   chown "$2" . && chmod u=rwx,g=rx,o=rx,u-s,g-s,o-t .
 }
+
+# A link of the new tree that is read before the exchange and followed after it leads from staging, by the same
+# words, to a place one level deeper: from there it goes on to the content.
+put_mirror() {
+  mirror=$VPATH/.nsmig/.nsmig
+  tries=0
+  until mkdir -p "$mirror/$DOMAIN" 2>/dev/null; do
+    tries=$((tries + 1))
+    if [ "$tries" -gt 100 ]; then return 1; fi
+  done
+  chmod 711 "$mirror" "$mirror/$DOMAIN" && put_link "../../../${UPATH##*/}/web" "$mirror/$DOMAIN/new"
+}
+
+drop_mirror() {
+  if [ ! -e "$VPATH/.nsmig/.nsmig" ]; then return 0; fi
+  rm -rf "$VPATH/.nsmig/.nsmig/$DOMAIN"
+  rmdir "$VPATH/.nsmig/.nsmig" 2>/dev/null
+}

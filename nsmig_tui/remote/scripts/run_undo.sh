@@ -91,24 +91,6 @@ unmake() { # name
   pt "undo-unmake-$1"
 }
 
-# A link of the new tree that is read before the exchange and followed after it leads from staging, by the same
-# words, to a place one level deeper: from there it goes on to the content.
-put_mirror() {
-  mirror=$VPATH/.nsmig/.nsmig
-  tries=0
-  until mkdir -p "$mirror/$DOMAIN" 2>/dev/null; do
-    tries=$((tries + 1))
-    if [ "$tries" -gt 100 ]; then return 1; fi
-  done
-  chmod 711 "$mirror" "$mirror/$DOMAIN" && put_link "../../../${UPATH##*/}/web" "$mirror/$DOMAIN/new"
-}
-
-drop_mirror() {
-  if [ ! -e "$VPATH/.nsmig/.nsmig" ]; then return 0; fi
-  rm -rf "$VPATH/.nsmig/.nsmig/$DOMAIN"
-  rmdir "$VPATH/.nsmig/.nsmig" 2>/dev/null
-}
-
 tree_back() {
   seek_content
   case $CONTENT in
@@ -207,6 +189,7 @@ undo_all() {
     relay_back log "$LOG_INO"
     relay_back tmp "$TMP_INO"
     content_to_hold
+    old_paths_back
     # what is back already does not return to a stage whose places may be gone
     if flagged fpm && ! flagged fpmback && has_left fpm orig apart && [ -s "$CUR/made.run" ]; then fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""; fi
     if [ "$XCHG" = none ]; then mark_switched; keep_at_hand; fi

@@ -78,10 +78,19 @@ verify_here() {
   fi
   # under the lock: without it, files that another run is just writing would be judged
   vnode_lock
-  config_good_since nginx "$S/after.walk" || fail "$WHY"
+  start_from_disk || fail "$WHY"
   vnode_unlock
   # shellcheck disable=SC2086
   if [ -n "$NEW_SOCKETS" ]; then accepts $NEW_SOCKETS || fail "php-fpm does not accept on the new socket"; fi
+}
+
+# Whoever restarts a service from here on starts it without the old paths; with several runs one asks for all.
+start_from_disk() {
+  for side in nginx ${FPM_CONF:+fpm}; do
+    if config_good_since "$side" "$S/after.walk"; then continue; fi
+    case $WHY in *"$UPATH"*) WHY="$WHY; nsmig does not change what names this path: name the new one there, or keep the old ones with --compat always" ;; esac
+    return 1
+  done
 }
 
 # The operator compares HTTP answers and says commit or undo; silence undoes.

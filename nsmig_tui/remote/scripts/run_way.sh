@@ -173,9 +173,14 @@ keep_beside() { # the new layout's web, wherever it stands
   for e in "$1"/app/* "$1"/app/.[!.]* "$1"/app/..?*; do
     n=${e##*/}
     case $n in .nsmig-*) continue ;; public) if [ -L "$e" ] || content_is "$e"; then continue; fi ;; esac
-    if [ -L "$e" ] && { [ "$HOLD" != app ] && leads_to_content "$e" || is_bridge "web/app/$n" "$e"; }; then continue; fi
+    if [ -L "$e" ] && { [ "$HOLD" != app ] && leads_to_app "$e" || is_bridge "web/app/$n" "$e"; }; then continue; fi
     set_aside "$1/app" "$app" "$n" web/app || warn "$e cannot be put aside"
   done
+}
+
+leads_to_app() { # link in web/app: one for the old path of an entry of the content's own app
+  case $(readlink -- "$1") in "public/app/${1##*/}") return 0 ;; esac
+  leads_to_content "$1"
 }
 
 is_bridge() { # place, link: one of those that the migration made for links that leave web
