@@ -22,6 +22,7 @@ BASE = (
     "run_lock",
     "run_pins",
     "run_services",
+    "run_fpm",
     "run_config",
     "run_manifest",
     "run_backup",

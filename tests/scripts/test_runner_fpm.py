@@ -17,6 +17,7 @@ PARTS = (
     "run_lock",
     "run_pins",
     "run_services",
+    "run_fpm",
 )
 
 MASTER = """

@@ -14,6 +14,7 @@ PARTS = (
     "run_lock",
     "run_pins",
     "run_services",
+    "run_fpm",
     "run_config",
     "run_group",
 )

@@ -18,6 +18,7 @@ PARTS = (
     "run_lock",
     "run_pins",
     "run_services",
+    "run_fpm",
 )
 SETUP = """
 J=$R/j CUR=$R/j/cur S=$R/s RD=$R/rd DOMAIN=a.test RUN=r1 OPERATOR=me CRASH_AT=0 FAIL_AT= XCHG=perl

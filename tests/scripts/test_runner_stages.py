@@ -6,7 +6,7 @@ import pytest
 
 PARTS = (
     *("prelude", "capabilities", "run_base", "run_notes", "run_look", "run_lock", "run_pins"),
-    *("run_services", "run_config", "run_group", "run_keeper", "run_hold", "run_way", "run_undo"),
+    *("run_services", "run_fpm", "run_config", "run_group", "run_keeper", "run_hold", "run_way", "run_undo"),
 )
 
 SETUP = """
@@ -27,7 +27,7 @@ fpm_alive() { :; }
 note_pools() { :; }
 tree_functions="make_staging hold_places finish_carry legacy_back relay_back content_to_hold mark_switched
 keep_at_hand hold_takes_content relay_home unmake in_web drop_app deep_path_stays tree_back
-adopt old_paths_back var_since_home keep_beside clear_staging
+adopt old_paths_back let_leave var_since_home keep_beside clear_staging
 keep_transition_logs in_dir remove_created times_back keep_undone content_is"
 for f in $tree_functions; do eval "$f() { :; }"; done
 if [ -n "${DIES_AT:-}" ]; then pt() { case $1 in "$DIES_AT"*) kill -9 $$ ;; esac; }; fi

@@ -64,6 +64,7 @@ switch_over() {
   # what nginx holds it finds wherever it goes; without that it has to look elsewhere first
   if [ "$XCHG" = none ]; then content_to_app; nginx_to final; else nginx_to final; content_to_app; fi
   step service_reload
+  let_leave 10 # what their requests need goes from here on: the old socket, the side name, links at old paths
   fpm_to final "$NEW_SOCKETS" "$OLD_SOCKETS"
   comes_no_more
   must_flag finals

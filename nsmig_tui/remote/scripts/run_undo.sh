@@ -197,6 +197,8 @@ undo_all() {
     hold_takes_content
     relay_home log "$LOG_INO"
     relay_home tmp "$TMP_INO"
+    if flagged committed; then patience=10; else patience=3; fi # a site that may be broken waits for fewer
+    let_leave "$patience"
     if flagged fpm; then
       if [ "$XCHG" = none ] && has_stage fpm apart && has_left fpm orig; then fpm_apart "$NEW_SOCKETS"
       else fpm_to orig "$OLD_SOCKETS" "$NEW_SOCKETS"; fi
@@ -214,6 +216,7 @@ undo_all() {
     fi
     if [ "$XCHG" != none ] && flagged nginx; then nginx_to orig; fi
     if [ "$XCHG" != none ]; then flag nginxback; fi
+    let_leave "$patience"
     tree_back
     if [ "$XCHG" = none ]; then
       if flagged fpm && has_stage fpm apart; then fpm_to orig "$OLD_SOCKETS" ""; fi
