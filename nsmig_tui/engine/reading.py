@@ -43,14 +43,23 @@ HASH = 3600.0
 
 @dataclass(frozen=True)
 class Record:
-    """What the vnode keeps of a vhost's migration. ``restoring``: a restore stopped between its switches."""
+    """What the vnode keeps of a vhost's migration.
+
+    ``going_back``: its undo has begun. ``restoring``: a restore stopped between its switches.
+    """
 
     exists: bool = False
     committed: bool = False
+    going_back: bool = False
     restored: bool = False
     restoring: bool = False
     journal: JournalView = field(default_factory=JournalView)
     baseline: tuple[Baseline, ...] = ()
+
+    @property
+    def half_way(self) -> bool:
+        """Whether a migration is neither finished nor wholly undone."""
+        return self.exists and (not self.committed or self.going_back or self.journal.unfinished)
 
 
 async def ask(shell: Shell, vnode: Vnode, text: str, args: list[str], limit: float = LOOK) -> bytes:
@@ -128,6 +137,7 @@ async def record(shell: Shell, vnode: Vnode, domain: str, scripts: Scripts) -> R
     return Record(
         exists=any(s.of("", "record")),
         committed="committed" in flags,
+        going_back="back" in flags,
         restored="restored" in flags,
         restoring="restoring" in flags,
         journal=read_journal(journal),

@@ -128,6 +128,17 @@ def _nothing_mounted(mounts: tuple[str, ...], upath: str, vnode: Vnode, *, with_
             )
 
 
+def half_migrated(vnode: Vnode, vhost: Vhost, kept: reading.Record) -> Refused:
+    """A migration or its undo stopped on the way: the site may stand in staging, where a restore works."""
+    what = "the undo of a migration" if kept.committed or kept.going_back else "a migration"
+    return Refused(
+        f"{what} of {vhost.domain} is unfinished",
+        hint=f"Finish or undo it first: nsmig resume {vnode.name} {vhost.domain} [--undo]",
+        vnode=vnode.name,
+        vhost=vhost.domain,
+    )
+
+
 def half_restored(vnode: Vnode, vhost: Vhost) -> Refused:
     """A restore stopped between its switches: whatever clears its staging would delete what was live."""
     return Refused(
@@ -142,7 +153,7 @@ async def tidy(
     desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell, kept: reading.Record
 ) -> Result:
     """Clear what a restore left that broke off before it changed anything, or after its end."""
-    values = await _back_values(desk, books, vnode, vhost, shell, "tidy")
+    values = await _back_values(desk, books, vnode, vhost, shell, kept, "tidy")
     if kept.journal.restoring:
         books.warnings.append("the restore had come to its end: it stands")
     elif kept.journal.verb == "restore":
@@ -150,19 +161,27 @@ async def tidy(
     return await _run(desk, books, vnode, vhost, values, committed=kept.committed)
 
 
-async def unrestore(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell) -> Result:
+async def unrestore(
+    desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell, kept: reading.Record
+) -> Result:
     """Take a finished or broken-off restore back, by rename."""
-    values = await _back_values(desk, books, vnode, vhost, shell, "unrestore")
+    values = await _back_values(desk, books, vnode, vhost, shell, kept, "unrestore")
     return await _run(desk, books, vnode, vhost, values)
 
 
 async def _back_values(
-    desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell, verb: str
+    desk: Desk,
+    books: Bookkeeper,
+    vnode: Vnode,
+    vhost: Vhost,
+    shell: Shell,
+    kept: reading.Record,
+    verb: str,
 ) -> dict[str, str]:
     seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
     same_machine(vnode, seen.capabilities)
     base = runner_values(vnode, vhost.domain, seen, serving, MigrateOptions(), desk.stamp())
-    return {**base, **run_values(books, verb), "HOLD": "app"}
+    return {**base, **run_values(books, verb), "SEEN_RUN": kept.journal.run, "HOLD": "app"}
 
 
 async def _run(
@@ -193,7 +212,8 @@ def after_restore(
     if view.state == "ok":
         return books.end("ok", returned(vhost), archive=vhost.backup_archive)
     if view.state == "refused":
-        books.hint = f"Nothing was touched. Archives: nsmig rollback {where} --list"
+        asked = {"restore": f"Archives: nsmig rollback {where} --list", "tidy": f"Then: nsmig resume {where}"}
+        books.hint = f"Nothing was touched. {asked.get(view.verb, f'Then: nsmig resume {where} --undo')}"
         return books.end("refused", vhost, code=ExitCode.REFUSED)
     error = view.errors[0] if view.errors else f"the runner stopped in {view.current or 'its beginning'}"
     if ending.died:

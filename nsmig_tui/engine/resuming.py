@@ -69,22 +69,23 @@ async def _go_on(
     journal = kept.journal
     broken_off = journal.state not in ENDED and (journal.verb in GOING_BACK or journal.undoing)
     if kept.restoring:
-        return await unrestore(desk, books, vnode, vhost, shell)
+        return await unrestore(desk, books, vnode, vhost, shell, kept)
+    if kept.half_way:  # whatever was asked for since; staging may be where the site is
+        undoing = (
+            kept.committed or kept.going_back or (broken_off and (journal.undoing or journal.verb == "undo"))
+        )
+        if undo_it or undoing:
+            return await undo(desk, books, vnode, vhost, shell, kept, RollbackOptions())
+        return await _finish(desk, books, vnode, vhost, kept)
     ended = journal.restoring and kept.restored
     # A restore that changed nothing yet, or had come to its end: there is no half of it to go back from.
-    if (
-        broken_off
-        and journal.verb in ("restore", "tidy")
-        and not (kept.exists and journal.undoing)
-        and not (undo_it and ended)
-    ):
+    idle = journal.verb in ("restore", "tidy") or (journal.verb == "unrestore" and kept.exists)
+    if broken_off and idle and not (undo_it and ended):
         return await tidy(desk, books, vnode, vhost, shell, kept)
     if kept.exists and (undo_it or broken_off):
         return await undo(desk, books, vnode, vhost, shell, kept, RollbackOptions())
     if kept.restored and (undo_it or broken_off):
-        return await unrestore(desk, books, vnode, vhost, shell)
-    if kept.exists and not kept.committed:
-        return await _finish(desk, books, vnode, vhost, kept)
+        return await unrestore(desk, books, vnode, vhost, shell, kept)
     return _reconcile(desk, books, vnode, vhost, kept)
 
 
@@ -154,6 +155,7 @@ async def _finish(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kep
     options = MigrateOptions()
     values = {
         **run_values(books, "resume"),
+        "SEEN_RUN": kept.journal.run,
         "DOMAIN": vhost.domain,
         "UPATH": f"{vnode.vpath}/{vhost.domain}",
         "CONFIRM_WAIT": str(options.confirm_wait),

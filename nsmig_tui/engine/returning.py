@@ -13,7 +13,6 @@ from ..domain.path_map import final_map
 from ..domain.planning import plan_text
 from ..domain.ports import Shell
 from ..domain.readings import Inspection
-from ..domain.surroundings import Serving
 from . import reading, restoring
 from .bookkeeping import Bookkeeper, returned
 from .desk import Desk, ended_by, same_machine, still_there
@@ -67,12 +66,16 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
 
 
 async def _may_be_restored(desk: Desk, shell: Shell, vnode: Vnode, vhost: Vhost) -> None:
-    """Refuse where the tree is new and the vnode keeps no record of how it became so.
+    """Refuse half-way through a migration, and where the vnode keeps no record of how the tree became new.
 
     A restore brings back files. Configuration, sockets and what else points to the new places goes back by
     the record, and without it the old tree would be served by nobody.
     """
     kept = await reading.record(shell, vnode, vhost.domain, desk.scripts)
+    if kept.half_way and not kept.restoring:
+        if await reading.is_alive(shell, desk.scripts, vhost.domain, kept.journal.run):
+            return  # its end decides; the lock keeps others out
+        raise restoring.half_migrated(vnode, vhost, kept)
     if kept.exists:
         return
     seen, _ = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
@@ -150,7 +153,7 @@ async def undo(
     status = {b.request: b.status for b in whole}
     edited = {b.request: b for b in now if status.get(b.request) == b.status}
     link = desk.link(vnode, vhost.domain, books.run, books.tell)
-    await link.start(undo_files(desk, books, vnode, vhost, seen, serving, options))
+    await link.start(undo_files(desk, books, vnode, vhost, kept, options))
     ending = await link.follow()
     if ending.view.state == "ok":
         moved = final_map(f"{vnode.vpath}/{vhost.domain}")
@@ -173,13 +176,13 @@ def undo_files(
     books: Bookkeeper,
     vnode: Vnode,
     vhost: Vhost,
-    seen: Inspection,
-    serving: Serving,
+    kept: reading.Record,
     options: RollbackOptions,
 ) -> dict[str, bytes]:
     """The files of an undo run: the runner, and a plan that the record on the vnode fills up."""
     values = {
         **run_values(books, "undo"),
+        "SEEN_RUN": kept.journal.run,
         "DOMAIN": vhost.domain,
         "UPATH": f"{vnode.vpath}/{vhost.domain}",
         "CONFIRM_WAIT": str(options.confirm_wait),

@@ -21,7 +21,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         *("run_hand_program", "run_hand", "run_lock", "run_pins", "run_services", "run_fpm"),
         *("run_config", "run_group", "run_manifest", "run_backup"),
         *("run_tree", "run_owners", "run_hold", "run_keeper", "run_tail", "run_verify"),
-        *("run_way", "run_undo", "run_unpack", "run_carry", "run_restore", "run_unrestore"),
+        *("run_gate", "run_way", "run_undo", "run_unpack", "run_carry", "run_restore", "run_unrestore"),
         *("run_preflight", "run_main"),
     ),
 }

@@ -78,7 +78,7 @@ def scene(tmp_path, monkeypatch):
     monkeypatch.setattr(resuming.reading, "is_alive", is_alive)
     monkeypatch.setattr(Desk, "link", lambda desk, *run: Link(desk, *run))
 
-    async def unrestore(desk, books, vnode, vhost, shell):
+    async def unrestore(desk, books, vnode, vhost, shell, kept):
         made.done.append("unrestore")
         return resuming.after_restore(books, vnode, vhost, Ending(journal(books.run, "begin x", "end ok")))
 
@@ -87,6 +87,11 @@ def scene(tmp_path, monkeypatch):
         ending = Ending(journal(books.run, "begin tidy me", "end ok"))
         return resuming.after_restore(books, vnode, vhost, ending, committed=kept.committed)
 
+    async def finish(desk, books, vnode, vhost, kept):
+        made.done.append("finish")
+        return resuming.conclude(desk, books, vnode, vhost, Ending(journal(books.run, *MIGRATED)))
+
+    monkeypatch.setattr(resuming, "_finish", finish)
     monkeypatch.setattr(resuming, "undo", undo)
     monkeypatch.setattr(resuming, "unrestore", unrestore)
     monkeypatch.setattr(resuming, "tidy", tidy)
@@ -241,3 +246,55 @@ async def test_a_restore_goes_back_only_where_it_changed_something(scene, kept, 
     scene.looks = [(kept, False)]
     result = await scene.resume(undo_it=undo_it)
     assert (result.ok, result.status, scene.done) == (True, status, [done])
+
+
+HALF = MIGRATED[:2]
+KILLED = ("begin restore me",)
+REFUSED = ("begin restore me", "error no", "end refused")
+UNDOING = ("begin undo me", "undo_started x")
+
+
+@pytest.mark.parametrize("undo_it", [False, True])
+@pytest.mark.parametrize(
+    ("kept", "done"),
+    [
+        (Record(exists=True, journal=journal("r1", *HALF, *KILLED)), "finish"),
+        (Record(exists=True, journal=journal("r1", *HALF, "begin tidy me")), "finish"),
+        (Record(exists=True, journal=journal("r1", *HALF, *REFUSED)), "finish"),
+        (Record(exists=True, going_back=True, journal=journal("r1", *HALF, *UNDOING, *REFUSED)), "undo"),
+        (Record(exists=True, going_back=True, journal=journal("r1", *HALF, *UNDOING, *KILLED)), "undo"),
+        (Record(exists=True, committed=True, journal=journal("r1", *MIGRATED, *UNDOING, *KILLED)), "undo"),
+        (
+            Record(
+                exists=True,
+                committed=True,
+                going_back=True,
+                journal=journal("r1", *MIGRATED, *UNDOING, *REFUSED),
+            ),
+            "undo",
+        ),
+    ],
+    ids=[
+        "restore killed",
+        "tidying killed",
+        "restore refused",
+        "restore refused in an undo",
+        "restore killed in an undo",
+        "restore killed in the undo of a finished one",
+        "restore refused in the undo of a finished one",
+    ],
+)
+async def test_half_a_migration_is_finished_or_undone_whatever_was_asked_for_since(
+    scene, kept, done, undo_it
+):
+    """Its staging is where the site is: nothing tidies that up."""
+    scene.looks = [(kept, False)]
+    result = await scene.resume(undo_it=undo_it)
+    assert (result.ok, scene.done) == (True, ["undo" if undo_it else done])
+
+
+async def test_a_taking_back_that_was_killed_before_its_refusal_undoes_no_migration(scene):
+    kinds = (*MIGRATED, "begin unrestore me")
+    scene.looks = [(Record(exists=True, committed=True, journal=journal("r1", *kinds)), False)]
+    result = await scene.resume()
+    assert (result.ok, result.status, scene.done) == (True, "migrated", ["tidy"])

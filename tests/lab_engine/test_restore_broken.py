@@ -117,3 +117,27 @@ def test_uploads_while_a_restore_runs_are_live_after_it(node: Node, product: Pro
     assert len(written) > 50
     assert written - {path.name for path in (node.srv / DOMAIN / "web/uploads").iterdir()} == set()
     assert node.sh(f"stat -c '%F %t,%T' {up}/dev/urandom").stdout.strip() == "character special file 1,9"
+
+
+def test_a_restore_that_was_asked_for_half_way_through_a_migration(node: Node, product: Product) -> None:
+    """Refused before it is launched; killed on the vnode all the same, it does not end the migration."""
+    vhost, archive = restorable(node, product)
+    node.sh(f"mv {vhost.upath}/private /root && echo 'page of {DOMAIN}' >{vhost.upath}/web/page.html")
+    product.ready(node, DOMAIN)
+    for point in range(4, 20):
+        product.migrate(node, DOMAIN, crash_at=point)
+        died = node.sh(
+            "cat /var/lib/nsmig/shop.test/runs/*/died-at; rm /var/lib/nsmig/shop.test/runs/*/died-at"
+        )
+        if died.stdout.strip() == "tree-half":
+            break
+        assert product.resume(node, DOMAIN, undo=True).ok
+    refused = product.rollback(node, DOMAIN, archive=archive)
+    assert refused.exit_code == 4 and f"nsmig resume {node.name} {DOMAIN}" in refused.hint, refused
+    assert "restore" not in node.sh("tail -1 /var/lib/nsmig/shop.test/journal").stdout
+    node.sh("printf '999\\t1.00\\tr0\\tbegin\\trestore somebody\\n' >>/var/lib/nsmig/shop.test/journal")
+    went = product.resume(node, DOMAIN)
+    assert (went.ok, went.status) == (True, "migrated"), went
+    assert node.http(DOMAIN, "/page.html").text == f"page of {DOMAIN}\n"
+    assert product.rollback(node, DOMAIN).ok
+    assert not (node.srv / ".nsmig").exists()

@@ -154,13 +154,11 @@ main() {
   if [ ! -s "$J/journal" ]; then printf '' >"$J/journal"; SEQ=0
   elif [ -n "$(tail -c 1 "$J/journal" | tr '\000' x)" ]; then echo >>"$J/journal"; fi
   want_nothing_yet
+  newest=${SEEN_RUN:+$(newest_run)}
   j begin "$VERB $OPERATOR"
-  if [ "$VERB" != unrestore ] && open_restore; then
-    fail "a restore broke off half-way and what is live may stand in its staging: first take it back with nsmig resume"
-  fi
+  verb_may_begin "$newest"
   case $VERB in
     migrate)
-      if [ -d "$CUR" ]; then fail "an earlier run is not finished: resume or undo it first"; fi
       mkdir "$CUR.part" 2>/dev/null || rm -rf "$CUR.part/conf"
       cp -R "$RD/conf" "$RD/plan" "$RD/meta.json" "$RD/climb" "$RD/baseline.json" "$CUR.part/" && mv "$CUR.part" "$CUR" && sync_dir "$J" || fail "cannot keep the plan"
       MINE=1
@@ -170,12 +168,10 @@ main() {
       staging
       forward ;;
     resume)
-      if [ ! -e "$CUR/plan" ] || flagged committed; then fail "nothing is left half-done here"; fi
       PHASE=forward
       staging
       forward ;;
     undo)
-      if [ ! -e "$CUR/plan" ]; then fail "there is no record of a migration here to undo"; fi
       nobody_edited
       way_is_clear
       PHASE=undo
@@ -185,7 +181,6 @@ main() {
       undo_everything "asked for by $OPERATOR" ;;
     restore)
       if [ -e "$CUR/plan" ]; then
-        if ! flagged committed; then fail "a migration is unfinished: resume or undo it first"; fi
         nobody_edited
         way_is_clear
         XCHG=$(cat "$CUR/xchg" 2>/dev/null || printf %s "$XCHG")
@@ -209,15 +204,12 @@ main() {
       staging_for_restore
       restore_archive ;;
     unrestore)
-      if [ -d "$CUR" ]; then fail "a migration is on record: undo it first"; fi
-      if [ ! -d "$J/restored" ]; then fail "there is no restore on record here to take back"; fi
       staging_for_restore
       unrestore
       finish ok 0 ;;
     tidy) # a restore was broken off before it changed anything, or after its end
       drop_copy
       finish ok 0 ;;
-    *) fail "unknown verb $VERB" ;;
   esac
 }
 

@@ -179,6 +179,7 @@ keep_undone() { # the record of what was undone stays readable, out of the way o
 }
 
 undo_all() {
+  flag back || : # from here on there is no way but back
   make_staging
   hold_places
   finish_carry || carry_aside

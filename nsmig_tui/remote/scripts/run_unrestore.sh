@@ -21,9 +21,18 @@ clear_staging() {
   else rm -rf "$S"; fi
 }
 
+# What a restore has copied goes; what else is in staging goes only without a migration on record: with one, it may
+# be the site itself. Nor does anything go in which a file system is mounted.
 drop_copy() {
   B=
-  clear_staging
+  mount_below "$S"
+  if [ -n "$MOUNT" ]; then warn "$MOUNT is a mount point; nothing of $S is deleted: unmount it"; return 0; fi
+  if [ ! -d "$CUR" ]; then clear_staging
+  elif open_restore && ! nothing_of_value; then fail "$S/restore holds what was live before a restore; nothing of it is deleted"
+  else
+    rm -rf "$S/restore"
+    rmdir "$S" 2>/dev/null
+  fi
   rmdir "$VPATH/.nsmig" 2>/dev/null
   return 0
 }
