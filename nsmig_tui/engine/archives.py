@@ -11,10 +11,11 @@ from ..domain.errors import ExitCode, LockHeld, NsmigError, Refused
 from ..domain.events import Emit, LogLine, Result
 from ..domain.fleet import ArchiveRecord
 from ..domain.ports import Shell
-from ..domain.retention import Choice, Kept, choose
+from ..domain.retention import TRASH, TRASHED, Choice, Kept, choose
 from ..domain.sections import as_name, split_sections
 from ..domain.text import clean
 from . import reading
+from .bookkeeping import Bookkeeper
 from .desk import Desk, ended_by
 
 _STAMP = re.compile(r"(\d{8}-\d{6})")
@@ -73,29 +74,39 @@ async def prune(desk: Desk, name: str, domain: str, keep_days: int, keep_count: 
             return books.end("ok", vhost)
         upath = f"{vnode.vpath}/{domain}"
         args = ["prune", domain, upath, books.run, desk.operator, place, keep]
-        args += [word for thing in going for word in (thing.name, thing.inode)]
+        args += [word for thing in going if thing.kind != TRASH for word in (thing.name, thing.inode)]
         rc, output = await shell.run(desk.scripts("prune"), args, timeout=reading.HASH)
         if rc == LOCKED:
             raise LockHeld(f"a run works on {domain}", vnode=name, vhost=domain)
         rows = split_sections(output)
-        gone = [as_name(row[0]) for row in rows.of("", "pruned") if row]
-        if rc != 0 or len(gone) != len(going):
+        gone = {as_name(row[0]) for row in rows.of("", "pruned") if row}
+        _forget(desk, books, [c for c in choices if c.prune and _name(c.kept) in gone])
+        vhost = replace(vhost, backup_archive=_still(vhost.backup_archive, gone))
+        left = [thing for thing in going if _name(thing) not in gone]
+        if rc != 0 or left:
             why = next((f": {clean(as_name(row[0]), 300)}" for row in rows.of("", "why") if row), "")
             raise Refused(
-                f"not everything could be pruned ({len(gone)} of {len(going)}){why}",
+                f"not everything could be pruned ({len(going) - len(left)} of {len(going)}){why}",
                 hint="Prune again: it goes on where it stopped.",
             )
     except NsmigError as error:
         return ended_by(error, books, vhost)
-    for choice in choices:
-        if choice.prune:
-            words = f"{choice.kept.name}: deleted, {choice.why}"
-            books.tell(LogLine(name, domain, books.run, words))
-            desk.store.remove_archive(name, domain, choice.kept.name)
-    return books.end("ok", replace(vhost, backup_archive=_still(vhost.backup_archive, gone)))
+    return books.end("ok", vhost)
 
 
-def _still(name: str | None, gone: list[str]) -> str | None:
+def _name(thing: Kept) -> str:
+    """How it was called before it was put into the trash."""
+    return thing.name.removeprefix(TRASHED)
+
+
+def _forget(desk: Desk, books: Bookkeeper, gone: list[Choice]) -> None:
+    for choice in gone:
+        words = f"{_name(choice.kept)}: deleted, {choice.why}"
+        books.tell(LogLine(books.vnode, books.vhost, books.run, words))
+        desk.store.remove_archive(books.vnode, books.vhost, _name(choice.kept))
+
+
+def _still(name: str | None, gone: set[str]) -> str | None:
     return None if name in gone else name
 
 

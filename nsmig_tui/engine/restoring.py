@@ -33,7 +33,8 @@ async def chosen_point(desk: Desk, shell: Shell, vnode: Vnode, vhost: Vhost, nam
     if point is None:
         raise Refused(f"{vhost.domain} has no archive {wanted}", hint=hint)
     if point.ok is False:
-        raise Refused(f"{wanted} is damaged: its checksum is not the recorded one", hint=hint)
+        what = "it, or the second archive beside it, is not what was recorded"
+        raise Refused(f"{wanted} is damaged: {what}", hint=hint)
     if point.ok is None and not recorded_sha(desk, vnode, vhost, wanted):
         raise Refused(f"nothing is recorded of {wanted}; it cannot be trusted", hint=hint)
     return point

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import gzip
+import hashlib
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,30 @@ async def keeper() -> AsyncIterator[Keeper]:
         await app.close()
 
 
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def meddle(keeper: Keeper, act: Callable[[], None]) -> None:
+    """Have something happen between the listing and the deletion."""
+    real = keeper.app.connector.shell
+
+    async def shell(vnode: Any) -> Any:
+        found = await real(vnode)
+
+        class Slow:
+            async def run(self, script: str, args: Any, *, timeout: float = 60.0) -> Any:
+                if args[0] == "prune":
+                    act()
+                return await found.run(script, args, timeout=timeout)
+
+        return Slow()
+
+    keeper.app.connector.shell = shell
+
+
 async def test_old_ones_go_with_what_belongs_to_them_and_the_way_back_stays(keeper: Keeper):
     newest = keeper.archives()[-1]
     assert set(await keeper.plan()) == set(keeper.archives()[:-1])
@@ -104,10 +130,7 @@ async def test_old_ones_go_with_what_belongs_to_them_and_the_way_back_stays(keep
 
 async def test_when_the_newest_is_damaged_the_one_before_it_stays(keeper: Keeper):
     first, second, third = keeper.archives()
-    path = keeper.folder / third
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(bytes(data))
+    damage(keeper.folder / third)
     lines: list[LogLine] = []
     result = await keeper.app.engine.verify_archives("vn1", keeper.domain, lambda e: lines.append(e))
     assert not result.ok and third in result.errors[0]
@@ -130,25 +153,20 @@ async def test_nothing_goes_while_a_run_holds_the_lock_or_is_not_settled(keeper:
 
 
 async def test_another_file_of_the_same_name_is_not_deleted(keeper: Keeper):
-    first = keeper.archives()[0]
-    real = keeper.app.connector.shell
+    first = keeper.archives()[1]
 
-    async def shell(vnode: Any) -> Any:
-        found = await real(vnode)
+    def swap() -> None:
+        other = keeper.folder / "other"
+        other.write_bytes(b"not the one that was judged")
+        other.rename(keeper.folder / first)
 
-        class Slow:
-            async def run(self, script: str, args: Any, *, timeout: float = 60.0) -> Any:
-                if args[0] == "prune":
-                    other = keeper.folder / "other"
-                    other.write_bytes(b"not the one that was judged")
-                    other.rename(keeper.folder / first)
-                return await found.run(script, args, timeout=timeout)
-
-        return Slow()
-
-    keeper.app.connector.shell = shell
+    before = {path.name for path in keeper.folder.iterdir()}
+    meddle(keeper, swap)
     result = await keeper.prune()
-    assert not result.ok and "could be pruned" in result.errors[0]
+    assert not result.ok and "could be pruned (0 of 2)" in result.errors[0]
+    assert {path.name for path in keeper.folder.iterdir()} == before, (
+        "nothing is renamed before all is as listed"
+    )
     assert (keeper.folder / first).read_bytes() == b"not the one that was judged"
     assert keeper.archives()[-1] in keeper.archives()
 
@@ -158,3 +176,79 @@ async def test_what_an_earlier_prune_left_in_the_trash_goes_too(keeper: Keeper):
     trash.write_bytes(b"half-done")
     assert (await keeper.prune()).ok
     assert not trash.exists()
+
+
+def second(keeper: Keeper, name: str, text: bytes = b"what changed meanwhile") -> Path:
+    """The second archive beside one, recorded before it as a migration does."""
+    path = keeper.folder / name.replace(".tar.gz", ".again.tar.gz")
+    path.write_bytes(gzip.compress(text))
+    data = path.read_bytes()
+    row = f"{path.name}\t{hashlib.sha256(data).hexdigest()}\t{len(data)}\t1\n"
+    lines = (keeper.records / "archives").read_text().splitlines(keepends=True)
+    at = next(i for i, line in enumerate(lines) if line.startswith(f"{name}\t"))
+    (keeper.records / "archives").write_text("".join([*lines[:at], row, *lines[at:]]))
+    return path
+
+
+def mains(keeper: Keeper) -> list[str]:
+    return [name for name in keeper.archives() if not name.endswith(".again.tar.gz")]
+
+
+async def test_a_second_archive_is_no_archive_of_its_own(keeper: Keeper):
+    """It neither counts nor goes by itself, and is never taken for the newest verified one."""
+    names = mains(keeper)
+    beside = [second(keeper, name) for name in names]
+    assert set(await keeper.plan(count=2)) == {names[0]}
+    damage(keeper.folder / names[2])
+    assert set(await keeper.plan()) == {names[0]}, "the one before the damaged newest is the way back"
+    assert (await keeper.prune()).ok
+    assert mains(keeper) == names[1:]
+    assert [path.exists() for path in beside] == [False, True, True]
+
+
+@pytest.mark.parametrize("harm", ["missing", "damaged", "longer"])
+async def test_an_archive_is_as_good_as_the_second_one_beside_it(keeper: Keeper, harm: str):
+    names = mains(keeper)
+    path = second(keeper, names[2])
+    engine = keeper.app.engine
+    assert [point.ok for point in await engine.points("vn1", keeper.domain)] == [True] * 3
+    if harm == "missing":
+        path.unlink()
+    elif harm == "longer":
+        path.write_bytes(path.read_bytes() + b"x")
+    else:
+        damage(path)
+    result = await engine.verify_archives("vn1", keeper.domain, lambda _event: None)
+    assert not result.ok and names[2] in result.errors[0]
+    assert {point.filename: point.ok for point in await engine.points("vn1", keeper.domain)}[
+        names[2]
+    ] is False
+    options = RollbackOptions(archive=names[2])
+    refused = await engine.rollback("vn1", keeper.domain, options, lambda _event: None)
+    assert (refused.ok, refused.exit_code) == (False, 4), refused
+    assert (await keeper.prune()).ok
+    assert mains(keeper) == names[1:], "the newest whole one stays"
+
+
+async def test_a_prune_that_broke_off_is_finished_though_nothing_else_goes(keeper: Keeper):
+    first, *others = mains(keeper)
+    await keeper.app.engine.verify_archives("vn1", keeper.domain, lambda _event: None)
+    beside = second(keeper, first)
+    (keeper.folder / first).rename(keeper.folder / f".trash-{first}")  # killed after its first rename
+    assert first not in [point.filename for point in await keeper.app.engine.points("vn1", keeper.domain)]
+    assert set(await keeper.plan(days=1000)) == {f".trash-{first}"}
+    assert (await keeper.prune(days=1000)).ok
+    stem = first.removesuffix(".tar.gz")
+    assert not [path.name for path in keeper.folder.iterdir() if stem in path.name]
+    assert not beside.exists() and mains(keeper) == others
+    assert {record.path for record in keeper.app.store.archives("vn1", keeper.domain)} == set(others)
+
+
+async def test_archives_in_the_trash_stay_while_none_is_verified(keeper: Keeper):
+    first, *others = mains(keeper)
+    (keeper.folder / first).rename(keeper.folder / f".trash-{first}")
+    (keeper.folder / ".trash-legacy-20200101-000000").mkdir()
+    for name in others:
+        damage(keeper.folder / name)
+    assert (await keeper.prune()).ok
+    assert [path.name for path in keeper.folder.glob(".trash-*")] == [f".trash-{first}"]

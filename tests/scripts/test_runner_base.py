@@ -26,6 +26,7 @@ BASE = (
     "run_config",
     "run_manifest",
     "run_backup",
+    "archive_pair",
     "run_unpack",
     "run_carry",
     "run_restore",

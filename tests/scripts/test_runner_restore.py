@@ -209,3 +209,20 @@ def test_what_comes_between_the_carry_over_and_the_switch_goes_along_too(sh):
         "later/x": "late\n",
         "page": "then",
     }
+
+
+@pytest.mark.parametrize(("recorded", "there", "code"), [(1, 1, 0), (1, 0, 4), (0, 1, 0), (0, 0, 0)])
+def test_an_archive_whose_second_one_is_missing_is_refused(sh, recorded, there, code):
+    name = "pre-migration-20260101-000000"
+    then = f"""
+    PHASE=preflight ARCHIVE={name}.tar.gz
+    mkdir -p "$UPATH/.archive"
+    if [ {recorded} = 1 ]; then printf '{name}.again.tar.gz\\tsum\\t1\\t1\\n' >"$J/archives"; fi
+    if [ {there} = 1 ]; then : >"$UPATH/.archive/{name}.again.tar.gz"; fi
+    name_second
+    echo "$SECOND"
+    """
+    done = sh.run(text(sh, then))
+    assert done.returncode == code, done
+    if code == 0:
+        assert done.stdout.decode() == (f"{name}.again.tar.gz\n" if there else "\n")

@@ -13,8 +13,6 @@ enter() { # UPATH
   [ "$(stat -c %u:%g .)" = "$ROOT_ID" ]
 }
 
-known_archives() { cat "$J/archives" "$J/cur/archive" "$J"/undone/*/archive 2>/dev/null; }
-
 row() { # kind name verdict needed order
   if is_dir "./$2"; then bytes=$(($(du -skx "./$2" 2>/dev/null | cut -f1) * 1024)); else bytes=$(stat -c %s "./$2"); fi
   printf 'kept\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$1" "$(printf %s "$2" | b64)" "$bytes" "$(ino "./$2")" "$5" "$3" "$4"
@@ -22,19 +20,16 @@ row() { # kind name verdict needed order
 
 # Archives from the newest on are read until one is proven whole; the rest is judged by its size alone.
 list_archives() {
-  proven=
+  how='hash'
   known_archives | awk -F "$TAB" '!($1 in at) { at[$1] = NR } { last[$1] = $0 } END { for (n in at) print at[n] FS last[n] }' | sort -rn |
-    while IFS="$TAB" read -r order name sum bytes _; do
-      case $name in pre-migration-*.tar.gz) ;; *) continue ;; esac
+    while IFS="$TAB" read -r order name record; do
+      case $name in *.again.tar.gz) continue ;; pre-migration-*.tar.gz) ;; *) continue ;; esac
       if [ ! -f "./$name" ] || [ -L "./$name" ]; then continue; fi
-      verdict=unknown
-      if [ "$(stat -c %s "./$name")" != "$bytes" ]; then verdict=damaged
-      elif [ -z "$proven" ]; then
-        if [ "$(nice -n 10 sha256sum <"./$name" | cut -d' ' -f1)" = "$sum" ]; then verdict=verified proven=$name; else verdict=damaged; fi
-      fi
+      judge . "$name" "$record" "$how"
+      if [ "$JUDGED" = verified ]; then how=quick; fi
       needed=no
       if [ "$name" = "$(cut -f1 "$J/cur/archive" 2>/dev/null)" ] && [ ! -e "$J/cur/flag.committed" ]; then needed=yes; fi
-      row archive "$name" "$verdict" "$needed" "$order"
+      row archive "$name" "$JUDGED" "$needed" "$order"
     done
 }
 
@@ -61,26 +56,59 @@ nothing_mounted() { # name
   if [ -n "$MOUNT" ]; then die "a file system is mounted at $MOUNT: unmount it, then prune again"; fi
 }
 
-# First all names go, by rename and synced; what is half-done then is finished by the next prune.
-put_in_trash() { # name inode
+# Nothing is renamed before all of it is what was listed.
+may_go() { # name inode
+  if [ "$1" = "$keep" ]; then die "$keep is the archive to keep"; fi
   case $1 in */*|.*|'') die "not a name: $1" ;; esac
-  case $1 in pre-migration-*.tar.gz|legacy-*|replaced-*) ;; *) die "not ours to delete: $1" ;; esac
+  case $1 in *.again.tar.gz) die "$1 goes with its archive" ;; pre-migration-*.tar.gz|legacy-*|replaced-*) ;; *) die "not ours to delete: $1" ;; esac
   if [ "$(ino "./$1")" != "$2" ]; then die "$1 is not what was listed"; fi
   nothing_mounted "$1"
-  if [ -f "./$1" ]; then
-    companions "$1" | while read -r beside; do
-      if [ -f "./$beside" ] && [ ! -L "./$beside" ]; then mv -T "./$beside" "./.trash-$beside" || exit 1; fi
-    done || die "cannot put away what belongs to $1"
-  fi
+}
+
+# First all names go, by rename and synced, an archive's before those of what belongs to it: what is listed is whole.
+# What is half-done then is finished by the next prune.
+put_in_trash() { # name
   mv -T "./$1" "./.trash-$1" || die "cannot put $1 away"
   j pruned "$1"
 }
 
-empty_trash() {
+follow_into_trash() { # archive that is there
+  if [ -e "./$1" ]; then return 0; fi
+  companions "$1" | while read -r beside; do
+    if [ -f "./$beside" ] && [ ! -L "./$beside" ]; then mv -T "./$beside" "./.trash-$beside" || exit 1; fi
+  done || die "cannot put away what belongs to $1"
+}
+
+# What a prune put away that broke off then.
+list_trash() {
+  for x in .trash-*; do
+    if [ -e "./$x" ] || [ -L "./$x" ]; then row trash "$x" unknown no 0; fi
+  done
+}
+
+# Where no archive is known to be whole, those in the trash stay: one of them may be.
+empty_trash() { # the verified archive, or -
   for x in .trash-*; do
     if [ ! -e "./$x" ] && [ ! -L "./$x" ]; then continue; fi
+    case "$1 $x" in "- .trash-pre-migration-"*) continue ;; esac
     nothing_mounted "$x"
+    case $x in *.again.tar.gz) ;; .trash-pre-migration-*.tar.gz) follow_into_trash "${x#.trash-}" ;; esac
+  done
+  sync_dir .
+  for x in .trash-*; do
+    if [ ! -e "./$x" ] && [ ! -L "./$x" ]; then continue; fi
+    case "$1 $x" in "- .trash-pre-migration-"*) continue ;; esac
     nice -n 19 rm -rf "./$x" || die "cannot delete $x"
+    printf 'pruned\t%s\n' "$(printf %s "${x#.trash-}" | b64)"
+  done
+}
+
+each_pair() { # function, name inode...
+  act=$1
+  shift
+  while [ $# -ge 2 ]; do
+    "$act" "$1" "$2"
+    shift 2
   done
 }
 
@@ -92,17 +120,10 @@ prune() { # run operator archive-inode keep name inode...
   if ! take_lock; then exit 75; fi
   if unsettled; then die "a run is not settled"; fi
   if [ "$keep" != - ] && [ ! -f "./$keep" ]; then die "the verified archive $keep is gone"; fi
-  names=
-  while [ $# -ge 2 ]; do
-    if [ "$1" = "$keep" ]; then die "$keep is the archive to keep"; fi
-    put_in_trash "$1" "$2"
-    names="$names $1"
-    shift 2
-  done
+  each_pair may_go "$@"
+  each_pair put_in_trash "$@"
   sync_dir .
-  empty_trash
-  # shellcheck disable=SC2086 # our own names hold no blanks
-  for x in $names; do printf 'pruned\t%s\n' "$(printf %s "$x" | b64)"; done
+  empty_trash "$keep"
   if ! have flock; then rm -f "$J/lock.owner"; fi
 }
 
@@ -118,7 +139,8 @@ main() {
       if unsettled; then echo busy; fi
       printf 'place\t%s\n' "$(ino .)"
       list_archives
-      list_trees ;;
+      list_trees
+      list_trash ;;
     prune) prune "$@" ;;
     *) die "unknown verb $verb" ;;
   esac

@@ -2,9 +2,11 @@
 # can look and compared with its manifest. Whatever does not hold refuses the restore.
 B= # the restore's folder in staging
 
-recorded_sha() { # archive name: what this vnode wrote down, else what the operator's database knows
-  known=$(awk -F "$TAB" -v n="$1" '$1 == n { s = $2 } END { print s }' "$J/archives" 2>/dev/null)
-  printf %s "${known:-$WANT_SHA}"
+recorded_sha() { # name: what this vnode wrote down; else, of the archive itself, what the operator's database knows
+  known=$(record_of "$1")
+  known=${known%%"$TAB"*}
+  if [ "$1" = "$ARCHIVE" ]; then known=${known:-$WANT_SHA}; fi
+  printf %s "$known"
 }
 
 fetch_archive() { # name: a root-only copy, equal to its record
@@ -145,6 +147,16 @@ measure_new() { # manifest
   read -r NEW_KIB NEW_ENTRIES <"$B/measured"
 }
 
+# The second archive, in SECOND; empty where there was none.
+name_second() {
+  SECOND=$(second_of "$ARCHIVE")
+  if [ -f "$UPATH/.archive/$SECOND" ] && [ ! -L "$UPATH/.archive/$SECOND" ]; then return 0; fi
+  if [ -n "$(record_of "$SECOND")" ]; then
+    fail "$SECOND, which holds what changed while $ARCHIVE was written, is missing in .archive: put it back, or take another archive"
+  fi
+  SECOND=
+}
+
 # All of an archive that can be known before the vhost is touched.
 prepare_restore() {
   B=$S/restore
@@ -155,8 +167,7 @@ prepare_restore() {
   vnode_lock
   nginx_test || fail "before we begin: nginx -t: $NGINX_SAYS"
   vnode_unlock
-  SECOND=${ARCHIVE%.tar.gz}.again.tar.gz
-  if [ ! -f "$UPATH/.archive/$SECOND" ]; then SECOND=; fi
+  name_second
   copies=$(kib_of "$ARCHIVE")
   if [ -n "$SECOND" ]; then copies=$((copies + $(kib_of "$SECOND"))); fi
   check_room "$copies" 16
