@@ -25,6 +25,10 @@ from ..words import Line, ago, plural, sentences, size, span, when
 from .base import WorkScreen
 
 UNDO = "undo"
+FRESH, STANDS = 5.0, 60.0
+"""For so many seconds a plan is taken for today's, and a question about it may stand unanswered."""
+
+OLD = "It is asked for again before the question."
 LEFT, RESTORED = "NOT carried over", "restored too"
 CHOICES = (
     Choice("exact", "x", "files that are new since", ("carried over", LEFT), typed=True,
@@ -50,7 +54,9 @@ class RollbackScreen(WorkScreen):
         self.host, self.wanted = host, archive
         self.points: list[RollbackPoint] = []
         self.plans: dict[str, Planned | str] = {}
+        self._asked: dict[str, float] = {}
         self._is_asking = False
+        self._age = ""
 
     def body(self):
         """The points above, what would change below."""
@@ -83,6 +89,7 @@ class RollbackScreen(WorkScreen):
         self.list.focus()
         self.list.show([self._undo_row()])
         self.run_worker(self._ask_points(), exit_on_error=True)
+        self.set_interval(1.0, self._show_age)
 
     async def _ask_points(self) -> None:
         try:
@@ -121,27 +128,51 @@ class RollbackScreen(WorkScreen):
         self._show_plan()
 
     async def _ask_plan(self, key: str) -> None:
-        options = RollbackOptions(archive=None if key == UNDO else key)
         try:
-            self.plans[key] = await self.app.engine.plan_rollback(
-                self.host.node.name, self.host.domain, options
-            )
+            await self._plan(key)
         except NsmigError as error:
-            self.plans[key] = f"This cannot be done: {sentences(error.message, error.hint)}"
+            if not isinstance(self.plans.get(key), Planned):
+                self.plans[key] = f"This cannot be done: {sentences(error.message, error.hint)}"
         self._show_plan()
 
-    def _show_plan(self) -> None:
+    async def _plan(self, key: str) -> Planned:
+        """Have the plan made, and keep it unless one was asked for later."""
+        options, asked = RollbackOptions(archive=None if key == UNDO else key), self.app.clock()
+        made = await self.app.engine.plan_rollback(self.host.node.name, self.host.domain, options)
+        if asked >= self._asked.get(key, 0.0):
+            # What it says was read at some time since then: it is as old as the asking.
+            self.plans[key], self._asked[key] = made, asked
+        return made
+
+    def _is_fresh(self, key: str) -> bool:
+        is_made = isinstance(self.plans.get(key), Planned)
+        return is_made and 0 <= self.app.clock() - self._asked[key] <= FRESH
+
+    def _show_plan(self, top: bool = True) -> None:
         if not self.is_here:
             return
         shown = self.query_one("#plan", VirtualList)
         width = max(20, shown.scrollable_content_region.width)
-        made = self.plans.get(self.list.row.key, "") if self.list.row else ""
-        rows = (
-            wrap.text(made, width, "dim")
-            if isinstance(made, str)
-            else plan.lines(made, self.app.signs, width)
-        )
-        shown.show(rows, top=True)
+        key = self.list.row.key if self.list.row else ""
+        made = self.plans.get(key, "")
+        if isinstance(made, str):
+            rows = wrap.text(made, width, "dim")
+        else:
+            rows = plan.lines(made, self.app.signs, width)
+            self._age = self._age_of(key)
+            rows = [*(wrap.text(self._age, width, "warn") if self._age else ()), *rows]
+        shown.show(rows, top=top)
+
+    def _age_of(self, key: str) -> str:
+        """What an old plan says of its age; empty for one of today."""
+        if not isinstance(self.plans.get(key), Planned) or self._is_fresh(key):
+            return ""
+        return f"This was so {ago(self._asked[key], self.app.clock())}. {OLD}"
+
+    def _show_age(self) -> None:
+        key = self.list.row.key if self.is_here and self.list.row else ""
+        if self._age_of(key) not in ("", self._age):
+            self._show_plan(top=False)
 
     def on_resize(self) -> None:
         """Wrap to the new width."""
@@ -169,15 +200,12 @@ class RollbackScreen(WorkScreen):
             self.run_worker(self._ask_and_go(event.row), exit_on_error=True)
 
     async def _ask_and_go(self, row: Row) -> None:
-        """Ask with the plan before the operator's eyes; without a plan there is no question."""
+        """Ask with the plan before the operator's eyes; without a plan of today there is no question."""
         if self._is_asking:
             return
         self._is_asking = True
         try:
-            waited = not isinstance(self.plans.get(row.key), Planned)
-            if waited and not await self._wait_for_plan(row.key):
-                return
-            chosen = await self.app.ask(self.question(row), unasked=waited)
+            chosen = await self._agreed(row)
         finally:
             self._is_asking = False
         if chosen is None:
@@ -193,24 +221,51 @@ class RollbackScreen(WorkScreen):
             self.app, [Wish("rollback", self.host.node.name, self.host.domain, options, self.host.size)]
         )
 
+    async def _agreed(self, row: Row) -> dict[str, str] | None:
+        """What was chosen, in a question that told what would happen then; None where the answer is no.
+
+        A plan that is older than a glance is made again before the question, and again after a question
+        that stood for long: where the two differ, the answer was to something else, and it is asked anew.
+        """
+        chosen: dict[str, str] | None = None
+        while True:
+            seen, waited = self.plans.get(row.key), not self._is_fresh(row.key)
+            if waited and not await self._wait_for_plan(row.key):
+                return None
+            now = self.plans[row.key]
+            differs = isinstance(seen, Planned) and isinstance(now, Planned) and seen.steps != now.steps
+            if chosen is not None and not differs:
+                return chosen
+            dialog = self.question(row, differs=differs)
+            dialog.values.update(chosen or {})
+            began = self.app.clock()
+            chosen = await self.app.ask(dialog, unasked=waited)
+            if chosen is None or 0 <= self.app.clock() - began <= STANDS:
+                return chosen
+
     async def _wait_for_plan(self, key: str) -> bool:
         name, domain = self.host.node.name, self.host.domain
-        options = RollbackOptions(archive=None if key == UNDO else key)
         made = await self.app.busy(
             "Planning the rollback",
             f"Asking {name} what would go away or revert …",
-            self.app.engine.plan_rollback(name, domain, options),
+            self._plan(key),
             trouble=f"{domain} cannot be rolled back now",
         )
         if made is None:
             return False
-        self.plans[key] = made
         self._show_plan()
         return True
 
-    def question(self, row: Row) -> ConfirmDialog:
-        """The confirm dialog for one point, with the facts of its plan."""
+    def question(self, row: Row, *, differs: bool = False) -> ConfirmDialog:
+        """The confirm dialog for one point, with the facts of its plan.
+
+        ``differs``: it is not the plan that was seen before.
+        """
         facts = work.production_facts([self.host])
+        if differs:
+            facts.append(
+                ("warn", "The vhost has changed since the plan that you saw: esc shows what is new.")
+            )
         made = self.plans[row.key]
         assert isinstance(made, Planned)
         if isinstance(row.about, RollbackPoint):
