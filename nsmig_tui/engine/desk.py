@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from ..domain.errors import ConnectError, ExitCode, NsmigError, Refused, UsageError
+from ..domain.errors import ConnectError, ExitCode, LockHeld, NsmigError, Refused, UsageError
 from ..domain.events import Emit, Result
 from ..domain.fleet import Status, Vhost, Vnode, may_become
+from ..domain.layout import JournalView
 from ..domain.ports import Connector, FleetStore, Shell
 from ..domain.readings import Capabilities, Inspection, VnodeReading
 from .bookkeeping import Bookkeeper
@@ -137,6 +138,16 @@ def still_there(vnode: Vnode, vhost: Vhost, seen: Inspection) -> None:
             vnode=vnode.name,
             vhost=vhost.domain,
         )
+
+
+def at_work_on(vnode: Vnode, domain: str, journal: JournalView) -> LockHeld:
+    """What to say of a vhost that the run of this journal works on right now."""
+    return LockHeld(
+        f"another run works on {domain}: {journal.verb} by {journal.operator or 'somebody'}",
+        hint=f"Attach to it with: nsmig resume {vnode.name} {domain}",
+        vnode=vnode.name,
+        vhost=domain,
+    )
 
 
 def move(vhost: Vhost, status: Status) -> Vhost:

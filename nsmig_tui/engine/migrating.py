@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from .. import __version__
 from ..domain.describing import describe_plan
-from ..domain.errors import ExitCode, LockHeld, NsmigError, Refused
+from ..domain.errors import ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Planned, Result, StepStarted
 from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
 from ..domain.http_answers import Baseline
@@ -28,7 +28,7 @@ from ..domain.surroundings import Serving
 from ..domain.validation import validate as judge
 from . import reading
 from .bookkeeping import Bookkeeper, failed, served_from
-from .desk import Desk, ended_by, same_machine
+from .desk import Desk, at_work_on, ended_by, same_machine
 from .http_checks import differences, witness
 from .runner_link import Ending, RunnerLink, Verdict
 from .validating import layout_seen
@@ -63,10 +63,7 @@ async def prepare(desk: Desk, vnode: Vnode, vhost: Vhost, shell: Shell, options:
     same_machine(vnode, seen.capabilities)
     journal = read_journal(seen.journal)
     if journal.unfinished and await reading.is_alive(shell, desk.scripts, vhost.domain, journal.run):
-        raise LockHeld(
-            f"another run works on {vhost.domain}: {journal.verb} by {journal.operator or 'somebody'}",
-            hint=f"Attach to it with: nsmig resume {vnode.name} {vhost.domain}",
-        )
+        raise at_work_on(vnode, vhost.domain, journal)
     if journal.unfinished:
         raise Refused(
             f"a run on {vhost.domain} is unfinished",

@@ -9,12 +9,13 @@ from ..domain.errors import ExitCode, NsmigError
 from ..domain.events import Emit, FindingMade, Result
 from ..domain.findings import PASSED, WARNING, Finding
 from ..domain.fleet import Layout, Status, Vhost, Vnode
-from ..domain.layout import layout_of, read_journal
+from ..domain.layout import JournalView, layout_of, read_journal
+from ..domain.ports import Shell
 from ..domain.readings import Inspection
 from ..domain.validation import validate as judge
 from . import reading
-from .bookkeeping import failed
-from .desk import Desk, ended_by, same_machine, still_there
+from .bookkeeping import Bookkeeper, failed
+from .desk import Desk, at_work_on, ended_by, same_machine, still_there
 from .discovering import half_done
 
 
@@ -45,11 +46,7 @@ async def validate(desk: Desk, name: str, domain: str, emit: Emit) -> Result:
         return books.end("ok", vhost, skipped=True)
     journal = read_journal(seen.journal)
     if journal.unfinished:
-        error, books.hint = half_done(vnode, domain, layout, journal)
-        books.errors.append(error)
-        if not await reading.is_alive(shell, desk.scripts, domain, journal.run):
-            vhost = failed(vhost, error, books.hint)
-        return books.end("refused", vhost, code=ExitCode.REFUSED)
+        return await _left_alone(desk, books, vnode, vhost, shell, layout, journal)
     findings = judge(domain, f"{vnode.vpath}/{domain}", seen, serving)
     for row in findings:
         books.tell(FindingMade(name, domain, books.run, **row.row()))
@@ -60,6 +57,30 @@ async def validate(desk: Desk, name: str, domain: str, emit: Emit) -> Result:
     books.hint = next((f.hint for f in bad if f.hint), "")
     code = ExitCode.REFUSED if bad else ExitCode.DONE
     return books.end("refused" if bad else "ok", checked, code=code)
+
+
+async def _left_alone(
+    desk: Desk,
+    books: Bookkeeper,
+    vnode: Vnode,
+    vhost: Vhost,
+    shell: Shell,
+    layout: Layout,
+    journal: JournalView,
+) -> Result:
+    """What is half-way is not judged: either a run is at work on it, or one stopped there."""
+    domain = vhost.domain
+    try:
+        alive = await reading.is_alive(shell, desk.scripts, domain, journal.run)
+        # It may have ended since its journal was read: then nothing stopped, and its end is told elsewhere.
+        if alive or not (await reading.record(shell, vnode, domain, desk.scripts)).journal.unfinished:
+            raise at_work_on(vnode, domain, journal)
+    except NsmigError as error:
+        vhost = desk.store.vhost(vnode.name, domain) or vhost
+        return ended_by(error, books, vhost)
+    error, books.hint = half_done(vnode, domain, layout, journal)
+    books.errors.append(error)
+    return books.end("refused", failed(vhost, error, books.hint), code=ExitCode.REFUSED)
 
 
 def _judged(
