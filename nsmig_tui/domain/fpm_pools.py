@@ -102,7 +102,10 @@ class Pool:
 
 @dataclass(frozen=True)
 class FpmModel:
-    """What one php-fpm master runs on. ``users``: for each included file the pools that it is part of."""
+    """What one php-fpm master runs on. ``users``: for each included file the pools that it is part of.
+
+    ``globals``: what stands in no pool.
+    """
 
     main: str
     texts: Mapping[str, str]
@@ -110,6 +113,7 @@ class FpmModel:
     users: Mapping[str, frozenset[str]]
     patterns: tuple[str, ...] = ()
     resolve: Mapping[str, str] = field(default_factory=dict)
+    globals: tuple[Entry, ...] = ()
 
     def real(self, path: str) -> str:
         """The path under which the file ``path`` is edited."""
@@ -158,8 +162,12 @@ class _Reader:
         inside = self.section
         for name in included:
             self.read(name, depth + 1)
-            if inside not in ("", "global"):
+            if inside not in ("", "global") and self._goes_on(name):
                 self.users.setdefault(name, set()).add(inside)
+
+    def _goes_on(self, path: str) -> bool:
+        """Whether a file says something before its first section: that is for the section around it."""
+        return isinstance(next(iter(_rows(path, self.texts[path])), None), Entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +218,8 @@ def _load(given: tuple[tuple[str, bytes], ...], resolve: tuple[tuple[str, str], 
         if name != "global"
     )
     users = {path: frozenset(names) for path, names in reader.users.items()}
-    return FpmModel(main, texts, pools, users, tuple(reader.patterns), dict(resolve))
+    own = tuple(entry for name in ("", "global") for entry in reader.entries.get(name, ()))
+    return FpmModel(main, texts, pools, users, tuple(reader.patterns), dict(resolve), own)
 
 
 def find_pools(

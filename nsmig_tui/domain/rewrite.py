@@ -112,15 +112,20 @@ class Draft:
     def edit(self, file: str, edits: Iterable[Edit]) -> None:
         """Plan edits of the file that is read as ``file``."""
         new = list(edits)
-        if new and any(below(self.resolve.get(file, file), top) for top in self.tops):
-            message = f"{file} belongs to the site's own content and is not changed"
-            self.problem("error", message, file, "Move it to the server's own configuration.")
-        elif new:
+        if new and self._may_change(file):
             self.edits.setdefault(file, set()).update(new)
 
     def append(self, file: str, text: str) -> None:
         """Plan more text at the end of the file."""
-        self.appended[file] = self.appended.get(file, "") + text
+        if self._may_change(file):
+            self.appended[file] = self.appended.get(file, "") + text
+
+    def _may_change(self, file: str) -> bool:
+        if any(below(self.resolve.get(file, file), top) for top in self.tops):
+            message = f"{file} belongs to the site's own content and is not changed"
+            self.problem("error", message, file, "Move it to the server's own configuration.")
+            return False
+        return True
 
     def problem(self, severity: str, message: str, where: str = "", hint: str = "") -> None:
         """Note something that could not be handled."""

@@ -246,3 +246,33 @@ def test_any_text_is_read_and_its_spans_are_true(text):
             assert entry.value in text[entry.start : entry.end]
             assert text[entry.line_start : entry.line_end].strip().startswith(entry.key)
             assert text[: entry.line_start].count("\n") == entry.line - 1
+
+
+def test_a_second_include_is_no_part_of_the_last_pool_before_it():
+    texts = {
+        f"{ETC}/php-fpm.conf": b"[global]\ninclude=/etc/one/*.conf\ninclude=/etc/two/*.conf\n",
+        "/etc/one/b.conf": b"[b.test]\nlisten=/srv/b.test/var/run/fpm.sock\n",
+        "/etc/two/a.conf": b"; the site's\n[a.test]\nlisten=/srv/a.test/var/run/fpm.sock\n",
+    }
+    loaded = load_fpm(texts)
+    assert loaded.users == {}
+    (served,) = find_pools([loaded], UPATH, ())
+    outcome = fpm_changes(loaded, served[1].pools, final_map(UPATH), copies=False, keep_old_socket=True)
+    assert [c.path for c in outcome.changes] == ["/etc/two/a.conf"] and outcome.problems == ()
+    assert outcome.changes[0].new.count(b"/srv/a.test/web/run/fpm.sock") == 1
+    tail = texts | {"/etc/two/a.conf": b"pm = static\n[a.test]\nlisten=/srv/a.test/var/run/fpm.sock\n"}
+    assert load_fpm(tail).users == {"/etc/two/a.conf": frozenset({"b.test"})}
+
+
+def test_no_pool_is_added_to_the_sites_own_files():
+    own = "/srv/a.test/etc/fpm.conf"
+    loaded = load_fpm(
+        {
+            f"{ETC}/php-fpm.conf": b"include=/srv/*/etc/fpm.conf\n",
+            own: b"[a.test]\nlisten=/srv/a.test/var/run/x\n",
+        }
+    )
+    (served,) = find_pools([loaded], UPATH, ())
+    outcome = fpm_changes(loaded, served[1].pools, final_map(UPATH), copies=False, keep_old_socket=True)
+    assert outcome.changes == ()
+    assert {(p.severity, p.where, bool(p.hint)) for p in outcome.problems} == {("error", own, True)}
