@@ -6,10 +6,11 @@ import posixpath
 import re
 from collections.abc import Collection, Iterable
 
-from .fpm_pools import Pool
+from .fpm_pools import FpmModel, Pool
+from .fpm_rewrite import fpm_changes
 from .nginx_model import NginxModel, Placed
-from .nginx_rewrite import unclear_paths
-from .nginx_sites import Problem, Site
+from .nginx_rewrite import LEAD_ELSEWHERE, foreseen
+from .nginx_sites import Problem, Site, Use
 from .nginx_spelling import WRITE_OUT
 from .nginx_syntax import include_pattern
 from .nginx_variables import variables_of
@@ -21,12 +22,19 @@ LEGACY = (".ssh", "bin", "etc")
 _VARIABLE = re.compile(r"\$\{?(\w+)")
 
 
-def nginx_leftovers(model: NginxModel, site: Site, var_entries: Collection[str] = ()) -> list[Problem]:
-    """Values in the vhost's server blocks (and literal ones outside) that no mapping reaches.
+def nginx_leftovers(
+    model: NginxModel,
+    site: Site,
+    var_entries: Collection[str] = (),
+    standing: tuple[str, ...] = (),
+    sockets: Collection[str] | None = None,
+) -> tuple[list[Problem], tuple[Use, ...]]:
+    """Values in the vhost's server blocks (and literal ones outside) that no mapping reaches; uses that stay.
 
     ``var_entries``: what is in ``var``; with anything else than the known folders ``var`` stays.
+    ``standing`` and ``sockets``: as in `PathMap` and `nginx_changes`.
     """
-    paths = final_map(site.upath, site.links)
+    paths = final_map(site.upath, site.links, standing)
     stays = _var_stays(var_entries)
     problems: list[Problem] = []
     for server in site.servers:
@@ -45,16 +53,22 @@ def nginx_leftovers(model: NginxModel, site: Site, var_entries: Collection[str] 
                 problems += _leaving(value, placed.directive.name, placed.where, paths, stays)
         if placed.directive.name == "map" and len(placed.directive.args) == 2:
             shared += _shared_map(placed, site, paths)
+    said, uses = foreseen(model, site, paths, sockets)
     if not shared:
-        problems += unclear_paths(model, site, paths)
-    return list(dict.fromkeys([*problems, *shared, *_unread(model, site)]))
+        problems += said
+    problems += [*shared, *_unread(model, site), *_read_from_within(model, site, paths)]
+    return list(dict.fromkeys(problems)), uses
 
 
 def fpm_leftovers(
-    pools: Iterable[Pool], upath: str, links: tuple[str, ...] = (), var_entries: Collection[str] = ()
+    pools: Iterable[Pool],
+    upath: str,
+    links: tuple[str, ...] = (),
+    var_entries: Collection[str] = (),
+    standing: tuple[str, ...] = (),
 ) -> list[Problem]:
     """Values in the vhost's pools that no mapping reaches."""
-    paths = final_map(upath, links)
+    paths = final_map(upath, links, standing)
     stays = _var_stays(var_entries)
     problems: list[Problem] = []
     for pool in pools:
@@ -69,6 +83,70 @@ def fpm_leftovers(
                 message = f"{entry.key} {entry.value} names the path in a form that cannot be changed"
                 problems.append(Problem("error", message, entry.where, f"Write it as {normal(plain)}."))
     return list(dict.fromkeys(problems))
+
+
+def fpm_obstacles(model: FpmModel, pools: Collection[Pool], paths: PathMap) -> list[Problem]:
+    """All that would be said of edits of the vhost's pools, those with two sockets and the last ones."""
+    both = fpm_changes(model, pools, paths, copies=False, keep_old_socket=True)
+    return [*both.problems, *fpm_changes(model, pools, paths).problems]
+
+
+def master_leftovers(model: FpmModel, paths: PathMap, var_entries: Collection[str] = ()) -> list[Problem]:
+    """What php-fpm itself names of the vhost: no edit for one vhost may change what is for all of them."""
+    problems = []
+    for entry in model.globals:
+        if entry.key == "include":
+            continue
+        problems += _leaving(entry.value, entry.key, entry.where, paths, _var_stays(var_entries))
+        if paths.find(normal(entry.value)):
+            message = f"php-fpm's own {entry.key} names {entry.value}, and php-fpm would not start without it"
+            hint = "Give it a place outside of the vhosts, /var/log for one, and reload php-fpm."
+            problems.append(Problem("error", message, entry.where, hint))
+    for path in model.texts:
+        if any(_moves(p, paths) for p in (path, model.real(path))):
+            message = f"php-fpm reads {path} from a place that moves"
+            problems.append(Problem("error", message, path, "Move it to the server's own configuration."))
+    return problems
+
+
+def _moves(path: str, paths: PathMap) -> bool:
+    if not paths.is_near(path):
+        return False
+    return any(below(path, f"{top}/{old}") for top in paths.tops for old, _ in paths.rules)
+
+
+def _read_from_within(model: NginxModel, site: Site, paths: PathMap) -> list[Problem]:
+    """Files that nginx finds by a pattern or a link in places that move: no edit keeps them found."""
+    inside = {path for path in model.texts if _moves(path, paths)}
+    problems = [
+        Problem("error", f"{path} is a link to {real}, which moves", path, LEAD_ELSEWHERE)
+        for path, real in model.resolve.items()
+        if path not in inside and _moves(real, paths)
+    ]
+    everywhere = [p for s in model.servers for p in s.inner] if inside else []
+    for placed in (*everywhere, *(model.outside if inside else ())):
+        if placed.directive.name == "include" and placed.directive.args:
+            found = [path for path in model.included(placed.directive) if path in inside]
+            if found and any(mark in placed.directive.values[0] for mark in "*?["):
+                message = f"include {placed.directive.values[0]} finds {found[0]}, which moves"
+                problems.append(Problem("error", message, placed.where, LEAD_ELSEWHERE))
+    return problems
+
+
+def named_elsewhere(
+    model: NginxModel, masters: Iterable[FpmModel], site: Site, paths: PathMap
+) -> tuple[str, ...]:
+    """What names the vhost's paths beside its own blocks and pools: others' blocks, php-fpm itself, files."""
+    texts = [u.path for top in paths.tops for u in model.used_below(top) if u.server not in site.servers]
+    read = [model.texts, model.resolve.values()]
+    for master in masters:
+        texts += [entry.value for entry in master.globals]
+        read += [master.texts, master.resolve.values()]
+    texts += [path for paths_read in read for path in paths_read]
+    found = [normal(text) for text in texts if paths.is_near(text)]
+    for alias in paths.aliases:
+        found += [text.replace(alias, paths.upath) for text in found if alias in text]
+    return tuple(dict.fromkeys(found))
 
 
 def named_texts(model: NginxModel | None, site: Site, pools: Iterable[Pool]) -> list[str]:

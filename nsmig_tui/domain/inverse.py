@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from .fpm_pools import load_fpm
+from .nginx_directives import FOLLOWS, use_of
 from .nginx_model import name_matches
-from .nginx_rewrite import MAPPED, quoted
+from .nginx_rewrite import quoted
 from .nginx_syntax import Directive, decode, encode, include_pattern, parse
 from .path_map import PathMap, final_map
 from .php_values import map_value
@@ -70,10 +71,10 @@ def _nginx(
 
 def _args(text: str, directive: Directive, paths: PathMap, values: Mapping[str, str]) -> list[Edit]:
     edits = []
-    in_map = len(directive.args) == 1 and directive.name not in MAPPED
+    in_map = len(directive.args) == 1 and use_of(directive.name) != FOLLOWS
     for arg in directive.args:
         raw = text[arg.start : arg.end]
-        if directive.name not in MAPPED and not (in_map and raw.lstrip("\"'").startswith("/")):
+        if use_of(directive.name) != FOLLOWS and not (in_map and raw.lstrip("\"'").startswith("/")):
             continue
         new = paths.apply(raw, values)
         if new != raw:

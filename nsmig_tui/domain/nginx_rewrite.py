@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from .nginx_directives import FOLLOWS, STAYS, UNKNOWN, takes_variables, use_of
 from .nginx_model import HOST_VARIABLES, NginxModel, Server
-from .nginx_sites import PASS, Problem, Site
-from .nginx_spelling import Speller, Spelling, Trouble
+from .nginx_sites import PASS, Problem, Site, Use
+from .nginx_spelling import WRITE_OUT, Speller, Spelling, Trouble
 from .nginx_syntax import Directive, walk
 from .nginx_variables import NONE, Block, Scope, block_of, names_in
-from .path_map import PathMap, substitute
+from .path_map import PathMap, normal, substitute
 from .rewrite import Draft, Edit, Outcome, apply_edits, newline_of, respelled
 
 ROOT_VARIABLE = "$nsmig_root"
 DISK_VARIABLE = "$nsmig_disk"
 CACHE = "open_file_cache"
-_NO_VARIABLES = (
-    *("error_log", "include", "server", "client_body_temp_path", "proxy_temp_path", "proxy_cache_path"),
-    *("fastcgi_temp_path", "fastcgi_cache_path", "uwsgi_temp_path", "scgi_temp_path", "xslt_stylesheet"),
-    *("ssl_certificate", "ssl_certificate_key", "ssl_trusted_certificate", "ssl_client_certificate"),
-    *("ssl_dhparam", "ssl_password_file", "ssl_session_ticket_key", "ssl_stapling_file", "ssl_crl"),
-)
-MAPPED = frozenset(
-    (
-        *_NO_VARIABLES,
-        *("root", "alias", "access_log", "set", "if", "auth_basic_user_file", "proxy_store", "fastcgi_store"),
-        *("fastcgi_pass", "uwsgi_pass", "scgi_pass", "proxy_pass", "grpc_pass"),
-        *("fastcgi_param", "uwsgi_param", "scgi_param"),
-    )
-)
+LEAD_ELSEWHERE = "Take the old path out, or move what it names out of web and var; then validate again."
+KEPT_VALID = "Links keep the old path valid; change it when there is time."
+_SOCKET = re.compile(r"unix:(/[^\s:;,\"']*)")
 
 
 @dataclass(frozen=True)
@@ -93,17 +84,20 @@ def nginx_changes(
     rewriter = _Rewriter(model, site, paths, copies, existing or {}, {} if blocks is None else blocks)
     if transition is not None:
         rewriter.paths = paths.with_target("web", ROOT_VARIABLE)
-    rewriter.sockets = None if sockets is None else set(sockets)
+    rewriter.sockets = None if sockets is None else {normal(path) for path in sockets}
     rewriter.transition = transition
     rewriter.all(site)
     return rewriter.draft.outcome()
 
 
-def unclear_paths(model: NginxModel, site: Site, paths: PathMap) -> list[Problem]:
-    """The paths of this vhost that cannot be spelled for the places to which ``paths`` sends them."""
+def foreseen(
+    model: NginxModel, site: Site, paths: PathMap, sockets: Collection[str] | None = None
+) -> tuple[tuple[Problem, ...], tuple[Use, ...]]:
+    """All that would be said of edits by ``paths``, and what goes on naming old paths after them."""
     rewriter = _Rewriter(model, site, paths, True, {}, {})
+    rewriter.sockets = None if sockets is None else {normal(path) for path in sockets}
     rewriter.all(site)
-    return rewriter.unclear
+    return rewriter.draft.outcome().problems, tuple(dict.fromkeys(rewriter.uses))
 
 
 class _Rewriter:
@@ -126,7 +120,7 @@ class _Rewriter:
         self.told_place = False
         self.blocks = blocks
         self.speller = Speller(paths, paths, Block(model, NONE, Scope({})))
-        self.unclear: list[Problem] = []
+        self.uses: list[Use] = []
         self.sockets: set[str] | None = None
         fallback = posixpath.dirname(model.main)
         tops = (site.upath, *site.links)
@@ -209,6 +203,7 @@ class _Rewriter:
     def _args(self, file: str, directive: Directive, in_map: bool, variables: bool) -> list[Edit]:
         text = self.model.texts[file]
         where = f"{file}:{directive.line}"
+        use = FOLLOWS if in_map else use_of(directive.name)
         edits: list[Edit] = []
         for number, arg in enumerate(directive.args):
             raw = text[arg.start : arg.end]
@@ -216,21 +211,29 @@ class _Rewriter:
                 continue
             spelling = self.speller.spell(directive, number, raw)
             hits = spelling.hits
-            if directive.name not in MAPPED and not in_map:
-                if hits:
-                    message = f"old path in {directive.name} is not changed: {raw}"
-                    self.draft.problem("warning", message, where)
+            if use != FOLLOWS:
+                self._left(directive, use, raw, where, spelling)
                 continue
             if spelling.trouble:
                 self._unclear(directive, raw, where, spelling.trouble)
-            if self._needs_variable(spelling) and (directive.name in _NO_VARIABLES or not variables):
+            sockets = self._other_sockets(arg.value, spelling.known) if hits else []
+            if any("$" in path for path in sockets):
+                message = (
+                    f"{directive.name} {raw}: nobody can tell whether a pool of this vhost listens there"
+                )
+                self.draft.problem("error", message, where, WRITE_OUT)
+                continue
+            if sockets:
+                message = f"{directive.name} {raw}: no pool of this vhost listens there; it stays"
+                self.draft.problem("warning", message, where)
+                if any(hit.old != "var/run" for hit in hits):  # what is in there goes along with the folder
+                    self._keep(raw, where, spelling, must=True)
+                continue
+            fixed = not variables or not takes_variables(directive.name)
+            if self._needs_variable(spelling) and fixed:
                 message = f"{directive.name} {raw} cannot change while the tree is switched"
                 hint = "Give this vnode perl or mv --exchange, or move the file out of web/."
                 self.draft.problem("critical", message, where, hint)
-                continue
-            if hits and self._is_other_socket(directive, arg.value, spelling.known):
-                message = f"{directive.name} {raw}: no pool of this vhost listens there; it stays"
-                self.draft.problem("warning", message, where)
                 continue
             if spelling.new != raw:
                 new = spelling.new
@@ -239,8 +242,35 @@ class _Rewriter:
                 edits.append(Edit(arg.start, arg.end, new))
         code = text[slice(*directive.body)] if directive.is_lua and directive.body else ""
         if code and self.paths.find(code, self._known()):
-            self.draft.problem("error", f"old path in {directive.name} is not changed", where)
+            self.draft.problem("error", f"old path in {directive.name} is not changed", where, LEAD_ELSEWHERE)
         return edits
+
+    def _left(self, directive: Directive, use: str, raw: str, where: str, spelling: Spelling) -> None:
+        """An argument that keeps its old path, or of which nobody knows whether it may have another."""
+        if use == UNKNOWN and spelling.trouble:
+            self._unclear(directive, raw, where, spelling.trouble)
+        if not spelling.hits:
+            return
+        if use == UNKNOWN:
+            message = f"old path in {directive.name} is not changed: {raw}"
+            self.draft.problem("error", message, where, LEAD_ELSEWHERE)
+        elif use != STAYS:
+            message = f"old path in {directive.name} is not changed: {raw}"
+            self.draft.problem("warning", message, where, KEPT_VALID)
+            self._keep(raw, where, spelling)
+        elif any(hit.old == "var/run" for hit in spelling.hits):
+            message = f"{directive.name} {raw} would be gone for a moment while var/run is emptied"
+            self.draft.problem("error", message, where, "Move the cache elsewhere and reload nginx.")
+        else:
+            message = f"{directive.name} {raw} stays: nginx gives no cache another path while it runs"
+            self.draft.problem("warning", message, where, KEPT_VALID)
+            self._keep(raw, where, spelling, must=True)
+
+    def _keep(self, raw: str, where: str, spelling: Spelling, *, must: bool = False) -> None:
+        text = normal(substitute(raw, spelling.known))
+        for alias in self.paths.aliases:
+            text = text.replace(alias, self.paths.upath)
+        self.uses.append(Use(where, text, must))
 
     def _known(self) -> dict[str, str]:
         """The variables that have one value in this block."""
@@ -249,16 +279,14 @@ class _Rewriter:
 
     def _unclear(self, directive: Directive, raw: str, where: str, trouble: Trouble) -> None:
         message = f"{directive.name} {raw} {trouble.says}"
-        self.unclear.append(Problem(trouble.severity, message, where, trouble.hint))
         self.draft.problem(trouble.severity, message, where, trouble.hint)
 
-    def _is_other_socket(self, directive: Directive, value: str, known: Mapping[str, str]) -> bool:
-        """Whether the argument names a socket that none of the vhost's pools makes."""
-        if self.sockets is None or directive.name not in (*PASS, "server"):
-            return False
-        plain = substitute(value, known)
-        path = plain[plain.find("unix:") + 5 :].split(":")[0] if "unix:" in plain else ""
-        return bool(path) and path not in self.sockets
+    def _other_sockets(self, value: str, known: Mapping[str, str]) -> list[str]:
+        """The sockets that an argument names, where none of them is made by a pool of the vhost."""
+        if self.sockets is None or "unix:" not in value:
+            return []
+        named = [normal(path) for path in _SOCKET.findall(substitute(value, known))]
+        return [] if any(path in self.sockets for path in named) else named
 
     def _needs_variable(self, spelling: Spelling) -> bool:
         for hit in spelling.hits:
@@ -299,7 +327,8 @@ class _Rewriter:
         for path in self.model.included(directive):
             if self.paths.find(self.model.texts[path], self._known()):
                 message = f"{path} is the site's own and names old paths; it is not changed"
-                self.draft.problem("error", message, f"{file}:{directive.line}")
+                hint = "Move its text to the server's own configuration, or take the old paths out of it."
+                self.draft.problem("error", message, f"{file}:{directive.line}", hint)
         return self._args(file, directive, False, True)
 
     def _included(self, path: str) -> str | None:

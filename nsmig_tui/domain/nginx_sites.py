@@ -35,6 +35,18 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Use:
+    """Text of the configuration that goes on naming an old path, for which only a link can hold.
+
+    ``where`` is ``FILE:LINE``. ``must``: nginx, or the site, needs what is there.
+    """
+
+    where: str
+    text: str
+    must: bool = False
+
+
+@dataclass(frozen=True)
 class Site:
     """How nginx serves one vhost.
 
@@ -248,15 +260,19 @@ def _several_directories(
 
 
 def _foreign(model: NginxModel, own: list[Server], tops: tuple[str, ...]) -> list[Problem]:
-    """Other blocks that use paths in this vhost's tree."""
+    """Other blocks that use paths in this vhost's tree; what a block names outside of web and var stays."""
     problems = []
     for used in (used for top in tops for used in model.used_below(top)):
         if used.server in own:
             continue
         label = used.server.names[0] if used.server.names else "a server block without a name"
         name = used.placed.directive.name
-        severity = "critical" if name in ("root", "alias", *PASS) else "error"
         message = f"{label} uses {used.path} in its {name}"
+        rest = next(used.path[len(top) :] for top in tops if below(used.path, top))
+        if rest.strip("/").split("/")[0] not in ("web", "var", ""):
+            problems.append(Problem("warning", f"{message}, so it stays in place", used.placed.where))
+            continue
+        severity = "critical" if name in ("root", "alias", *PASS) else "error"
         hint = "That server block would not be migrated."
         problems.append(Problem(severity, message, used.placed.where, hint))
     return problems

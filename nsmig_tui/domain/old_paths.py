@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 
+from .nginx_sites import Use
 from .php_paths import lowest, php_climbs, wanted
 from .readings import Inspection, Reference
 
@@ -72,6 +73,21 @@ def names_document_root(text: str, upath: str) -> bool:
     return re.search(root + r"(?:\.well-known(?![\w.-])|(?![/\w.-]))", text) is not None
 
 
+MOVING = ("web", "var/log", "var/run", "var/tmp")
+
+
+def needed(seen: Inspection, upath: str, uses: Sequence[Use]) -> list[Use]:
+    """The uses of moving places without which nginx or PHP would not start or serve: no link, no service.
+
+    What php.ini names is for every site: one that is to be loaded before all others, for one.
+    """
+    found = [use for use in uses if use.must]
+    for ref in seen.references:
+        if ref.kind == "php.ini" and any(names(ref.text, f"{upath}/{place}") for place in MOVING):
+            found.append(Use(f"{ref.file}:{ref.line}", ref.text, must=True))
+    return found
+
+
 def token_writers(seen: Inspection, upath: str) -> list[Reference]:
     """What makes tokens for certificates below the old document root, and takes them away again.
 
@@ -132,12 +148,13 @@ def _bridge(made: dict[str, str], seen: Inspection, height: int, name: str) -> b
 
 
 def in_the_way(
-    seen: Inspection, upath: str, used: Sequence[str], tmp_used: bool
+    seen: Inspection, upath: str, used: Sequence[str], tmp_used: bool, uses: Sequence[Use] = ()
 ) -> tuple[list[str], list[str]]:
     """Names in web that the site and the new layout both need: what would break, and what may.
 
     What is spelled out breaks; a path that a program puts together from web may be one of these, too. The
-    entries of the site's own app are found by links in the new one, but for its ``public``.
+    entries of the site's own app are found by links in the new one, but for its ``public``. ``uses``: those
+    that a link must hold for.
     """
     own = set(seen.entries.get("web", ()))
     clashes = [name for name in ("log", "run", *(("tmp",) if tmp_used else ())) if name in own]
@@ -151,6 +168,7 @@ def in_the_way(
     for name in clashes:
         place = f"{upath}/web/{name}"
         where = [w for w, text in named_paths(seen, upath) if names(text, place) and not _IN_A_LOG.search(w)]
+        where += [use.where for use in uses if names(use.text, place)]
         if name == "app/public":
             where += [
                 w

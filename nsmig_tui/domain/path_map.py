@@ -55,11 +55,13 @@ class PathMap:
 
     ``old`` is relative to ``upath``; ``new`` is relative too, or absolute, or begins with ``$`` (a variable
     of nginx that holds the place). ``aliases``: other absolute paths that are links to ``upath``.
+    ``standing``: what stays with all below it, whatever the rules say; relative to ``upath``.
     """
 
     upath: str
     rules: tuple[tuple[str, str], ...]
     aliases: tuple[str, ...] = ()
+    standing: tuple[str, ...] = ()
 
     def target(self, old: str) -> str | None:
         """The new place of the class ``old``, or None."""
@@ -91,7 +93,7 @@ class PathMap:
         base, olds = self._patterns
         for base_match in base.finditer(plain):
             match = olds.match(plain, base_match.end())
-            if match is None:
+            if match is None or self._stands(plain, base_match.end()):
                 continue
             begin, start, end = where[base_match.start()], where[match.start("old")], where[match.end("old")]
             if text[start:end] != match["old"]:  # what changes is in the variable's value, or in part
@@ -99,6 +101,11 @@ class PathMap:
             old = re.sub("/+", "/", match["old"])
             found.append(Found(begin, start, end, text[begin:start], old, "$" in text[begin:end]))
         return found
+
+    def _stands(self, plain: str, at: int) -> bool:
+        """Whether the path whose part below a top directory begins at ``at`` is one that stays."""
+        word = WORD.match(plain, at) if self.standing else None
+        return word is not None and any(below(normal(word[0]).lstrip("/"), one) for one in self.standing)
 
     def straightened(self, text: str, values: Mapping[str, str] | None = None) -> str:
         """``text`` in which no path of ours goes up again from a directory that moves (``web/../x``).
@@ -218,7 +225,7 @@ class PathMap:
         return _base_pattern(self.tops), _olds_pattern(olds)
 
 
-def final_map(upath: str, aliases: tuple[str, ...] = ()) -> PathMap:
+def final_map(upath: str, aliases: tuple[str, ...] = (), standing: tuple[str, ...] = ()) -> PathMap:
     """The map of a finished migration."""
     rules = (
         ("web", "web/app/public"),
@@ -226,7 +233,7 @@ def final_map(upath: str, aliases: tuple[str, ...] = ()) -> PathMap:
         ("var/run", "web/run"),
         ("var/tmp", "web/tmp"),
     )
-    return PathMap(upath, rules, aliases)
+    return PathMap(upath, rules, aliases, standing)
 
 
 def bridge_map(upath: str, aliases: tuple[str, ...] = ()) -> PathMap:

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import posixpath
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from .config_report import LEGACY, named_texts
 from .fleet import Layout, Vnode
-from .fpm_rewrite import fpm_changes
 from .layout import layout_of
-from .nginx_rewrite import Transition, nginx_changes
-from .old_paths import bridges, in_the_way, links_in_app, names, token_writers, used_paths
+from .old_paths import bridges, in_the_way, links_in_app, names, needed, token_writers, used_paths
 from .options import IONICE, MigrateOptions
-from .path_map import PathMap, final_map
 from .readings import Inspection
 from .rewrite import FileChange, Outcome
+from .stages import only_in_detours, problems_of, stages_of, unheld
 from .surroundings import Serving
 
 SIDE_NAME = ".nsmig-app"
@@ -31,6 +27,9 @@ NO_LINK_FOR_TOKENS = (
     "certificates cannot be renewed without a link: {} names the old document root; change it to "
     "{}/web/app/public after the migration"
 )
+
+
+NEEDS_LINK = "{} needs {}, which only a link keeps: migrate without --compat never, or change it first"
 
 
 @dataclass(frozen=True)
@@ -99,29 +98,30 @@ def make_plan(
     What stands in the way is in ``blocked``; the plan is still whole enough to be shown.
     """
     upath = f"{vnode.vpath}/{domain}"
-    used = used_paths(seen, upath, serving.site.document_root)
+    used = [*used_paths(seen, upath, serving.site.document_root), *(use.text for use in serving.uses)]
+    must = needed(seen, upath, serving.uses)
     tmp_used = moves_tmp(serving, upath, used)
     hold = SIDE_NAME if "app" in seen.entries.get("web", ()) else "app"
     configs, stages = _configs(serving, upath, hold, tmp_used, seen.beside)
     compat_web, compat_var = _compat(used, upath, options.compat)
-    all_used = used + _configured(serving)
-    keep = tuple(name for name in LEGACY if any(names(text, f"{upath}/{name}") for text in all_used))
+    texts = used + _configured(serving)
+    keep = tuple(name for name in LEGACY if any(names(text, f"{upath}/{name}") for text in texts))
     climbing, climb_problems = bridges(seen, upath, serving.site.document_root)
     app_links = links_in_app(seen, compat_web)
-    problems = [p for o in stages.values() for p in o.problems]
-    blocked = [p.message + (f" ({p.where})" if p.where else "") for p in problems if p.severity != "warning"]
+    problems = [*problems_of(stages, seen), *unheld(seen, must)]
+    blocked = [p.message + f" ({p.where})" * bool(p.where) for p in problems if p.severity != "warning"]
     blocked += climb_problems
     if options.compat != "never":
-        blocked += in_the_way(seen, upath, used, tmp_used)[0]
+        blocked += in_the_way(seen, upath, used, tmp_used, must)[0]
+    else:
+        blocked += [NEEDS_LINK.format(use.where, use.text) for use in must]
     if layout_of({name: place.kind for name, place in seen.places.items()}) is not Layout.NS1:
         blocked.insert(0, f"{domain} does not have the old layout")
     warnings = [p.message for p in problems if p.severity == "warning"]
-    warnings += _worker_logs(serving, upath)
-    warnings += _others_sockets(seen, serving, upath)
+    warnings += [*_worker_logs(serving, upath), *_others_sockets(seen, serving, upath)]
     warnings += _warnings(seen, keep, hold, compat_web or compat_var, options)
     writers = token_writers(seen, upath)
-    if writers and not compat_web:
-        warnings.append(NO_LINK_FOR_TOKENS.format(writers[0].file, upath))
+    warnings += [NO_LINK_FOR_TOKENS.format(writers[0].file, upath)] if writers and not compat_web else []
     values = runner_values(vnode, domain, seen, serving, options, stamp)
     values |= {
         "HOLD": hold,
@@ -131,6 +131,7 @@ def make_plan(
         "WELL_KNOWN": "1" if writers and compat_web else "",
         "COMPAT_APP": "all" if app_links else "none",
         "LEGACY_KEEP": " ".join(keep),
+        "NEEDS_XCHG": "1" if must or only_in_detours(stages) else "",
     }
     sizes = {
         "allocated": seen.tree.get("alloc", 0),
@@ -171,52 +172,10 @@ def make_plan(
     )
 
 
-def _stages(
-    serving: Serving, upath: str, hold: str, tmp_used: bool, beside: Mapping[str, bytes]
-) -> dict[str, tuple[str, Outcome]]:
-    """Stage name -> (kind, outcome), ``apart`` only where it changes something.
-
-    Logs and sessions move in the final stages only; see run_tree.sh.
-    """
-    staging = f"{posixpath.dirname(upath)}/.nsmig/{posixpath.basename(upath)}"
-    final = final_map(upath, serving.site.links)
-    if not tmp_used:
-        final = final.without("var/tmp")
-    held = f"web/{hold}/public"
-    roots = final.without("var/log", "var/run", "var/tmp").with_target("web", held)
-    detour = roots.with_target("var/log", f"{staging}/tlog")
-    stages: dict[str, tuple[str, Outcome]] = {}
-    socks = [pool.listen for pool in serving.pools]
-    if serving.nginx is not None:
-        model, site = serving.nginx, serving.site
-        switch = Transition(
-            f"{upath}/web",
-            f"{staging}/new/{held[4:]}",
-            f"{upath}/web/.nsmig-switched",
-            f"{upath}/{held}",
-            f"{staging}/held",
-        )
-        change = partial(nginx_changes, model, site, sockets=socks, blocks={})
-        stages["bridge"] = ("nginx", change(roots, copies=False))
-        stages["transition"] = ("nginx", change(detour, copies=False, transition=switch))
-        stages["final"] = ("nginx", change(final, existing=beside))
-    if serving.fpm is not None:
-        model_, pools = serving.fpm, serving.pools
-        both: PathMap = final.without("var/log", "var/tmp").with_target("web", held)
-        both_t = both.with_target("var/log", f"{staging}/tlog")
-        apart = fpm_changes(model_, pools, roots, copies=False, chdir=staging)
-        if apart.changes:
-            stages["apart"] = ("fpm", apart)
-        stages["both"] = ("fpm", fpm_changes(model_, pools, both, copies=False, keep_old_socket=True))
-        stages["both_t"] = ("fpm", fpm_changes(model_, pools, both_t, copies=False, keep_old_socket=True))
-        stages["fpm final"] = ("fpm", fpm_changes(model_, pools, final, existing=beside))
-    return stages
-
-
 def _configs(
     serving: Serving, upath: str, hold: str, tmp_used: bool, beside: Mapping[str, bytes]
 ) -> tuple[tuple[ConfigFilePlan, ...], dict[str, Outcome]]:
-    stages = _stages(serving, upath, hold, tmp_used, beside)
+    stages = stages_of(serving, upath, hold, tmp_used, beside)
     originals: dict[tuple[str, str], bytes | None] = {}
     for kind, outcome in stages.values():
         for change in outcome.changes:
@@ -243,7 +202,7 @@ def moves_tmp(serving: Serving, upath: str, used: Sequence[str]) -> bool:
 
 
 def _configured(serving: Serving) -> list[str]:
-    return named_texts(serving.nginx, serving.site, serving.pools)
+    return [*named_texts(serving.nginx, serving.site, serving.pools), *serving.named]
 
 
 def _allows(text: str, folder: str) -> bool:
@@ -327,7 +286,7 @@ def runner_values(
     upath = f"{vnode.vpath}/{domain}"
     can, service = seen.capabilities, vnode.service
     web = seen.places.get("web")
-    final = final_map(upath, serving.site.links)
+    final = serving.paths
     old, new = [], []
     for pool in serving.pools:
         moved = final.apply(pool.listen, {"pool": pool.name})

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from .config_report import fpm_leftovers, nginx_leftovers
+from .config_report import (
+    fpm_leftovers,
+    fpm_obstacles,
+    master_leftovers,
+    named_elsewhere,
+    nginx_leftovers,
+)
 from .fpm_pools import FpmModel, Pool, PoolSet, find_pools, load_fpm
+from .fpm_rewrite import BOUND
 from .nginx_load import load_nginx
 from .nginx_model import NginxModel, Placed
-from .nginx_sites import Problem, Site, find_site
+from .nginx_sites import Problem, Site, Use, find_site
 from .nginx_syntax import NginxSyntaxError
-from .path_map import below
+from .path_map import PathMap, below, final_map, normal
 from .readings import Capabilities, FpmMaster
 from .service_config import ServiceConfig
 
 
 @dataclass(frozen=True)
 class Serving:
-    """How one vhost is served. ``fpm`` is None for a vhost without PHP."""
+    """How one vhost is served. ``fpm`` is None for a vhost without PHP.
+
+    ``standing``: what stays in ``var/run``, as in `PathMap`. ``uses``: what of nginx's configuration goes on
+    naming old paths. ``named``: paths of the vhost that others name, see `named_elsewhere`.
+    """
 
     site: Site
     nginx: NginxModel | None
@@ -30,6 +43,19 @@ class Serving:
     other_sockets: tuple[str, ...] = ()
     php_version: str = ""
     neighbours: tuple[str, ...] = field(default=())
+    standing: tuple[str, ...] = ()
+    uses: tuple[Use, ...] = ()
+    named: tuple[str, ...] = ()
+
+    @property
+    def paths(self) -> PathMap:
+        """Where the vhost's paths lead after the migration."""
+        return final_map(self.site.upath, self.site.links, self.standing)
+
+    @property
+    def sockets(self) -> list[str]:
+        """The addresses that the vhost's pools make."""
+        return sockets_of(self.pools)
 
 
 def nginx_model(config: ServiceConfig | None) -> tuple[NginxModel | None, tuple[Problem, ...]]:
@@ -63,47 +89,46 @@ def serving_of(
     directories: tuple[str, ...] = (),
     links: tuple[str, ...] = (),
     var_entries: tuple[str, ...] = (),
+    sockets: tuple[str, ...] = (),
 ) -> Serving:
     """All that serves ``domain``.
 
-    ``directories``: real ones beside it; ``links``: links to it; ``var_entries``: what is in its ``var``.
+    ``directories``: real ones beside it; ``links``: links to it; ``var_entries``: what is in its ``var``;
+    ``sockets``: those in its ``var/run``, absolute.
     """
     model, problems = nginx_model(nginx)
     if model is None:
         return Serving(Site(domain, upath), None, problems=problems)
     site = find_site(model, domain, upath, real_dirs=directories, links=links)
     found = list(site.problems)
-    served = find_pools(fpm_models(fpm), upath, site.sockets, links=site.links)
-    served, idle = without_idle(served, capabilities)
+    models = fpm_models(fpm)
+    served = find_pools(models, upath, site.sockets, links=site.links)
+    served, idle_words = without_idle(served, capabilities)
     with_pools = [(m, s) for m, s in served if s.pools]
-    found += idle
+    found += idle_words
     found += [problem for _, s in served for problem in s.problems]
-    found += nginx_leftovers(model, site, var_entries)
-    found += [p for m, s in with_pools for p in fpm_leftovers(s.pools, upath, site.links, var_entries)]
+    own_pools = [pool for _, s in with_pools for pool in s.pools]
+    standing = standing_of(upath, sockets, own_pools)
+    paths = final_map(upath, site.links, standing)
+    said, uses = nginx_leftovers(model, site, var_entries, standing, sockets_of(own_pools))
+    found += said
+    found += fpm_leftovers(own_pools, upath, site.links, var_entries, standing)
+    found += [p for m, s in with_pools for p in fpm_obstacles(m, s.pools, paths)]
+    found += _masters(models, paths, var_entries, capabilities)
+    named = named_elsewhere(model, models, site, paths)
+    around: Any = {
+        "neighbours": neighbours_of(model, site),
+        "standing": standing,
+        "uses": uses,
+        "named": named,
+    }
     if not site.servers:
         found.append(
             Problem("error", f"no nginx server block serves {domain}", "", "Add one, or leave it out.")
         )
-    names = neighbours_of(model, site)
+    found += _without_pool(site, with_pools)
     if not with_pools:
-        unix = [s for s in site.sockets if s.startswith("unix:")]
-        if unix:
-            found.append(
-                Problem(
-                    "error",
-                    f"nginx asks {unix[0]} for PHP, but no php-fpm pool listens there",
-                    hint="Add the pool, or take fastcgi_pass out.",
-                )
-            )
-        return Serving(site, model, problems=tuple(found), neighbours=names)
-    if len(with_pools) > 1:
-        found.append(
-            Problem(
-                "critical",
-                "pools of more than one php-fpm serve this vhost; that is not supported",
-                hint="Leave the vhost one pool.",
-            )
-        )
+        return Serving(site, model, problems=unique(found), **around)
     fpm_model, pools = with_pools[0]
     binary = next((c.binary for c in fpm if c.main == fpm_model.main), "")
     master = next((m for m in capabilities.masters if m.conf == fpm_model.main), None)
@@ -122,14 +147,56 @@ def serving_of(
         pools.pools,
         master,
         binary,
-        tuple(found),
+        unique(found),
         others,
         version[1] if version else "",
-        names,
+        **around,
     )
 
 
+def sockets_of(pools: Iterable[Pool]) -> list[str]:
+    """The addresses that pools make."""
+    return [address for pool in pools for key in BOUND if (address := pool.value(key))]
+
+
+def standing_of(upath: str, sockets: Iterable[str], pools: Iterable[Pool]) -> tuple[str, ...]:
+    """What stays in ``var/run``: sockets that none of the ``pools`` makes, and folders that hold one."""
+    own = {normal(address) for address in sockets_of(pools)}
+    inside = [path[len(upath) + 1 :].split("/") for path in sockets if path not in own]
+    return tuple(sorted({"/".join(parts[:3]) for parts in inside if len(parts) > 2}))
+
+
+def unique(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Each problem once."""
+    return tuple(dict.fromkeys(problems))
+
+
+def _masters(
+    models: list[FpmModel], paths: PathMap, var_entries: tuple[str, ...], capabilities: Capabilities
+) -> list[Problem]:
+    """What each php-fpm itself names; of one that does not run that is only worth a word."""
+    running = {master.conf for master in capabilities.masters}
+    found = []
+    for model in models:
+        left = master_leftovers(model, paths, var_entries)
+        idle = bool(running) and model.main not in running
+        found += [replace(p, severity="warning") for p in left] if idle else left
+    return found
+
+
 Served = tuple[FpmModel, PoolSet]
+
+
+def _without_pool(site: Site, served: list[Served]) -> list[Problem]:
+    """A vhost that asks for PHP where nobody answers, or in more than one place."""
+    unix = [s for s in site.sockets if s.startswith("unix:")]
+    if not served and unix:
+        message = f"nginx asks {unix[0]} for PHP, but no php-fpm pool listens there"
+        return [Problem("error", message, hint="Add the pool, or take fastcgi_pass out.")]
+    if len(served) > 1:
+        message = "pools of more than one php-fpm serve this vhost; that is not supported"
+        return [Problem("critical", message, hint="Leave the vhost one pool.")]
+    return []
 
 
 def without_idle(served: list[Served], capabilities: Capabilities) -> tuple[list[Served], list[Problem]]:

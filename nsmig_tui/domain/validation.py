@@ -25,12 +25,13 @@ from .findings import (
 )
 from .names import MAX_SOCKET_PATH
 from .old_path_findings import climbing_php, old_path_users
-from .old_paths import bridges, in_the_way, used_paths
+from .old_paths import bridges, in_the_way, needed, used_paths
 from .path_map import below
 from .planning import moves_tmp
 from .pool_rights import lost_rights
 from .readings import Inspection
-from .surroundings import Serving, document_root_below
+from .stages import detour_problems
+from .surroundings import Serving, document_root_below, unique
 
 STRUCTURAL = ("web", "msg", "var", "var/log", "var/run", "var/tmp", ".ssh", "bin", "etc", ".archive")
 NOT_OURS = "Move it to another name: nsmig keeps its archives there, and an archive does not hold it."
@@ -161,7 +162,8 @@ def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> I
     for problem in bridges(seen, upath, serving.site.document_root)[1]:
         yield Finding(ERROR, STRUCTURE, problem, hint="Make it absolute.")
     used = used_paths(seen, upath, serving.site.document_root)
-    broken, doubtful = in_the_way(seen, upath, used, moves_tmp(serving, upath, used))
+    must = needed(seen, upath, serving.uses)
+    broken, doubtful = in_the_way(seen, upath, used, moves_tmp(serving, upath, used), must)
     for problem in broken:
         yield Finding(
             ERROR,
@@ -179,7 +181,7 @@ def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> I
 
 
 def _configuration(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
-    for problem in serving.problems:
+    for problem in unique([*serving.problems, *detour_problems(upath, seen, serving)]):
         where = f" ({problem.where})" if problem.where else ""
         yield Finding(problem.severity, CONFIGURATION, problem.message + where, hint=problem.hint)
     if serving.nginx is None or not serving.site.servers:

@@ -120,6 +120,7 @@ async def inspect(
         seen.siblings,
         seen.entries.get("alias", ()),
         seen.entries.get("var", ()),
+        tuple(seen.entries.get("socket", ())),
     )
     return replace(seen, capabilities=web_account(seen.capabilities, serving.nginx)), serving
 

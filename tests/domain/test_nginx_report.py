@@ -10,7 +10,7 @@ from nsmig_tui.domain.fpm_pools import load_fpm
 @pytest.mark.parametrize("text", [A_SITE, LITERAL])
 def test_ordinary_sites_leave_nothing(text):
     model = nginx({"a": text})
-    assert nginx_leftovers(model, site(model)) == []
+    assert nginx_leftovers(model, site(model))[0] == []
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_ordinary_sites_leave_nothing(text):
 )
 def test_leftovers(inside, word):
     model = nginx({"a": f"server {{ server_name a.test; {inside} }}".encode()})
-    (problem,) = nginx_leftovers(model, site(model))
+    (problem,) = nginx_leftovers(model, site(model))[0]
     assert word in problem.message
     assert (problem.severity, problem.where) == ("error", "/etc/nginx/sites-enabled/a:1")
 
@@ -40,16 +40,16 @@ def test_leftovers(inside, word):
 )
 def test_what_is_named_stays_and_is_told(inside, name):
     model = nginx({"a": f"server {{ server_name a.test; {inside} }}".encode()})
-    (problem,) = nginx_leftovers(model, site(model))
+    (problem,) = nginx_leftovers(model, site(model))[0]
     assert (problem.severity, f"so {name} stays" in problem.message) == ("warning", True)
 
 
 def test_what_is_in_a_var_that_stays_is_no_fault():
     cache = b"fastcgi_cache_path /srv/a.test/var/cache levels=1:2 keys_zone=c:1m;\n"
     model = nginx({"0": cache, "a": b"server { server_name a.test; }"})
-    (problem,) = nginx_leftovers(model, site(model), ("log", "run", "tmp"))
+    (problem,) = nginx_leftovers(model, site(model), ("log", "run", "tmp"))[0]
     assert (problem.severity, "leaves the live tree" in problem.message) == ("error", True)
-    assert nginx_leftovers(model, site(model), ("log", "run", "cache")) == []
+    assert nginx_leftovers(model, site(model), ("log", "run", "cache"))[0] == []
     (pool,) = load_fpm({"/p": b"[a.test]\nphp_value[session.save_path]=/srv/$pool/var/sessions\n"}).pools
     assert [p.severity for p in fpm_leftovers([pool], UPATH)] == ["error"]
     assert fpm_leftovers([pool], UPATH, (), ("log", "sessions")) == []
@@ -101,7 +101,7 @@ SERVER = "server {{ server_name a.test; {} }}"
 )
 def test_what_cannot_be_spelled_is_said(text, severity, word):
     model = nginx({"a": text.encode()})
-    (problem,) = nginx_leftovers(model, site(model))
+    (problem,) = nginx_leftovers(model, site(model))[0]
     assert (problem.severity, problem.where) == (severity, "/etc/nginx/sites-enabled/a:1")
     assert word in problem.message, problem
 
@@ -120,12 +120,12 @@ def test_what_cannot_be_spelled_is_said(text, severity, word):
 )
 def test_what_needs_no_word(inside):
     model = nginx({"a": SERVER.format(inside).encode()})
-    assert nginx_leftovers(model, site(model)) == []
+    assert nginx_leftovers(model, site(model))[0] == []
 
 
 def test_an_included_file_that_we_did_not_get_is_an_error():
     model = nginx({"a": b"server { server_name a.test; include\n snippets/root.conf; include parts/*; }"})
-    (problem,) = nginx_leftovers(model, site(model))
+    (problem,) = nginx_leftovers(model, site(model))[0]
     assert (problem.severity, problem.message) == (
         "error",
         "the included file /etc/nginx/snippets/root.conf was not read",
@@ -145,9 +145,9 @@ def test_an_included_file_that_we_did_not_get_is_an_error():
 def test_maps(entry, expected):
     text = b"map $host $r { %b } server { server_name a.test; root $r; }" % entry
     model = nginx({"a": text})
-    assert [problem.severity for problem in nginx_leftovers(model, site(model))] == expected
+    assert [problem.severity for problem in nginx_leftovers(model, site(model))[0]] == expected
     unused = nginx({"a": text.replace(b"root $r", b"root /x")})
-    assert nginx_leftovers(unused, site(unused)) == []
+    assert nginx_leftovers(unused, site(unused))[0] == []
 
 
 def test_pools_leftovers():

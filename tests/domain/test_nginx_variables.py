@@ -24,7 +24,7 @@ def final(text, **shared):
     new = {
         change.path: change.new.decode() for change in nginx_changes(model, found, final_map(UPATH)).changes
     }
-    return new.get(FILE, text), new, nginx_leftovers(model, found)
+    return new.get(FILE, text), new, nginx_leftovers(model, found)[0]
 
 
 @pytest.mark.parametrize(

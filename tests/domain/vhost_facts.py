@@ -132,4 +132,5 @@ def serving(facts: Inspection) -> Serving:
         facts.siblings,
         facts.entries.get("alias", ()),
         facts.entries.get("var", ()),
+        facts.entries.get("socket", ()),
     )

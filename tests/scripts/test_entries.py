@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -89,6 +90,7 @@ def upath(tmp_path):
     links = inside | CLIMBING | {"abs": f"{top}/etc/x", "far": "/etc/passwd"}
     for name, target in links.items():
         (top / "web" / name).symlink_to(target)
+    os.mknod(top / "var/run/app.sock", stat.S_IFSOCK | 0o600)
     (tmp_path / "root/srv/b.test").mkdir()
     (tmp_path / "root/srv/alias.test").symlink_to("a.test")
     (tmp_path / "root/root/.vhosts").mkdir(parents=True)
@@ -113,6 +115,7 @@ def test_an_inspection(each_sh, upath):
         assert set(seen.entries["top"]) == {"web", "var", "msg", ".archive", "etc", "..odd"}
         assert "new\nline\t'$(id)" in seen.entries["web"]
         assert seen.siblings == ("a.test", "b.test") and seen.entries["alias"] == ("alias.test",)
+        assert seen.entries["socket"] == (f"{upath}/var/run/app.sock",)
         assert {name for name in seen.places} >= {"upath", "vpath", "web", "var/log", "msg", ".archive"}
         assert seen.places["web"].inode == str((upath / "web").stat().st_ino)
         assert [(r.kind, r.text.strip()) for r in seen.references] == [("application", f"{upath}/web:/tmp")]

@@ -145,3 +145,24 @@ def test_when_nothing_holds_a_person_is_called(sh, record):
     assert done.returncode == 6, done.stderr
     assert on_disk(sh) == ["<final>", "<final>"]
     assert "attention" in (sh.var / "a.test/journal").read_text()
+
+
+@pytest.mark.parametrize(
+    ("phase", "exchange", "needs", "goes"),
+    [
+        ("forward", "none", "1", False),
+        ("forward", "none", "", True),
+        ("forward", "mv", "1", True),
+        ("undo", "none", "1", True),
+    ],
+)
+def test_what_needs_an_exchange_goes_nowhere_without_one(sh, phase, exchange, needs, goes):
+    """The file system may have none though the vnode has the tool; the way back is never barred."""
+    lines = (
+        'VPATH=$R/srv CUR=$R/cur S=$R/srv/.nsmig/a.test\nmkdir -p "$CUR" "$S"\n'
+        'make_staging() { :; }; probe_exchange() { :; }; fail() { echo "$*"; exit 9; }\nstaging\necho gone'
+    )
+    script = sh.parts("run_main").replace('\nmain "$@"\n', "\nR=$NSMIG_ROOT\n" + lines)
+    done = sh.run(script, PHASE=phase, XCHG=exchange, NEEDS_XCHG=needs, OWNER="0:0")
+    expected = b"gone" if goes else b"in one step"
+    assert expected in done.stdout, (done.stdout, done.stderr)

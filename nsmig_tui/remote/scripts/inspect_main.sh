@@ -71,6 +71,7 @@ tree_rows() {
       if (path == "." || path == "./var" || path == "./web") { if (t == "d") folder[path] }
       if (path != "." && index(substr(path, 3), "/") == 0) note(".", path)
       else if (path ~ /^\.\/(var|web)\/[^\/]*$/) note(substr(path, 1, 5), "." substr(path, 6))
+      if (t == "s" && path ~ /^\.\/var\/run\//) rows[++told] = "entry\tsocket\t" b64(u substr(path, 2))
       if (t == "l" && inweb) follow(path, $0) }
     END { for (i in links) { split(links[i], l, "\t"); if (l[1] > seen[i]) { path = l[2]; odd("hardlink") } }
       printf "entries=%d\nalloc=%.0f\nbytes=%.0f\napparent=%.0f\nlongest=%d\nmail=%d\n", all, alloc, bytes, apparent, longest, mail

@@ -7,6 +7,9 @@ staging() {
   probe_exchange
   # a choice once made holds until the run is finished or undone
   if [ -s "$CUR/xchg" ]; then XCHG=$(cat "$CUR/xchg"); else note "$CUR/xchg" "$XCHG"; fi
+  if [ "$PHASE$XCHG" = forwardnone ] && [ -n "${NEEDS_XCHG:-}" ]; then
+    fail "directories cannot change places in one step in $VPATH, and something in nginx's or PHP's configuration needs that; see the warnings of nsmig validate"
+  fi
   modes_of_switch
 }
 

@@ -1,0 +1,95 @@
+"""The stages that nginx's and php-fpm's files go through in one migration, and what stands in their way."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from .fpm_rewrite import fpm_changes
+from .nginx_rewrite import Transition, nginx_changes
+from .nginx_sites import Problem, Use
+from .old_paths import needed
+from .path_map import PathMap
+from .readings import Inspection
+from .rewrite import Outcome
+from .surroundings import Serving
+
+DETOURS = ("transition", "apart", "both_t")
+"""Stages that only a vnode without an exchange goes through."""
+GIVE_ONE = "Give this vnode perl or mv --exchange, or have that elsewhere."
+
+
+def stages_of(
+    serving: Serving, upath: str, hold: str, tmp_used: bool, beside: Mapping[str, bytes]
+) -> dict[str, tuple[str, Outcome]]:
+    """Stage name -> (kind, outcome), ``apart`` only where it changes something.
+
+    Logs and sessions move in the final stages only; see run_tree.sh.
+    """
+    staging = f"{posixpath.dirname(upath)}/.nsmig/{posixpath.basename(upath)}"
+    final = serving.paths
+    if not tmp_used:
+        final = final.without("var/tmp")
+    held = f"web/{hold}/public"
+    roots = final.without("var/log", "var/run", "var/tmp").with_target("web", held)
+    detour = roots.with_target("var/log", f"{staging}/tlog")
+    stages: dict[str, tuple[str, Outcome]] = {}
+    socks = serving.sockets
+    if serving.nginx is not None:
+        model, site = serving.nginx, serving.site
+        switch = Transition(
+            f"{upath}/web",
+            f"{staging}/new/{held[4:]}",
+            f"{upath}/web/.nsmig-switched",
+            f"{upath}/{held}",
+            f"{staging}/held",
+        )
+        change = partial(nginx_changes, model, site, sockets=socks, blocks={})
+        stages["bridge"] = ("nginx", change(roots, copies=False))
+        stages["transition"] = ("nginx", change(detour, copies=False, transition=switch))
+        stages["final"] = ("nginx", change(final, existing=beside))
+    if serving.fpm is not None:
+        model_, pools = serving.fpm, serving.pools
+        both: PathMap = final.without("var/log", "var/tmp").with_target("web", held)
+        both_t = both.with_target("var/log", f"{staging}/tlog")
+        apart = fpm_changes(model_, pools, roots, copies=False, chdir=staging)
+        if apart.changes:
+            stages["apart"] = ("fpm", apart)
+        stages["both"] = ("fpm", fpm_changes(model_, pools, both, copies=False, keep_old_socket=True))
+        stages["both_t"] = ("fpm", fpm_changes(model_, pools, both_t, copies=False, keep_old_socket=True))
+        stages["fpm final"] = ("fpm", fpm_changes(model_, pools, final, existing=beside))
+    return stages
+
+
+def problems_of(stages: Mapping[str, Outcome], seen: Inspection) -> list[Problem]:
+    """What is said of the stages that this vnode goes through."""
+    without = seen.capabilities.exchange == "none"
+    return [p for name, o in stages.items() if without or name not in DETOURS for p in o.problems]
+
+
+def only_in_detours(stages: Mapping[str, Outcome]) -> list[Problem]:
+    """What stands in the way of those stages, and of no other."""
+    direct = {p for name, o in stages.items() if name not in DETOURS for p in o.problems}
+    detour = [p for name in DETOURS if name in stages for p in stages[name].problems]
+    return [p for p in detour if p.severity != "warning" and p not in direct]
+
+
+def unheld(seen: Inspection, must: Sequence[Use]) -> list[Problem]:
+    """Uses for which no link holds while two renames take the place of an exchange."""
+    if seen.capabilities.exchange != "none":
+        return []
+    return [
+        Problem(
+            "error", f"{use.text} would be gone for a moment while the tree is switched", use.where, GIVE_ONE
+        )
+        for use in must
+    ]
+
+
+def detour_problems(upath: str, seen: Inspection, serving: Serving) -> list[Problem]:
+    """What stands in the way only because this vnode has no exchange."""
+    if seen.capabilities.exchange != "none":
+        return []
+    stages = {name: outcome for name, (_, outcome) in stages_of(serving, upath, "app", True, {}).items()}
+    return [*only_in_detours(stages), *unheld(seen, needed(seen, upath, serving.uses))]
