@@ -31,7 +31,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class BatchItem:
-    """One vhost of a batch. ``size``: allocated bytes. ``skip``: why it is not touched; empty for work."""
+    """One vhost of a batch. ``size``: allocated bytes. ``skip``: why it is not touched; empty for work.
+
+    ``files``: the configuration files that it stands in, perhaps together with other vhosts.
+    """
 
     vnode: str
     domain: str
@@ -39,6 +42,7 @@ class BatchItem:
     skip: str = ""
     hint: str = ""
     exit_code: int = 0
+    files: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -79,7 +83,7 @@ def spec_from(value: Mapping[str, Any]) -> BatchSpec:
         batch=str(value["batch"]),
         operator=str(value["operator"]),
         made_at=float(value["made_at"]),
-        items=tuple(BatchItem(**item) for item in value["items"]),
+        items=tuple(BatchItem(**{**item, "files": tuple(item.get("files", ()))}) for item in value["items"]),
         limits=Limits(**value["limits"]),
         options=MigrateOptions(**value["options"]),
         expected_s=float(value.get("expected_s", 0.0)),

@@ -134,7 +134,8 @@ def make_batch_plan(
 
 def _judge(vhost: Vhost, seen: Measured | None) -> BatchItem:
     size = int(vhost.details.get("size") or 0)
-    item = BatchItem(vhost.vnode, vhost.domain, size)
+    files = (vhost.details.get("site_files") or []) + (vhost.details.get("pool_files") or [])
+    item = BatchItem(vhost.vnode, vhost.domain, size, files=tuple(dict.fromkeys(files)))
     if vhost.vanished:
         return set_aside(item, "it has vanished from its vnode", f"nsmig discover {vhost.vnode}", 4)
     if vhost.status is not Status.VALIDATED:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 
 from .batch import BatchItem, Limits, trouble_of
 from .events import Result
@@ -36,10 +37,19 @@ class _Lane:
     backups: int = 0
     switching: int = 0
     trouble: str = ""
+    under_way: dict[str, BatchItem] = field(default_factory=dict)
 
     @property
     def busy(self) -> int:
         return self.backups + self.switching
+
+    def free(self) -> Iterator[BatchItem]:
+        """Those waiting that may be under way together with what is, and with each other."""
+        held = {path for item in self.under_way.values() for path in item.files}
+        for item in self.waiting:
+            if held.isdisjoint(item.files):
+                held.update(item.files)
+                yield item
 
 
 class Schedule:
@@ -47,8 +57,9 @@ class Schedule:
 
     ``begin`` gives the items to start now and counts them as under way; the caller reports back with
     ``backed_up`` (the heavy part is over) and ``ended``. One vhost's failure changes nothing for another:
-    only trouble of a vnode, a stop, a pause and the canaries' gate do. ``agreed``: consent was given while
-    the canaries still ran; it holds as long as none of them fails.
+    only trouble of a vnode, a stop, a pause and the canaries' gate do. Vhosts that stand in one configuration
+    file follow each other: the plan of the next is made of what the one before has left there. ``agreed``:
+    consent was given while the canaries still ran; it holds as long as none of them fails.
     """
 
     def __init__(self, items: Iterable[BatchItem], limits: Limits) -> None:
@@ -83,7 +94,9 @@ class Schedule:
             for lane in self._lanes.values():
                 if self._may_begin(lane, active):
                     active += not lane.busy
-                    item = lane.waiting.popleft()
+                    item = next(lane.free())
+                    lane.waiting.remove(item)
+                    lane.under_way[item.key] = item
                     lane.backups += 1
                     self._begun += 1
                     self.places[item.key] = Place.BACKUP
@@ -96,17 +109,19 @@ class Schedule:
             return False
         if lane.backups >= self.limits.per_vnode or lane.busy >= self.limits.per_vnode + self.limits.ahead:
             return False
-        return lane.busy > 0 or active < self.limits.vnodes
+        if not lane.busy:
+            return active < self.limits.vnodes
+        return next(lane.free(), None) is not None
 
     def to_follow(self, vnode: str) -> int:
         """How many more may begin on a vnode, in time, before anything there has to end."""
         lane = self._lane(vnode)
         if self.paused or self.stopped or lane.trouble:
             return 0
-        room = min(len(lane.waiting), self.limits.per_vnode + self.limits.ahead - lane.busy)
+        room = self.limits.per_vnode + self.limits.ahead - lane.busy
         if not self.gate_open:
             room = min(room, self.limits.canary - self._begun)
-        return max(room, 0)
+        return sum(1 for _ in islice(lane.free(), max(room, 0)))
 
     @property
     def active_vnodes(self) -> int:
@@ -250,6 +265,7 @@ class Schedule:
 
     def _leave(self, key: str) -> None:
         lane = self._lane(self.items[key].vnode)
+        lane.under_way.pop(key, None)
         if self.places[key] is Place.BACKUP:
             lane.backups -= 1
         elif self.places[key] is Place.SWITCH:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -187,3 +188,9 @@ def served_from(vhost: Vhost, layout: Layout) -> dict[str, Any]:
 def failed(vhost: Vhost, error: str, hint: str) -> Vhost:
     """The vhost after work on it went wrong."""
     return replace(vhost, status=Status.FAILED, last_error=error, last_hint=hint)
+
+
+def undo_first(vnode: str, errors: Iterable[str]) -> str:
+    """What to do where the runner says that another vhost's migration came later; nothing elsewhere."""
+    found = next(filter(None, (re.search(r"undo (\S+) first$", error) for error in errors)), None)
+    return f"nsmig rollback {vnode} {found[1]}, then ask again" if found else ""

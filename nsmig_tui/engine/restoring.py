@@ -15,7 +15,7 @@ from ..domain.ports import Shell
 from ..domain.sections import split_sections
 from ..domain.text import clean
 from . import reading
-from .bookkeeping import Bookkeeper, failed, returned
+from .bookkeeping import Bookkeeper, failed, returned, undo_first
 from .desk import Desk, same_machine
 from .migrating import badly_ended, run_values
 from .runner_link import Ending
@@ -214,7 +214,8 @@ def after_restore(
         return books.end("ok", returned(vhost), archive=vhost.backup_archive)
     if view.state == "refused":
         asked = {"restore": f"Archives: nsmig rollback {where} --list", "tidy": f"Then: nsmig resume {where}"}
-        books.hint = f"Nothing was touched. {asked.get(view.verb, f'Then: nsmig resume {where} --undo')}"
+        then = asked.get(view.verb, f"Then: nsmig resume {where} --undo")
+        books.hint = undo_first(vnode.name, view.errors) or f"Nothing was touched. {then}"
         return books.end("refused", vhost, code=ExitCode.REFUSED)
     error = view.errors[0] if view.errors else f"the runner stopped in {view.current or 'its beginning'}"
     if ending.died:

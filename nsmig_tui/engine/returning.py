@@ -14,7 +14,7 @@ from ..domain.planning import plan_text
 from ..domain.ports import Shell
 from ..domain.readings import Inspection
 from . import reading, restoring
-from .bookkeeping import Bookkeeper, returned
+from .bookkeeping import Bookkeeper, returned, undo_first
 from .desk import Desk, ended_by, same_machine, still_there
 from .http_checks import differences, take_baseline
 from .migrating import badly_ended, run_values
@@ -200,6 +200,7 @@ def after_undo(books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending) ->
         back = replace(returned(vhost), rollback_available=vhost.backup_archive is not None)
         return books.end("ok", back, archive=vhost.backup_archive)
     if view.state == "refused":
-        books.hint = f"Archives, if any: nsmig rollback {vnode.name} {vhost.domain} --list"
+        archives = f"Archives, if any: nsmig rollback {vnode.name} {vhost.domain} --list"
+        books.hint = undo_first(vnode.name, view.errors) or archives
         return books.end("refused", vhost, code=ExitCode.REFUSED)
     return badly_ended(books, vnode, vhost, ending, vhost.backup_archive, "")

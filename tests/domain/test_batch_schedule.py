@@ -1,6 +1,7 @@
 """The batch's rules: limits, set-aside vnodes, failures, canaries, pause, stop, retry."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,24 @@ def test_a_third_vnode_gets_its_turn_when_one_is_through():
     (only,) = schedule.begin()
     schedule.ended(only.key, good(only))
     assert [item.vnode for item in schedule.begin()] == ["b"]
+
+
+def test_vhosts_in_one_file_follow_each_other_and_hold_up_nobody():
+    site, pool = ("/etc/nginx/two",), ("/etc/fpm/www.conf",)
+    files = {"s0.test": site, "s1.test": site, "s2.test": (*site, *pool), "s3.test": pool}
+    lane = [replace(item, files=files[item.domain]) for item in items("a")]
+    other = [replace(item, files=site) for item in items("b", each=1)]
+    schedule = Schedule([*lane, *other], Limits(vnodes=2, per_vnode=4, ahead=0))
+    first = schedule.begin()
+    assert {item.key for item in first} == {"a/s0.test", "a/s3.test", "b/s0.test"}
+    assert schedule.to_follow("a") == 0
+    schedule.ended("a/s0.test", bad(lane[0]))
+    assert schedule.to_follow("a") == 1
+    assert [item.key for item in schedule.begin()] == ["a/s1.test"]
+    schedule.ended("a/s3.test", good(lane[3]))
+    assert schedule.begin() == []
+    schedule.ended("a/s1.test", good(lane[1]))
+    assert [item.key for item in schedule.begin()] == ["a/s2.test"]
 
 
 def test_one_failure_touches_nobody_else():

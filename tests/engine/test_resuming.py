@@ -177,6 +177,13 @@ async def test_a_refused_undo_of_a_migrated_vhost_leaves_it_migrated(scene):
     assert (result.exit_code, result.status, result.errors) == (4, "migrated", ("edited since",))
 
 
+async def test_a_refused_undo_says_whose_migration_came_later(scene):
+    kinds = (*MIGRATED, "begin undo me", "error /etc/x has been changed: undo b.test first", "end refused")
+    scene.looks = [(Record(exists=True, committed=True, journal=journal("r1", *kinds)), False)]
+    result = await scene.resume()
+    assert result.hint == f"nsmig rollback {VNODE} b.test, then ask again"
+
+
 async def test_a_run_that_never_reached_the_vnode_is_not_asked_about_for_ever(scene):
     scene.looks = [(Record(), False)]
     result = await scene.resume()

@@ -155,3 +155,28 @@ def test_misfortunes_of_some_touch_nobody_else_and_resume_finishes(
     assert all(
         (node.srv / vhost.domain / "web/app/public").is_dir() for node in nodes for vhost in vhosts[node.name]
     )
+
+
+def test_vhosts_in_one_file_are_all_migrated_and_undone_newest_first(
+    lab: Lab, node: Node, product: Product
+) -> None:
+    pair = ("one.test", "two.test")
+    vhosts = [seed_vhost(node, domain, reload=False) for domain in pair]
+    for place in ("nginx/sites-available/{}", "php/8.2/fpm/pool.d/{}.conf"):
+        one, two = (node.path(f"/etc/{place.format(domain)}") for domain in pair)
+        one.write_text(one.read_text() + two.read_text())
+        two.unlink()
+    node.sh("rm /etc/nginx/sites-enabled/two.test")
+    serve(node, vhosts)
+    product.ready(node, *pair)
+    code, lines = nsmig(product, "migrate", "--all-validated", "--yes")
+    assert (code, lines[-1]) == (0, {"type": "summary", "ok": 2, "failed": 0, "skipped": 0}), lines
+    results = [line for line in lines if line["type"] == "result"]
+    first, second = (line["vhost"] for line in results)
+    assert [wrong for vhost in vhosts for wrong in wrong_answers(node, vhost)] == []
+    refused = product.rollback(node, first)
+    assert (refused.exit_code, refused.status) == (4, "migrated")
+    assert refused.hint.startswith(f"nsmig rollback {node.name} {second},"), refused
+    for domain in (second, first):
+        assert product.rollback(node, domain).ok
+    assert [wrong for vhost in vhosts for wrong in wrong_answers(node, vhost)] == []

@@ -24,6 +24,7 @@ BASE = (
     "run_services",
     "run_fpm",
     "run_config",
+    "run_whose",
     "run_manifest",
     "run_backup",
     "archive_pair",

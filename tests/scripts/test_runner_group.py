@@ -16,6 +16,7 @@ PARTS = (
     "run_services",
     "run_fpm",
     "run_config",
+    "run_whose",
     "run_group",
 )
 GIVES_UP_S = 5.0

@@ -6,7 +6,17 @@ import pytest
 
 PARTS = (
     *("prelude", "capabilities", "run_base", "run_notes", "run_look", "run_lock", "run_pins"),
-    *("run_services", "run_fpm", "run_config", "run_group", "run_keeper", "run_hold", "run_way", "run_undo"),
+    *(
+        "run_services",
+        "run_fpm",
+        "run_config",
+        "run_whose",
+        "run_group",
+        "run_keeper",
+        "run_hold",
+        "run_way",
+        "run_undo",
+    ),
 )
 
 SETUP = """

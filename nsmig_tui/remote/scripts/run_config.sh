@@ -40,16 +40,6 @@ is_ours() { # N path [the stage that is most likely]
   return 1
 }
 
-# Asked before an undo touches anything: a file that an administrator edited since is not overwritten.
-nobody_edited() {
-  while IFS="$TAB" read -r n kind sum path; do
-    if [ "$sum" = absent ]; then continue; fi
-    if [ -e "$path" ] && ! is_ours "$n" "$path"; then
-      fail "$path was edited since the migration; save the edit, put $CUR/conf/$n.final back in its place, then ask again"
-    fi
-  done <"$CUR/conf/list"
-}
-
 # Answers 1, and the reason in WHY, when a file cannot be written; what is written already stays.
 write_stage() { # kind stage
   while IFS="$TAB" read -r n kind sum path; do
@@ -58,7 +48,11 @@ write_stage() { # kind stage
     if [ ! -e "$new" ]; then continue; fi
     if [ -e "$path" ]; then
       if same "$new" "$path"; then continue; fi
-      if ! is_ours "$n" "$path" "$AT"; then WHY="$path was changed by someone else; nothing of it is overwritten"; return 1; fi
+      if ! is_ours "$n" "$path" "$AT"; then
+        whose "$path"
+        WHY="$path was changed by ${WHOSE:+the migration of }${WHOSE:-someone else}; nothing of it is overwritten"
+        return 1
+      fi
     fi
     if ! flagged "$1" && ! { note_live "$CUR" "$1" orig && flag "$1"; }; then WHY="cannot note what is live"; return 1; fi
     if [ "$2" = orig ]; then put "$new" "$path" exact; else put "$new" "$path"; fi || { WHY="cannot write $path"; return 1; }
