@@ -14,11 +14,10 @@ from .nginx_sites import Problem, Site, Use
 from .nginx_spelling import WRITE_OUT
 from .nginx_syntax import include_pattern
 from .nginx_variables import variables_of
+from .old_paths import LEGACY
 from .path_map import WORD, PathMap, below, final_map, normal, substitute
 from .php_values import map_value
 
-LEGACY = (".ssh", "bin", "etc")
-"""What leaves the live tree at the end, unless something names it."""
 _VARIABLE = re.compile(r"\$\{?(\w+)")
 
 

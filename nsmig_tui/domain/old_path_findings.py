@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
-from .findings import SECURITY, WARNING, Finding
-from .old_paths import meant_by_glob, names_document_root
+from .findings import SECURITY, USER, WARNING, Finding
+from .old_paths import LEGACY, meant_by_glob, names_document_root
+from .path_map import below, final_map
 from .php_paths import php_climbs, wanted
 from .readings import Inspection, Reference
 from .surroundings import Serving
@@ -19,8 +21,13 @@ KEPT_VALID = "Links keep the old path valid; change it when there is time."
 
 def old_path_users(upath: str, seen: Inspection) -> Iterator[Finding]:
     """What still uses old paths; links keep them valid."""
+    for file in seen.unread:
+        message = f"{file} was not searched for old paths: it is too large, or the time was up there"
+        hint = f"Links keep all old paths valid. Look for {upath} in it yourself before you take them away."
+        yield Finding(WARNING, SECURITY, message, hint=hint)
     for ref in seen.references:
-        yield _named(ref, f"{ref.kind}: {ref.file} line {ref.line} names an old path", _hint_for(ref, upath))
+        where = f"line {ref.line} names" if ref.line != "0" else "is a link to"
+        yield _named(ref, f"{ref.kind}: {ref.file} {where} an old path", _hint_for(ref, upath))
     for kind, count in sorted(seen.more_references.items()):
         message = f"{kind}: and {count} more line(s) name an old path"
         yield Finding(WARNING, SECURITY, message, hint=KEPT_VALID)
@@ -31,11 +38,44 @@ def old_path_users(upath: str, seen: Inspection) -> Iterator[Finding]:
             depth = place.count("/")
             new = NEW_PLACES.get(place.removeprefix(f"{upath}/"), "web/app/public")
             instead = "/".join([*there[: upath.count("/") + 1], new, *there[depth + 1 :]])
-            yield _named(
-                ref,
-                f"{ref.kind}: {ref.file} line {ref.line} finds this vhost by a pattern",
-                f"A link at the old place keeps it matching; write {instead} when all vhosts have moved.",
-            )
+            hint = f"A link at the old place keeps it matching; write {instead} when all vhosts have moved."
+            if place.removeprefix(f"{upath}/") in LEGACY:
+                hint = "The directory stays for it; move what it names when there is time."
+            yield _named(ref, f"{ref.kind}: {ref.file} line {ref.line} finds this vhost by a pattern", hint)
+
+
+def moving_homes(upath: str, seen: Inspection) -> Iterator[Finding]:
+    """Accounts whose home moves: sshd finds their keys through the links at the old place, or not at all."""
+    for name, home, new in _homes(upath, seen):
+        hint = (
+            "A link at the old place keeps the home and the keys in its .ssh valid (not with "
+            "--compat never), but what is made in it later is beside the site: after the migration "
+            f"{_change(name, new)}."
+        )
+        yield Finding(WARNING, USER, f"the home of {name} moves", new, home, hint)
+
+
+def lost_homes(upath: str, seen: Inspection, compat_web: bool, compat_var: bool) -> list[str]:
+    """Words on homes that no link will stand for."""
+    return [
+        f"{name} loses its home {home}, and logins by the keys in its .ssh stop working: no link is left; "
+        f"right after the migration {_change(name, new)}"
+        for name, home, new in _homes(upath, seen)
+        if not (compat_web if below(home, f"{upath}/web") else compat_var)
+    ]
+
+
+def _homes(upath: str, seen: Inspection) -> Iterator[tuple[str, str, str]]:
+    """(account, home, its new place) of those whose home moves."""
+    paths = final_map(upath)
+    for name, home in seen.homes:
+        if paths.path(home) != home:
+            yield name, home, paths.path(home)
+
+
+def _change(name: str, home: str) -> str:
+    command = f"usermod -d {shlex.quote(home)} {shlex.quote(name)}"
+    return f"run {command} (which is refused while processes of it run, such as php-fpm's: then vipw)"
 
 
 def climbing_php(upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:

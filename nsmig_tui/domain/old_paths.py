@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from .nginx_sites import Use
@@ -19,6 +20,39 @@ TAKEN = frozenset({"app", "log", "run", "tmp"})
 
 
 ANY_OF_THEM = ("web", "var", "var/log", "var/tmp", "bin", "etc")
+
+LEGACY = (".ssh", "bin", "etc")
+"""What leaves the live tree at the end, unless something names it."""
+
+_VARYING = re.compile(r"\$\(.*?\)|\$\{.*?\}|\$\w+|%\{\w+\}|%\w|\{\w*\}")
+"""What a shell, systemd or a template puts a name in for."""
+
+
+def kept_legacy(texts: Sequence[str], upath: str) -> tuple[str, ...]:
+    """What of the old layout stays, because one of ``texts`` names it."""
+    return tuple(name for name in LEGACY if any(names(text, f"{upath}/{name}") for text in texts))
+
+
+def without_leaving(seen: Inspection, upath: str, configured: Sequence[str], *, stays: bool) -> Inspection:
+    """The same without what files in ``bin``, ``etc`` and ``.ssh`` name, where these leave the live tree.
+
+    ``configured``: texts of the configuration; ``stays``: nothing leaves.
+    """
+    if stays:
+        return seen
+    kept: set[str] = set()
+    while True:
+        kinds = {f"vhost/{name}" for name in LEGACY} - {f"vhost/{name}" for name in kept}
+        left = replace(
+            seen,
+            references=tuple(ref for ref in seen.references if ref.kind not in kinds),
+            globs=tuple(ref for ref in seen.globs if ref.kind not in kinds),
+            more_references={kind: n for kind, n in seen.more_references.items() if kind not in kinds},
+        )
+        found = {*kept_legacy([*configured, *(text for _, text in named_paths(left, upath))], upath)}
+        if found <= kept:
+            return left
+        kept |= found
 
 
 def used_paths(seen: Inspection, upath: str, document_root: str | None = None) -> list[str]:
@@ -47,14 +81,18 @@ def named_paths(seen: Inspection, upath: str) -> Iterator[tuple[str, str]]:
         if place:
             yield f"{ref.file} line {ref.line}", place
     yield from seen.old_links
+    for name, home in seen.homes:
+        yield f"the home of {name}", home
+    for file in seen.unread:
+        yield from ((file, f"{upath}/{place}") for place in ANY_OF_THEM)
 
 
 def meant_by_glob(pattern: str, upath: str) -> str | None:
     """The old place in which a shell pattern that does not spell it out finds entries, or None."""
-    parts = pattern.split("/")
-    for name in ("var/log", "var/tmp", "var/run", "web"):
+    parts = _VARYING.sub("*", pattern).split("/")
+    for name in ("var/log", "var/tmp", "var/run", "web", "bin", "etc"):
         place = f"{upath}/{name}".split("/")
-        found = len(parts) > len(place) and all(map(fnmatchcase, place, parts))
+        found = len(parts) >= len(place) and all(map(fnmatchcase, place, parts))
         if found and parts[: len(place)] != place:
             return "/".join(place)
     return None

@@ -10,10 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .config_report import LEGACY, named_texts
+from .config_report import named_texts
 from .fleet import Layout, Vnode
 from .layout import layout_of
-from .old_paths import bridges, in_the_way, links_in_app, names, needed, token_writers, used_paths
+from .old_path_findings import lost_homes
+from .old_paths import (
+    bridges,
+    in_the_way,
+    kept_legacy,
+    links_in_app,
+    names,
+    needed,
+    token_writers,
+    used_paths,
+    without_leaving,
+)
 from .options import IONICE, MigrateOptions
 from .readings import Inspection
 from .rewrite import FileChange, Outcome
@@ -98,14 +109,15 @@ def make_plan(
     What stands in the way is in ``blocked``; the plan is still whole enough to be shown.
     """
     upath = f"{vnode.vpath}/{domain}"
+    configured = _configured(serving)
+    seen = without_leaving(seen, upath, configured, stays=not options.backup)
     used = [*used_paths(seen, upath, serving.site.document_root), *(use.text for use in serving.uses)]
     must = needed(seen, upath, serving.uses)
     tmp_used = moves_tmp(serving, upath, used)
     hold = SIDE_NAME if "app" in seen.entries.get("web", ()) else "app"
     configs, stages = _configs(serving, upath, hold, tmp_used, seen.beside)
     compat_web, compat_var = _compat(used, upath, options.compat)
-    texts = used + _configured(serving)
-    keep = tuple(name for name in LEGACY if any(names(text, f"{upath}/{name}") for text in texts))
+    keep = kept_legacy(used + configured, upath)
     climbing, climb_problems = bridges(seen, upath, serving.site.document_root)
     app_links = links_in_app(seen, compat_web)
     problems = [*problems_of(stages, seen), *unheld(seen, must)]
@@ -120,6 +132,7 @@ def make_plan(
     warnings = [p.message for p in problems if p.severity == "warning"]
     warnings += [*_worker_logs(serving, upath), *_others_sockets(seen, serving, upath)]
     warnings += _warnings(seen, keep, hold, compat_web or compat_var, options)
+    warnings += lost_homes(upath, seen, compat_web, compat_var)
     writers = token_writers(seen, upath)
     warnings += [NO_LINK_FOR_TOKENS.format(writers[0].file, upath)] if writers and not compat_web else []
     values = runner_values(vnode, domain, seen, serving, options, stamp)
@@ -133,10 +146,11 @@ def make_plan(
         "LEGACY_KEEP": " ".join(keep),
         "NEEDS_XCHG": "1" if must or only_in_detours(stages) else "",
     }
+    tree = seen.tree
     sizes = {
-        "allocated": seen.tree.get("alloc", 0),
-        "bytes": seen.tree.get("bytes", 0),
-        "entries": seen.tree.get("entries", 0),
+        "allocated": tree.get("alloc", 0),
+        "bytes": tree.get("bytes", 0),
+        "entries": tree.get("entries", 0),
     }
     meta = {
         "vnode": vnode.name,

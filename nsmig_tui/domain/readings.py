@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -166,6 +167,10 @@ class Inspection:
     """Kind -> lines that are not among ``references``."""
     php_climbs: tuple[Reference, ...] = ()
     globs: tuple[Reference, ...] = ()
+    unread: tuple[str, ...] = ()
+    """Files of the system that were not searched for old paths; or from where on none was."""
+    homes: tuple[tuple[str, str], ...] = ()
+    """(account, home) of those who live below the vhost's top directory."""
     space: Mapping[str, tuple[int, int, str]] = field(default_factory=dict)
     readonly: tuple[str, ...] = ()
     journal: bytes = b""
@@ -249,6 +254,9 @@ def read_inspection(output: bytes, before: VnodeReading | None = None) -> Inspec
     accounts = [r for r in s.of("account", "account") if len(r) >= 5]
     named = [r for r in accounts if settings and r[0] == settings.get("UUSER")]
     account = next(iter([*named, *accounts]), None)
+    homes = ((r[0], posixpath.normpath(r[1])) for r in s.of("account", "home") if len(r) >= 2)
+    services = (vnode.nginx, *vnode.fpm)
+    read = {name for c in services if c is not None for f in c.files for name in (f.path, f.real)}
     return Inspection(
         places={r[0]: _place(r) for r in s.of("stat", "stat") if len(r) >= 4},
         tree={k: number(v) for k, v in s.values("tree").items()},
@@ -259,10 +267,12 @@ def read_inspection(output: bytes, before: VnodeReading | None = None) -> Inspec
         old_links=tuple((as_name(r[0]), as_name(r[1])) for r in s.of("entries", "oldlink") if len(r) >= 2),
         mounts=tuple(r[0] for r in s.of("mounts", "mount") if r),
         immutable=tuple(r[0] for r in s.of("mounts", "immutable") if r),
-        references=tuple(_references(s.of("refs", "ref"))),
+        references=tuple(r for r in _references(s.of("refs", "ref")) if r.file not in read),
         more_references=_counts(s.of("refs", "more")),
         php_climbs=tuple(_references(("php", *r) for r in s.of("refs", "php"))),
-        globs=tuple(_references(s.of("refs", "glob"))),
+        globs=tuple(r for r in _references(s.of("refs", "glob")) if r.file not in read),
+        unread=tuple(as_name(r[0]) for r in s.of("refs", "unread") if r),
+        homes=tuple(dict.fromkeys(homes)),
         space={r[0]: (number(r[1]), number(r[2], -1), r[3]) for r in s.of("space", "space") if len(r) >= 4},
         readonly=tuple(r[0] for r in s.of("space", "readonly") if r),
         journal=unb64(next((r[0] for r in s.of("journal", "journal") if r), "")),

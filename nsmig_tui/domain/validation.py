@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from .config_report import named_texts
 from .findings import (
     COMPLETENESS,
     CONFIGURATION,
@@ -24,8 +25,8 @@ from .findings import (
     Finding,
 )
 from .names import MAX_SOCKET_PATH
-from .old_path_findings import climbing_php, old_path_users
-from .old_paths import bridges, in_the_way, needed, used_paths
+from .old_path_findings import climbing_php, moving_homes, old_path_users
+from .old_paths import bridges, in_the_way, needed, used_paths, without_leaving
 from .path_map import below
 from .planning import moves_tmp
 from .pool_rights import lost_rights
@@ -49,6 +50,8 @@ def validate(domain: str, upath: str, seen: Inspection, serving: Serving) -> lis
         (SERVICES, _services),
         (SECURITY, _security),
     )
+    configured = named_texts(serving.nginx, serving.site, serving.pools)
+    seen = without_leaving(seen, upath, configured, stays=False)
     found: list[Finding] = []
     for category, judge in judges:
         rows = list(judge(domain, upath, seen, serving))
@@ -106,6 +109,7 @@ def _user(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterat
             ERROR, USER, "everybody may write to the vhost's top directory", "no o+w", upper.mode, "chmod o-w"
         )
     yield from lost_rights(upath, seen, serving)
+    yield from moving_homes(upath, seen)
 
 
 def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:

@@ -8,7 +8,10 @@ from importlib.resources import files
 PARTS: dict[str, tuple[str, ...]] = {
     "probe": ("prelude", "capabilities", "probe_main"),
     "discover": ("prelude", "capabilities", "configs", "discover_main"),
-    "inspect": ("prelude", "capabilities", "configs", "surroundings", "walk", "references", "inspect_main"),
+    "inspect": (
+        *("prelude", "capabilities", "configs", "surroundings"),
+        *("walk", "references", "system_refs", "inspect_main"),
+    ),
     "points": ("prelude", "archive_pair", "points_main"),
     "launch": ("prelude", "launch_main"),
     "poll": ("prelude", "poll_quick", "poll_main"),

@@ -51,6 +51,14 @@ tree_rows() {
         rest = substr(rest, i + 2)
         if ((i = index(above, "/")) == 0) { row("climb", link, to); return }
         above = substr(above, i + 1) } }
+    # a link beside web that leads into what moves or leaves, by the path that it means
+    function outside(link, to,   part, n, i, at) {
+      if (substr(to, 1, 1) != "/") { sub(/[^\/]*$/, "", link); to = u substr(link, 2) to }
+      n = split(to, part, "/"); to = ""
+      for (i = 1; i <= n; i++) {
+        if (part[i] == "..") sub(/\/[^\/]*$/, "", to)
+        else if (part[i] != "" && part[i] != ".") to = to "/" part[i] }
+      if (index(to, u "/") == 1 && substr(to, length(u) + 2) ~ /^(web|var|bin|etc|\.ssh)(\/|$)/) row("oldlink", path, to) }
     function row(kind, link, to) { rows[++told] = kind "\t" b64(u substr(link, 2)) "\t" b64(to) }
     BEGIN { b64(""); code["\n"] = 0; if (kept) note(".", "./.archive") } # no name holds a newline here
     function odd(kind) { n[kind]++; if (n[kind] <= 20) { list[kind] = list[kind] "odd\t" kind "\t" b64(path) "\n" } }
@@ -72,7 +80,8 @@ tree_rows() {
       if (path != "." && index(substr(path, 3), "/") == 0) note(".", path)
       else if (path ~ /^\.\/(var|web)\/[^\/]*$/) note(substr(path, 1, 5), "." substr(path, 6))
       if (t == "s" && path ~ /^\.\/var\/run\//) rows[++told] = "entry\tsocket\t" b64(u substr(path, 2))
-      if (t == "l" && inweb) follow(path, $0) }
+      if (t == "l" && inweb) follow(path, $0)
+      else if (t == "l" && path !~ /^\.\/(msg|bin|etc|\.ssh|var\/run)\//) outside(path, $0) }
     END { for (i in links) { split(links[i], l, "\t"); if (l[1] > seen[i]) { path = l[2]; odd("hardlink") } }
       printf "entries=%d\nalloc=%.0f\nbytes=%.0f\napparent=%.0f\nlongest=%d\nmail=%d\n", all, alloc, bytes, apparent, longest, mail
       for (k in n) printf "n_%s=%d\n", k, n[k]
@@ -110,6 +119,7 @@ table_rows() {
     kind == "flags" && $1 ~ /[ia]/ { row("mounts", "immutable\t" $2) }
     kind == "mounts" && ($5 == u || index($5, u "/") == 1) { row("mounts", "mount\t" $5) }
     kind == "sockets" && $4 == "00010000" && $8 != "" && index($8, r) == 1 && !seen[$8]++ { row("pools", "listening\t" $8) }
+    kind == "accounts" && index($6, u "/") == 1 { row("account", "home\t" $1 "\t" $6) }
     kind == "accounts" && $3 == uid { row("account", "account\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7) }' "$@"
 }
 

@@ -1,0 +1,119 @@
+# What of the system names an old path of one vhost, and what of the vhost itself outside of web and mail. Nobody can
+# list who may: so all of /etc is searched, and where else administrators put what is theirs. Comes after references.
+SEARCH_FOR=20 # seconds; what is left then is told as not searched
+
+# For find: lines of files that hold a text, as "file:line:text". Arguments: text, until when, options; files.
+# They end well whatever they found: BusyBox's find leaves out what comes after one that did not.
+# shellcheck disable=SC2016 # the inner shell expands
+LINES_OF='u=$1 until=$2 only=$3; shift 3
+  if [ "$(date +%s)" -gt "$until" ]; then printf "unread\t%s\n" "$1"; exit 0; fi
+  grep -snF $only -e "$u" /dev/null "$@" 2>/dev/null
+  exit 0'
+
+# For a find that cannot say it of links: the same, and where they lead as line 0.
+# shellcheck disable=SC2016
+LINKS_OF='u=$1 until=$2 only=$3; shift 3
+  ls -ld -- "$@" 2>/dev/null | sed -n "s|^[^/]*\(/.*\) -> \(.*\)|\1:0:\2|p" | grep -F -e "$u"
+  if [ "$(date +%s)" -gt "$until" ]; then exit 0; fi
+  for l; do if [ -f "$l" ]; then printf "%s\0" "$l"; fi; done | xargs -0 grep -snF $only -e "$u" /dev/null 2>/dev/null
+  exit 0'
+
+# For find: large files that are not read; programs and databases are none that anybody wrote a path into.
+# shellcheck disable=SC2016
+LARGE='for f; do
+  if [ "$(head -c 4096 -- "$f" | tr -d "\000" | wc -c)" -eq 4096 ]; then printf "unread\t%s\n" "$f"; fi
+done
+exit 0'
+
+# Of nginx's and php-fpm's folders only what is no configuration of theirs: that is read as they read it
+# (configs.sh), and what they do not include is no use of a path.
+system_lines() {
+  set --
+  for e in etc usr/local/etc usr/local/bin usr/local/sbin usr/local/lib/systemd var/spool/cron var/spool/at \
+    var/spool/incron run/systemd/transient run/systemd/system root/.acme.sh root/.config/systemd/user; do
+    if [ -d "$R/$e" ]; then set -- "$@" "$R/$e"; fi
+  done
+  # where a folder of these is a link; and what engines keep of their containers
+  for e in "$R"/etc/cron* "$R"/etc/periodic "$R"/etc/logrotate.d "$R"/etc/fail2ban "$R"/etc/supervisor* "$R"/etc/monit*; do
+    if [ -L "$e" ] && [ -d "$e" ]; then set -- "$@" "$e"; fi
+  done
+  for e in "$R"/home/*/.config/systemd/user "$R"/var/lib/docker/containers/*/hostconfig.json \
+    "$R"/var/lib/containers/storage/overlay-containers/*/userdata/config.json; do
+    if [ -e "$e" ]; then set -- "$@" "$e"; fi
+  done
+  if [ $# = 0 ]; then return; fi
+  top=${U%/*}/
+  set -- "$@" -xdev -type d \( -name .git -o -name .bzr -o -name .hg -o -name '*.wants' -o -name '*.requires' \
+    -o -path "$R/etc/rc*.d" -o -path "$R/etc/alternatives" -o -path "$R/etc/fonts" -o -path "$R/etc/selinux" \
+    -o -path "$R/etc/ssl/certs" -o -path "$R/etc/letsencrypt/archive" -o -path "$R/etc/letsencrypt/live" \
+    -o -path "$R/etc/letsencrypt/accounts" -o -path "$R/etc/letsencrypt/csr" -o -path "$R/etc/letsencrypt/keys" \) -prune -o \
+    \( -path "$R/etc/nginx/*" -o -path "$R/etc/p*" \( -path "$R/etc/passwd*" -o -path "$R/etc/php/*" -o -path "$R/etc/php[0-9]*" \
+    -o -path "$R/etc/php-fpm*" \) -o -path "$R/etc/mtab" -o -path "$R/usr/local/etc/nginx/*" -o -path "$R/usr/local/etc/php*" \) \
+    ! -name '*.ini' ! -name '*.lua' ! -name '*.js' ! -name '*.p[lmy]' ! -name '*.sh' ! -name '*.php' -o
+  if find_prints; then set -- "$@" \( ! -lname "*$top*" -o -printf '%p:0:%l\n' \) -xtype f
+  else set -- "$@" -type l -exec sh -c "$LINKS_OF" sh "$top" "$until" "$TEXT_ONLY" {} + -o -type f; fi
+  find -H "$@" -size -32769 -exec sh -c "$LINES_OF" sh "$top" "$until" "$TEXT_ONLY" {} + -o \
+    -type f -exec sh -c "$LARGE" sh {} + 2>/dev/null
+}
+
+# What stays at the vhost's top, such as a repository with its hooks, and what may stay because something names it.
+own_lines() {
+  set --
+  for e in "$U"/* "$U"/.[!.]* "$U"/..?* "$U"/var/* "$U"/var/.[!.]*; do
+    case ${e#"$U"/} in web | msg | var | var/log | var/run | var/tmp | .archive) continue ;; esac
+    if [ -d "$e" ] || [ -f "$e" ]; then if [ ! -L "$e" ]; then set -- "$@" "$e"; fi; fi
+  done
+  if [ $# = 0 ]; then return; fi
+  find "$@" -xdev -path '*.git/objects' -prune -o -type f -size -32769 -exec sh -c "$LINES_OF" sh "$U$NL../web$NL../var" "$until" "$TEXT_ONLY" {} + -o \
+    -type f -exec sh -c "$LARGE" sh {} + 2>/dev/null
+}
+
+system_refs() {
+  until=$(($(date +%s) + SEARCH_FOR))
+  { system_lines; own_lines; home_refs; } | ref_rows ""
+  glob_rows
+}
+
+# Patterns by which logs of many vhosts are found at once.
+glob_rows() {
+  set --
+  for e in "$R"/etc/logrotate.d "$R"/etc/logrotate.conf "$R"/etc/fail2ban; do
+    if [ -e "$e" ]; then set -- "$@" "$e"; fi
+  done
+  if [ $# = 0 ]; then return; fi
+  found=$(grep -rsnoE -e '/[^][:space:]"{},;]*[*?[][^[:space:]"{},;]*' "$@" /dev/null 2>/dev/null)
+  if [ -z "$found" ]; then return; fi
+  printf '%s\n' "$found" | awk -v top="${U%"${U#/*/}"}" "$B64"'
+    match($0, /:[0-9]+:/) { f = substr($0, 1, RSTART - 1); line = substr($0, RSTART + 1, RLENGTH - 2); rest = substr($0, RSTART + RLENGTH)
+      if (index(rest, top) == 1 || rest ~ /^\/[^\/]*[*?[]/) printf "glob\t%s\t%s\t%s\t%s\n", (f ~ /fail2ban/ ? "fail2ban" : "logrotate"), b64(f), line, b64(rest) }'
+}
+
+# What crontabs of accounts that live in the vhost name by "~", by $HOME, or from where cron starts them: their home.
+home_refs() {
+  if [ ! -r "$R/etc/passwd" ]; then return; fi
+  homes=$(awk -F: -v u="$U" '{ h = $6; sub(/\/+$/, "", h) } h == u || index(h, u "/") == 1 { print $1 ":" h }' "$R/etc/passwd")
+  if [ -z "$homes" ]; then return; fi
+  set --
+  for e in "$R"/etc/crontab "$R"/etc/cron.d/* "$R"/var/spool/cron/* "$R"/var/spool/cron/crontabs/* "$R"/etc/crontabs/*; do
+    if [ -f "$e" ] && [ -r "$e" ]; then set -- "$@" "$e"; fi
+  done
+  if [ $# = 0 ]; then return; fi
+  printf '%s\n' "$homes" | awk -v u="$U" '
+    FILENAME == "-" { i = index($0, ":"); home[substr($0, 1, i - 1)] = substr($0, i + 1); next }
+    /^[ \t]*(#|$)/ { next }
+    { who = FILENAME; sub(/.*\//, "", who)
+      if (FILENAME ~ /\/etc\/cron(tab|\.d\/.*)$/) who = $1 ~ /^@/ ? $2 : $6
+      mine = home[who]; rest = $0
+      while (match(rest, /(~[A-Za-z0-9_.-]*|\$HOME|\$[{]HOME[}])(\/[^ \t"\047;,)&|<>]*)?/)) {
+        text = substr(rest, RSTART, RLENGTH); rest = substr(rest, RSTART + RLENGTH)
+        at = mine
+        if (text ~ /^~[A-Za-z0-9_]/) { name = substr(text, 2); sub(/\/.*/, "", name); at = home[name] }
+        sub(/^[^\/]*/, "", text)
+        if (at != "") print FILENAME ":" FNR ":" at text }
+      if (mine == "") next
+      if (mine != u) { print FILENAME ":" FNR ":" mine; next }
+      n = split($0, word, /[ \t"\047=;&|()<>]+/)
+      for (i = 1; i <= n; i++) { sub(/^\.\//, "", word[i])
+        if (word[i] ~ /^(web|var|etc|bin|\.ssh)(\/|$)/) print FILENAME ":" FNR ":" mine "/" word[i] } }' - "$@"
+}
+
