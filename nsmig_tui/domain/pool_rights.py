@@ -1,7 +1,8 @@
-"""What a pool's workers may do in the vhost's folders today and could no longer do after a migration.
+"""What PHP's and nginx's workers may do in the vhost's folders today and could no longer after a migration.
 
 The migration gives these folders to the account, with modes that let nobody else write. That is no matter
-for a pool that runs as the account; any other may lose sessions, logs and uploads by it.
+for a pool that runs as the account; any other may lose sessions, logs and uploads by it, and nginx what it
+writes by WebDAV.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 
 from .findings import ERROR, USER, WARNING, Finding
 from .fpm_pools import Pool
+from .nginx_writes import Writing, writings
 from .old_paths import names, used_paths
 from .readings import Inspection, Place
 from .surroundings import Serving
@@ -80,13 +82,16 @@ def _rights(seen: Inspection, pool: Pool, place: Place) -> tuple[int, int]:
     Of an account that is neither the vhost's nor the web server's no number is known: what belongs to a
     stranger is taken for its own.
     """
+    return _judge(seen, place, _uid(seen, pool), _gids(seen, pool))
+
+
+def _judge(seen: Inspection, place: Place, uid: int | None, gids: set[int | None]) -> tuple[int, int]:
     bits = int(place.mode or "0", 8)
     owner, group, other = (bits >> 6) & (ENTER | WRITE), (bits >> 3) & (ENTER | WRITE), bits & (ENTER | WRITE)
-    uid = _uid(seen, pool)
     stranger = place.uid not in (0, seen.places["web"].uid, seen.capabilities.web_uid)
     if place.uid == uid or (uid is None and stranger):
         return owner, owner
-    if place.gid in _gids(seen, pool):
+    if place.gid in gids:
         return group, group
     return other, other if place.gid in (0, seen.capabilities.web_gid) else other | group
 
@@ -106,3 +111,43 @@ def _gids(seen: Inspection, pool: Pool) -> set[int | None]:
     if group and group == can.web_user:
         return {can.web_gid}
     return {account[2]} if account and group == account[0] else set()
+
+
+def nginx_loses(upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
+    """The same for nginx itself, in the folders that change their owner and mode."""
+    can = seen.capabilities
+    if serving.nginx is None or "web" not in seen.places or can.web_uid is None or can.unprivileged:
+        return
+    told: dict[str, Writing] = {}
+    for writing in writings(serving.nginx, serving.site):
+        name = _changing(writing.folder, upath, seen)
+        if name and seen.is_dir(name):
+            told.setdefault(name, writing)
+    for name, writing in told.items():
+        place = seen.places[name]
+        now, at_most = _judge(seen, place, can.web_uid, {can.web_gid})
+        then, _ = _judge(seen, _after(place, NEW_MODES[name], seen), can.web_uid, {can.web_gid})
+        if not at_most & ~then & WRITE:
+            continue
+        sure = bool(now & ~then & WRITE)
+        perhaps = "" if sure else ", if it is in the folder's group,"
+        modes = f"{place.mode} {place.uid}:{place.gid} -> {NEW_MODES[name]:o}"
+        message = (
+            f"nginx runs as {can.web_user} and{perhaps} could no longer write to {name} ({modes}) "
+            f"for {writing.name} ({writing.where})"
+        )
+        hint = (
+            f"Let {writing.name} write to a folder of its own below {name}, which keeps its rights; or, "
+            f"where nothing is written, take {writing.name} out, or the right (chmod), and validate again."
+        )
+        yield Finding(ERROR if sure else WARNING, USER, message, "", writing.folder, hint)
+
+
+def _changing(folder: str, upath: str, seen: Inspection) -> str:
+    """The structural folder in which nginx makes files, or a folder for them; empty where rights stay."""
+    for name in NEW_MODES:
+        if folder == f"{upath}/{name}":
+            return name
+    first = folder.removeprefix(f"{upath}/web/").split("/")[0]
+    made = folder.startswith(f"{upath}/web/") and first not in seen.entries.get("web", ())
+    return "web" if made else ""

@@ -29,7 +29,7 @@ from .old_path_findings import climbing_php, moving_homes, old_path_users
 from .old_paths import bridges, in_the_way, needed, used_paths, without_leaving
 from .path_map import below
 from .planning import moves_tmp
-from .pool_rights import lost_rights
+from .pool_rights import lost_rights, nginx_loses
 from .readings import Inspection
 from .stages import detour_problems
 from .surroundings import Serving, document_root_below, unique
@@ -109,6 +109,7 @@ def _user(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterat
             ERROR, USER, "everybody may write to the vhost's top directory", "no o+w", upper.mode, "chmod o-w"
         )
     yield from lost_rights(upath, seen, serving)
+    yield from nginx_loses(upath, seen, serving)
     yield from moving_homes(upath, seen)
 
 

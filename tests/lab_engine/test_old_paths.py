@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
+from lab.fleet import Lab
 from lab.node import Node, wait_for
 from lab.prober import Prober, Target
 from lab.product import Product
@@ -140,3 +142,58 @@ def test_nginx_org_packages(node: Node, product: Product) -> None:
     assert wrong_answers(node, vhost) + wrong_answers(node, other) == []
     assert node.http(NEIGHBOUR, "/dav/up.txt").status == 200
     assert node.path(f"{TOP}/web/run").stat().st_gid == gid
+
+
+def put_users(node: Node, vhost: Vhost) -> None:
+    """Services, scripts and an account that know old paths."""
+    for path, text in {
+        "/etc/dovecot/conf.d/10-ssl.conf": f"ssl_cert = <{TOP}/etc/ssl/full.pem\n",
+        "/etc/cron.d/all": "1 2 3 4 * root for d in a; do php /srv/$d/var/log/x; done\n",
+        f"{TOP}/repo.git/hooks/post-receive": f"#!/bin/sh\ncat {TOP}/web/page.html\n",
+        f"{TOP}/etc/ssl/full.pem": "certificate\n",
+    }.items():
+        node.path(path).parent.mkdir(parents=True, exist_ok=True)
+        node.path(path).write_text(text)
+    home, keys = f"{TOP}/web", f"{TOP}/web/.ssh"
+    node.sh(
+        f"sed -i 's|:{TOP}:|:{home}:|' /etc/passwd; usermod -p '*' {vhost.user}; "
+        f"install -d -m 700 -o {vhost.uid} {keys}; "
+        f"install -m 600 -o {vhost.uid} /root/.ssh/authorized_keys {keys}/authorized_keys"
+    )
+
+
+def test_who_knows_old_paths_goes_on(lab: Lab, node: Node, product: Product) -> None:
+    """A certificate of dovecot's, a hook beside web, a log by a shell's variable, a login by keys in web."""
+    vhost = seed_vhost(node, DOMAIN)
+    put_users(node, vhost)
+
+    def login() -> str:
+        command = ["ssh", "-F", str(lab.ssh_config), "-l", vhost.user, node.name, "cat page.html"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
+
+    page = node.http(DOMAIN, "/page.html").text
+    assert login() == page
+    product.ready(node, DOMAIN)
+    done = product.migrate(node, DOMAIN)
+    assert done.ok, done
+    assert login() == page
+    assert node.path(f"{TOP}/etc/ssl/full.pem").read_text() == "certificate\n"
+    assert node.sh(f"sh {TOP}/repo.git/hooks/post-receive").stdout == page
+    assert os.readlink(node.path(f"{TOP}/var/log")) == "../web/log"
+    assert product.rollback(node, DOMAIN).ok
+    assert login() == page
+
+
+def test_nginx_that_could_no_longer_write_is_refused(node: Node, product: Product) -> None:
+    """A PUT that works today and would be an error afterwards."""
+    seed_vhost(node, DOMAIN, php=False)
+    site = node.path(f"/etc/nginx/sites-available/{DOMAIN}")
+    dav = f"location /dav/ {{ alias {TOP}/web/; dav_methods PUT; }} location /files/"
+    site.write_text(site.read_text().replace("location /files/", dav))
+    node.sh(f"chmod 775 {TOP}/web; chgrp www-data {TOP}/web; nginx -t && systemctl reload nginx")
+    product.discover(node)
+    refused = product.validate(node, DOMAIN)
+    assert refused.status != "validated"
+    assert any("no longer write to web" in str(error) for error in refused.errors), refused
+    node.sh(f"chmod g-w {TOP}/web")
+    product.ready(node, DOMAIN)
