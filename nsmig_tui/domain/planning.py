@@ -31,6 +31,9 @@ from .rewrite import FileChange, Outcome
 from .stages import only_in_detours, problems_of, stages_of, unheld
 from .surroundings import Serving
 
+SIZES = (("allocated", "alloc"), ("bytes", "bytes"), ("entries", "entries"))
+"""The sizes of a plan, and the facts that they are."""
+
 SIDE_NAME = ".nsmig-app"
 """Where the content waits while nginx leaves a document root that has an entry called ``app``."""
 
@@ -146,12 +149,7 @@ def make_plan(
         "LEGACY_KEEP": " ".join(keep),
         "NEEDS_XCHG": "1" if must or only_in_detours(stages) else "",
     }
-    tree = seen.tree
-    sizes = {
-        "allocated": tree.get("alloc", 0),
-        "bytes": tree.get("bytes", 0),
-        "entries": tree.get("entries", 0),
-    }
+    sizes = {name: seen.tree.get(fact, 0) for name, fact in SIZES}
     meta = {
         "vnode": vnode.name,
         "domain": domain,

@@ -122,3 +122,30 @@ def test_a_damaged_archive_is_never_used(node: Node, product: Product) -> None:
     assert (refused.ok, refused.exit_code) == (False, 4)
     assert "damaged" in refused.errors[0]
     assert (node.srv / DOMAIN / "web/app/public").is_dir()
+
+
+def test_taking_a_restore_back_after_a_deploy_a_mount_and_mail(node: Node, product: Product) -> None:
+    """Refused for the mount; then the site of before comes back, and mail that came goes along."""
+    up = seed_vhost(node, DOMAIN).upath
+    product.ready(node, DOMAIN)
+    archive = product.migrate(node, DOMAIN).backup_archive
+    assert product.rollback(node, DOMAIN).ok
+    node.sh(f"echo edited >{up}/web/page.html; mkdir {up}/var/new; rm -r {up}/var/log; touch {up}")
+    went = product.rollback(node, DOMAIN, archive=archive, with_mail=True, exact=True)
+    assert went.ok, went
+    node.sh(f"mkdir /root/top && tar -xpf {up}/.archive/{archive} --no-recursion -C /root/top ./")
+    assert len(set(node.sh(f"stat -c %y {up} /root/top").stdout.splitlines())) == 1
+    assert not (node.srv / DOMAIN / "var/new").exists() and (node.srv / DOMAIN / "var/log").is_dir()
+    node.sh(f"mkdir /root/upl {up}/web/upl && mount --bind /root/upl {up}/web/upl")
+    refused = product.resume(node, DOMAIN, undo=True)
+    node.sh(f"umount {up}/web/upl")
+    assert (refused.exit_code, f"{up}/web/upl is a mount point" in refused.errors[0]) == (4, True), refused
+    assert refused.hint.endswith(f"nsmig resume {node.name} {DOMAIN} --undo")
+    node.sh(f"cd {up} && cp -a web next && rm -r web && mv next web && echo v2 >web/page.html")
+    node.sh(f"echo late >{up}/msg/info/Maildir/new/late")
+    node.sh(f"mkdir -p {up}/var/log")  # what was before lacked it, and nginx would not start from that
+    back = product.resume(node, DOMAIN, undo=True)
+    assert back.ok, back
+    assert any("web was replaced since" in warning for warning in back.warnings), back.warnings
+    assert node.sh(f"cat {up}/web/page.html {up}/msg/info/Maildir/new/late").stdout == "edited\nlate\n"
+    assert node.sh(f"cat {up}/.archive/replaced-*/web/page.html").stdout == "v2\n"

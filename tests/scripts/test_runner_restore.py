@@ -226,3 +226,141 @@ def test_an_archive_whose_second_one_is_missing_is_refused(sh, recorded, there, 
     assert done.returncode == code, done
     if code == 0:
         assert done.stdout.decode() == (f"{name}.again.tar.gz\n" if there else "\n")
+
+
+RESTORED = """
+PHASE=preflight S=$R/v/.nsmig/a.test VPATH=$R/v TS=20260102-000000 STEP= EXACT=0 OWNER=$ROOT_ID
+rm -r "$CUR"
+nginx_test() { :; }
+nginx_reload() { :; }
+mkdir -p "$S/restore" "$UPATH/.archive/replaced-1/var/log" "$UPATH/var/log" "$J/restored"
+for c in web msg; do
+  mkdir -p "$UPATH/.archive/replaced-1/$c" "$UPATH/$c"
+  echo before >"$UPATH/.archive/replaced-1/$c/page"
+  echo restored >"$UPATH/$c/page"
+done
+for c in web msg var/log; do
+  printf '%s\\t%s\\t%s\\n' "$c" "$(ino "$UPATH/$c")" "$(ino "$UPATH/.archive/replaced-1/$c")"
+done >"$J/restored/list"
+printf replaced-1 >"$J/restored/replaced"
+: >"$J/restored/begun"
+: >"$J/restored/done"
+"""
+
+
+def kept(sh):
+    """What was live, by its path below .archive/replaced-TS."""
+    top = sh.root / "srv/a.test/.archive/replaced-20260102-000000"
+    return {str(path.relative_to(top)): path.read_text() for path in top.rglob("*") if path.is_file()}
+
+
+def test_what_replaced_a_restored_folder_gives_way_to_what_was_before(sh):
+    then = """
+    mv "$UPATH/web" "$R/old" && mkdir "$UPATH/web" && echo deployed >"$UPATH/web/page"
+    rm -r "$UPATH/var"
+    unrestore
+    """
+    done = sh.run(text(sh, RESTORED + then))
+    assert done.returncode == 0, (done, journal(sh))
+    up = sh.root / "srv/a.test"
+    assert (up / "web/page").read_text() == "before\n"
+    assert (up / "var/log").is_dir() and (up / "var/run").is_dir()
+    assert kept(sh) == {"web/page": "deployed\n", "msg/page": "restored\n"}
+    assert any("web was replaced since the restore" in line[4] for line in journal(sh))
+    assert not (sh.root / "j/restored").exists() and not (sh.root / "v/.nsmig").exists()
+
+
+def test_a_taking_back_that_broke_off_after_its_newcomer_goes_on(sh):
+    """The newcomer waits among what was live; another one has come to its place."""
+    then = """
+    mv "$UPATH/web" "$R/old" && mkdir "$UPATH/web" && echo one >"$UPATH/web/page"
+    (unswitch_component() { mv -T "./$1" "$3"; exit 9; }; unrestore)
+    mkdir -p "$UPATH/web" && echo two >"$UPATH/web/page"
+    unrestore
+    """
+    done = sh.run(text(sh, RESTORED + then))
+    assert done.returncode == 0, (done, journal(sh))
+    assert (sh.root / "srv/a.test/web/page").read_text() == "before\n"
+    assert kept(sh) == {"web/page": "one\n", "web-2/page": "two\n", "msg/page": "restored\n"}
+
+
+def test_a_mount_in_a_restored_folder_refuses_its_taking_back_before_the_first_act(sh):
+    mounts = sh.root / "mountinfo"
+    mounts.write_text(f"1 2 3:4 / {sh.root}/srv/a.test/web/up\\040load rw - ext4 /dev/x rw\n")
+    done = sh.run(text(sh, RESTORED + "unrestore").replace("/proc/self/mountinfo", str(mounts)))
+    assert done.returncode == 4, done
+    assert "web/up\\040load is a mount point" in journal(sh)[0][4]
+    assert (sh.root / "srv/a.test/web/page").read_text() == "restored\n"
+    assert (sh.root / "j/restored/done").exists()
+
+
+def test_mail_that_came_to_a_restored_mailbox_goes_along(sh):
+    """Not what the archive brought, nor what is there under another flag."""
+    then = """
+    for m in "$UPATH/.archive/replaced-1/msg" "$UPATH/msg"; do
+      mkdir -p "$m/info/cur" "$m/info/new"
+      echo seen >"$m/info/new/100.host"
+    done
+    echo archived >"$UPATH/msg/info/cur/50.host:2,S"
+    sleep 1.1
+    : >"$J/restored/done"
+    mv "$UPATH/msg/info/new/100.host" "$UPATH/msg/info/cur/100.host:2,S"
+    echo new >"$UPATH/msg/info/new/200.host"
+    mkdir -p "$UPATH/msg/.Sent/cur" && echo sent >"$UPATH/msg/.Sent/cur/201.host:2,S"
+    unrestore
+    """
+    done = sh.run(text(sh, RESTORED + then))
+    assert done.returncode == 0, (done, journal(sh))
+    mail = sh.root / "srv/a.test/msg"
+    found = {str(path.relative_to(mail)): path.read_text() for path in mail.rglob("*") if path.is_file()}
+    assert found == {
+        "page": "before\n",
+        "info/new/100.host": "seen\n",
+        "info/new/200.host": "new\n",
+        ".Sent/cur/201.host:2,S": "sent\n",
+    }
+    assert any("2 new file(s) of mail went along" in line[4] for line in journal(sh))
+    assert kept(sh)["msg/info/new/200.host"] == "new\n"
+
+
+def test_exact_puts_aside_what_is_new_in_var_too_but_no_socket(sh):
+    live = sh.root / "srv/a.test"
+    for name in ("var/new", "var/log", "var/run", "var/redis", "top"):
+        (live / name).mkdir(parents=True)
+        (live / name / "x").write_text("x")
+    then = """
+    EXACT=1 OLD_SOCKETS=
+    printf 'var/log\\n' >"$B/components"
+    mkdir -p "$J/restored"
+    : >"$J/restored/list"
+    socket_in() { case $1 in */redis) SOCKET=$1/s ;; *) return 1 ;; esac; }
+    LIVE_INO=$(ino "$UPATH")
+    put_extras_aside
+    (cd "$B/gone" && find . -type f | sort)
+    """
+    done = sh.run(text(sh, then))
+    assert (done.returncode, done.stdout) == (0, b"./top/x\n./var/new/x\n"), (done, journal(sh))
+    assert sorted(path.name for path in (live / "var").iterdir()) == ["log", "redis", "run"]
+    assert "a socket is never moved" in (sh.root / "j/journal").read_text()
+
+
+@pytest.mark.parametrize(
+    ("says", "code"),
+    [
+        ('open() "/srv/a.test/var/log/x.log" failed (2: No such file or directory)', 0),
+        ('open() "/srv/b.test/var/log/x.log" failed (2: No such file or directory)', 4),
+        ("unknown directive", 4),
+    ],
+)
+def test_a_restore_may_begin_where_nginx_misses_only_what_is_this_vhosts(sh, says, code):
+    then = f"""
+    PHASE=preflight UPATH=/srv/a.test
+    rm -r "$CUR"
+    nginx_test() {{ NGINX_SAYS='{says}'; return 1; }}
+    nginx_is_well_or_misses_ours
+    echo "$SICK"
+    """
+    done = sh.run(text(sh, then))
+    assert done.returncode == code, done
+    if not code:
+        assert done.stdout == b"1\n"

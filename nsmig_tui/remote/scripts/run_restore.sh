@@ -7,6 +7,7 @@ open_restore() { [ -e "$J/restored/begun" ] && [ ! -e "$J/restored/done" ]; }
 begin_record() {
   rm -rf "$J/restored"
   mkdir -p "$J/restored" && printf '' >"$J/restored/list" && printf '' >"$J/restored/begun" || fail "cannot keep a record of the restore"
+  if [ -n "$SICK" ]; then printf '' >"$J/restored/sick" || fail "cannot keep a record of the restore"; fi
   sync_all "$J/restored" "$J"
 }
 
@@ -20,7 +21,7 @@ components() {
     case $n in
       .archive) continue ;;
       msg) if [ "$WITH_MAIL" = 1 ]; then printf '%s\n' "$n"; fi ;;
-      var) for v in "$e"/* "$e"/.[!.]*; do if [ -e "$v" ] && [ "${v##*/}" != run ]; then printf 'var/%s\n' "${v##*/}"; fi; done ;;
+      var) for v in "$e"/* "$e"/.[!.]* "$e"/..?*; do if { [ -e "$v" ] || [ -L "$v" ]; } && [ "${v##*/}" != run ]; then printf 'var/%s\n' "${v##*/}"; fi; done ;;
       *) printf '%s\n' "$n" ;;
     esac
   done
@@ -29,9 +30,9 @@ components() {
 # Exactly as archived: what the archive does not know leaves the live tree as well.
 extras() {
   if [ "$EXACT" != 1 ]; then return 0; fi
-  for e in "$UPATH"/* "$UPATH"/.[!.]* "$UPATH"/..?*; do
-    n=${e##*/}
-    case $n in .archive|msg|var) continue ;; esac
+  for e in "$UPATH"/* "$UPATH"/.[!.]* "$UPATH"/..?* "$UPATH"/var/* "$UPATH"/var/.[!.]* "$UPATH"/var/..?*; do
+    n=${e#"$UPATH/"}
+    case $n in .archive|msg|var|var/run) continue ;; esac
     if { [ -e "$e" ] || [ -L "$e" ]; } && ! grep -qxF -e "$n" "$B/components"; then printf '%s\n' "$n"; fi
   done
 }
@@ -57,19 +58,36 @@ switch_component() { # name in the pinned folder, component
   fi
 }
 
-top_again() { # owner, mode and time of the vhost's own folder, as archived
-  chown "$(stat -c %u:%g "$B/tree")" . && chmod "$(stat -c %a "$B/tree")" . && touch -r "$B/tree" .
+top_again() { # owner, mode and time of the vhost's own folder, as archived: the switches have changed the copy's time
+  chown "$(stat -c %u:%g "$B/tree")" . && chmod "$(stat -c %a "$B/tree")" . && touch -r "$B/top.time" .
+}
+
+# The folder that var's components stand in, where somebody took it away: as archived, with a home for the sockets.
+var_again() {
+  if [ -e "$UPATH/var" ] || [ -L "$UPATH/var" ]; then return 0; fi
+  rm -rf "$S/var.again"
+  mkdir -p "$S/var.again/run" && chown "$OWNER" "$S/var.again" "$S/var.again/run" && chmod 750 "$S/var.again" "$S/var.again/run" || fail "cannot make var anew"
+  for x in . run; do
+    if is_dir "$B/tree/var/$x"; then chown "$(stat -c %u:%g "$B/tree/var/$x")" "$S/var.again/$x" && chmod "$(stat -c %a "$B/tree/var/$x")" "$S/var.again/$x" || fail "cannot make var anew"; fi
+  done
+  in_dir "$UPATH" "$(ino "$UPATH")" mv -T "$S/var.again" ./var || fail "cannot make var anew"
 }
 
 put_extras_aside() {
   extras >"$B/extras"
-  mkdir -p "$B/gone" || fail "cannot put anything aside"
+  mkdir -p "$B/gone/var" || fail "cannot put anything aside"
   while IFS= read -r n; do
     case $n in *"$TAB"*) fail "an entry at the top has a TAB in its name: $n" ;; esac
     if [ ! -e "$UPATH/$n" ] && [ ! -L "$UPATH/$n" ]; then fail "$n is gone, or has a newline in its name"; fi
+    SOCKET=
+    if [ -S "$UPATH/$n" ] || { is_dir "$UPATH/$n" && socket_in "$UPATH/$n"; }; then
+      warn "$n stays: a socket is never moved"
+      continue
+    fi
     note_component "$n" -
-    in_dir "$UPATH" "$LIVE_INO" mv -T "./$n" "$B/gone/$n" || fail "cannot put $n aside"
-    sync_all "$UPATH" "$B/gone"
+    at=$(component_folder "$n")
+    in_dir "$at" "$(ino "$at")" mv -T "./${n##*/}" "$B/gone/$n" || fail "cannot put $n aside"
+    sync_all "$at" "$B/gone"
     pt "restore-aside-$n"
   done <"$B/extras"
 }
@@ -110,6 +128,7 @@ restore_archive() { # of what prepare_restore has unpacked
   LIVE_INO=$(ino "$UPATH")
   while IFS= read -r c; do
     note_component "$c" "$(ino "$B/tree/$c")"
+    case $c in var/*) var_again ;; esac
     at=$(component_folder "$c")
     in_dir "$at" "$(ino "$at")" switch_component "${c##*/}" "$c" || fail "cannot switch $c"
     sync_all "$at" "$B/tree" "$B/tree/${c%/*}"

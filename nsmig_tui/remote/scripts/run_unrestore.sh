@@ -42,12 +42,20 @@ take_back() {
   if open_restore; then unrestore; else drop_copy; fi
 }
 
-unswitch_component() { # name in the pinned folder, component, what was there before (or nothing)
+unswitch_component() { # name in the pinned folder, what was there before (or nothing), where the restored one goes
   if [ ! -e "./$1" ] && [ ! -L "./$1" ]; then
-    if [ -n "$3" ]; then mv -T "$3" "./$1"; fi
-  elif [ -z "$3" ]; then mv -T "./$1" "$B/lived/$2"
-  elif [ "$XCHG" = none ]; then mv -T "./$1" "$B/lived/$2" && mv -T "$3" "./$1"
-  else xchg "./$1" "$3"; fi
+    if [ -n "$2" ]; then mv -T "$2" "./$1"; fi
+  elif [ -z "$2" ]; then mv -T "./$1" "$3"
+  elif [ "$XCHG" = none ]; then mv -T "./$1" "$3" && mv -T "$2" "./$1"
+  else xchg "./$1" "$2"; fi
+}
+
+# A file system that is mounted in a component would leave the site with it.
+none_mounted_in() { # component
+  within=$(printf '%s/%s' "$(cd -P "$UPATH" && pwd -P)" "$1" | sed 's/\\/\\134/g; s/ /\\040/g')
+  while read -r _ _ _ _ at _; do
+    case $at in "$within"|"$within"/*) fail "$at is a mount point and would be taken out of the site: unmount it, then ask again" ;; esac
+  done 2>/dev/null </proc/self/mountinfo
 }
 
 # Where the original of a component is, in WAS; what is in .archive is only looked at.
@@ -60,6 +68,11 @@ find_original() { # component, its inode
   return 1
 }
 
+lived_as() { # component: in LIVED a free place for what was live
+  LIVED=$B/lived/$1
+  while [ -e "$LIVED" ] || [ -L "$LIVED" ]; do LIVED=$LIVED-2; done
+}
+
 # The restored tree was live for a while: what somebody wrote there since is not thrown away. Nor is an original
 # whose place somebody else has taken.
 keep_what_was_live() {
@@ -68,9 +81,8 @@ keep_what_was_live() {
     for from in "$B/tree/$c" "$B/was/$c" "$B/gone/$c" "$B/old/$c"; do
       i=$(ino "$from")
       if [ -z "$i" ] || { [ "$i" != "$new" ] && [ "$i" != "$old" ]; }; then continue; fi
-      to=$B/lived/$c
-      while [ -e "$to" ] || [ -L "$to" ]; do to=$to-2; done
-      mv -T "$from" "$to" || fail "cannot keep $c, which was live"
+      lived_as "$c"
+      mv -T "$from" "$LIVED" || fail "cannot keep $c, which was live"
       pt "unrestore-kept-$c"
     done
   done <"$J/restored/list"
@@ -88,15 +100,19 @@ unrestore() {
     if [ -s "$J/restored/replaced" ]; then aside=$UPATH/.archive/$(cat "$J/restored/replaced"); fi
     while IFS="$TAB" read -r c _ old; do
       find_original "$c" "$old" || fail "what $c was before the restore is not to be found; nothing was taken back"
+      if [ "$(ino "$UPATH/$c")" != "$old" ]; then none_mounted_in "$c"; fi
     done <"$J/restored/list"
     PHASE=undo
     step restore_back
     mkdir -p "$B/tree/var" "$B/was/var" "$B/lived/var" || fail "cannot make room to take the restore back"
+    if [ ! -e "$J/restored/since" ]; then cp -p "$J/restored/done" "$J/restored/since" 2>/dev/null || cp -p "$J/restored/begun" "$J/restored/since"; fi
     printf '' >"$J/restored/begun" && rm -f "$J/restored/done" && sync_all "$J/restored" "$J/journal" || fail "cannot keep a record"
     pt unrestore-begun
     while IFS="$TAB" read -r c new old; do take_component_back; done <"$J/restored/list"
-    nginx_test || fail "nginx -t: $NGINX_SAYS"
-    nginx_reload || fail "nginx did not reload"
+    if nginx_test; then nginx_reload || fail "nginx did not reload"
+    elif [ -e "$J/restored/sick" ]; then warn "nginx -t fails as it did before the restore: $NGINX_SAYS"
+    else fail "nginx -t: $NGINX_SAYS"; fi
+    mail_along
     keep_what_was_live
     pt unrestore-kept
   fi
@@ -104,19 +120,68 @@ unrestore() {
 }
 
 take_component_back() { # $c: $new, $old
-  if [ -e "$UPATH/$c" ] || [ -L "$UPATH/$c" ]; then
-    if [ "$(ino "$UPATH/$c")" != "$new" ]; then return 0; fi
-  elif [ "$old" = - ]; then return 0; fi
+  now=$(ino "$UPATH/$c")
+  if [ "${now:--}" = "$old" ]; then return 0; fi
   find_original "$c" "$old" || fail "what $c was before the restore is not to be found"
+  if [ -n "$now" ] && [ "$now" != "$new" ]; then note_newcomer; fi
   if [ "$WAS" = "$aside/$c" ]; then
     in_dir "$UPATH/.archive" "$(ino "$UPATH/.archive")" mv -T "./${aside##*/}/$c" "$B/was/$c" || fail "cannot take $c out of .archive"
     WAS=$B/was/$c
     pt "unrestore-was-$c"
   fi
+  case $c in var/*) var_again ;; esac
   at=$(component_folder "$c")
-  in_dir "$at" "$(ino "$at")" unswitch_component "${c##*/}" "$c" "$WAS" || fail "cannot bring $c back"
+  lived_as "$c"
+  in_dir "$at" "$(ino "$at")" unswitch_component "${c##*/}" "$WAS" "$LIVED" || fail "cannot bring $c back"
   sync_all "$at" "$B/tree" "$B/lived" "$B/was"
   pt "unrestore-$c"
+}
+
+# Somebody put another entry in the place of the restored one: that is what goes, kept like the restored one would be,
+# and it is written down as such before it moves.
+note_newcomer() { # $c: $now
+  awk 'BEGIN { FS = OFS = "\t"; c = ARGV[1]; i = ARGV[2]; ARGV[1] = ARGV[2] = "" } $1 == c { $2 = i } { print }' "$c" "$now" "$J/restored/list" >"$J/restored/list.new" &&
+    mv -T "$J/restored/list.new" "$J/restored/list" || fail "cannot write $J/restored/list; is there room in $VAR?"
+  sync_all "$J/restored/list" "$J/restored"
+  warn "$c was replaced since the restore; what stood there is kept with what was restored"
+  pt "unrestore-newcomer-$c"
+}
+
+# Mail that came to a restored mailbox goes along into the one that comes back. What that has under another flag, or
+# what came with the archive, is no new mail.
+mail_along() {
+  while IFS="$TAB" read -r c new old; do
+    if [ "$c" != msg ] || [ "$(ino "$UPATH/msg")" != "$old" ]; then continue; fi
+    for from in "$B/tree/msg" "$B/was/msg" "$B/old/msg" "$B/lived/msg"*; do
+      if is_dir "$from" && [ "$(ino "$from")" = "$new" ]; then mail_from "$from"; fi
+    done
+  done <"$J/restored/list"
+}
+
+mail_from() { # the mailbox that was live
+  since=$(stat -c %Y "$J/restored/since") && names_below "$1" >"$B/lived.mail" && names_below "$UPATH/msg" >"$B/home.mail" || fail "cannot tell which mail is new"
+  awk 'function key(p) { if (p !~ /\/(new|cur)\/[^\/]+$/) return p; sub(/.*\//, "", p); sub(/:2,.*/, "", p); return "mail " p }
+    FNR == NR { home[key($0)]; next }
+    !(key($0) in home)' "$B/home.mail" "$B/lived.mail" >"$B/new.mail"
+  taken=0
+  while IFS= read -r name; do
+    newlines "$name"
+    if is_dir "$1/$NAMED" || [ "$(stat -c %Z "$1/$NAMED" 2>/dev/null || echo 0)" -lt "$since" ]; then continue; fi
+    first_missing "$UPATH/msg" "${name#./}"
+    late_entry "$1" msg no
+    taken=$((taken + 1))
+  done <"$B/new.mail"
+  warn "$taken new file(s) of mail went along; all the restored mail, as it was in the end, is kept with what was restored"
+}
+
+first_missing() { # folder, path in it: in name the shortest way to it that is not there
+  name=. rest=$2
+  until [ -z "$rest" ]; do
+    name=$name/${rest%%/*}
+    newlines "$name"
+    if [ ! -e "$1/$NAMED" ] && [ ! -L "$1/$NAMED" ]; then return 0; fi
+    case $rest in */*) rest=${rest#*/} ;; *) rest= ;; esac
+  done
 }
 
 clear_staging_of_restore() {
