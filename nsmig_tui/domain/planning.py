@@ -241,6 +241,10 @@ def _warnings(
         found.append("no archive: there will be nothing to restore from, and the old directories stay")
     if compat:
         found.append(OLD_PATHS)
+    if (shared := seen.tree.get("n_hardlink")) and options.owners != "keep":
+        found.append(
+            f"{shared} file(s) have another name, by hard links, outside of web: they keep their owner"
+        )
     if seen.is_dir(".ssh") and ".ssh" not in keep and options.backup:
         found.append(".ssh leaves the live tree: logins by keys kept there stop working")
     if hold != "app" and seen.capabilities.exchange == "none":

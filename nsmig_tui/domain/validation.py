@@ -294,7 +294,7 @@ def _security(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
         ("writable", "directories that everybody may write to"),
         ("setuid", "files with setuid or setgid"),
         ("foreign", "entries that belong neither to the account nor to the web server"),
-        ("hardlink", "files with hard links that lead out of the vhost"),
+        ("hardlink", "files that have another name, by hard links, outside of web; they keep their owner"),
         ("special", "pipes, sockets or devices"),
         ("oddname", "names with control characters"),
     )

@@ -395,3 +395,9 @@ def test_relative_links_lead_to_the_same_places_after_the_migration(links, tmp_p
     relocate(upath, plan)
     now = {name: os.stat(upath / "web/app/public" / name).st_ino for name in before}
     assert now == before
+
+
+@pytest.mark.parametrize(("owners", "told"), [("foreign", 1), ("all", 1), ("keep", 0)])
+def test_files_with_names_elsewhere_keep_their_owner(owners, told):
+    facts = seen(tree=HEALTHY.tree | {"n_hardlink": 2})
+    assert len([w for w in plan_for(facts, owners=owners).warnings if "2 file(s)" in w]) == told

@@ -135,6 +135,19 @@ def test_names_that_our_lists_cannot_tell_apart_are_told(each_sh, upath):
         assert seen.entries["soh"] == ("web/d/a\x01b",)
 
 
+def test_files_with_names_outside_of_web_are_told(each_sh, upath):
+    for name, other in (("half", "web/d/half"), ("bin", "etc/bin"), ("out", "../b.test/out")):
+        (upath / "web" / name).write_text(name)
+        os.link(upath / "web" / name, upath / other)
+    os.link(upath / "web/out", upath / "web/d/out")
+    os.link(upath / "web/far", upath / "var/far", follow_symlinks=False)
+    os.link(upath / "web/su", upath / "web/d/su")
+    for sh in each_sh:
+        seen = read_inspection(answer(sh, "inspect", "a.test", upath, os.getuid(), 33, "dry"))
+        assert seen.tree["n_hardlink"] == len(seen.odd["hardlink"]) == 3
+        assert {p.rsplit("/", 1)[1] for p in seen.odd["hardlink"]} == {"bin", "out", "far"}
+
+
 def test_many_names_are_all_told(each_sh, upath):
     many = {f"{n:03}\n{'x' * 40}" for n in range(310)}
     for name in many:
@@ -539,7 +552,12 @@ def test_points(sh, upath):
         if state == "altered":
             path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     (kept / "pre-migration-6.tar.gz").symlink_to("/etc/passwd")
-    (kept / "pre-migration-1.again.tar.gz").touch()
+    for name in "14":
+        second = kept / f"pre-migration-{name}.again.tar.gz"
+        second.write_bytes(gzip.compress(b"again"))
+        if name == "1":
+            data = second.read_bytes()
+            records.append(f"{second.name}\t{hashlib.sha256(data).hexdigest()}\t{len(data)}\t1\n")
     (kept / "other.tar.gz").touch()
     (sh.var / "a.test").mkdir(parents=True)
     (sh.var / "a.test/archives").write_text("".join(records))

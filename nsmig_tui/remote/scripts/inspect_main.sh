@@ -67,9 +67,9 @@ tree_rows() {
     { t = m[1]; mode = m[2]; all++; count[t]++
       if (!(m[6] in seen)) { alloc += m[9] * 512; if (t == "f") bytes += m[7] } ; seen[m[6]]++
       if (t == "f") apparent += m[7]
-      if (m[5] > 1 && t == "f") links[m[6]] = m[5] "\t" path
       inweb = (path == "./web" || substr(path, 1, 6) == "./web/")
       if (inweb) { if (length(path) > longest) longest = length(path)
+        if (m[5] > 1 && t != "d" && t != "s") { links[m[6]] = m[5] "\t" path; inside[m[6]]++ }
         if (m[3] != uid && m[3] != wuid) odd("foreign")
         if (t == "s" || t == "p" || t == "c" || t == "b") odd("special") }
       if (t == "f" && length(mode) == 4 && substr(mode, 1, 1) ~ /[2-7]/) odd("setuid")
@@ -82,7 +82,7 @@ tree_rows() {
       if (t == "s" && path ~ /^\.\/var\/run\//) rows[++told] = "entry\tsocket\t" b64(u substr(path, 2))
       if (t == "l" && inweb) follow(path, $0)
       else if (t == "l" && path !~ /^\.\/(msg|bin|etc|\.ssh|var\/run)\//) outside(path, $0) }
-    END { for (i in links) { split(links[i], l, "\t"); if (l[1] > seen[i]) { path = l[2]; odd("hardlink") } }
+    END { for (i in links) { split(links[i], l, "\t"); if (l[1] > inside[i]) { path = l[2]; odd("hardlink") } }
       printf "entries=%d\nalloc=%.0f\nbytes=%.0f\napparent=%.0f\nlongest=%d\nmail=%d\n", all, alloc, bytes, apparent, longest, mail
       for (k in n) printf "n_%s=%d\n", k, n[k]
       for (k in list) printf "%s", list[k]

@@ -6,7 +6,7 @@ fix_owners() {
   if [ "$OWNERS" = keep ] || flagged owned; then return 0; fi
   if ! flagged owners; then
     seek_content
-    in_dir "$CONTENT" "$WEB_INO" list_owners >"$CUR/owners.part" || fail "cannot list owners"
+    in_dir "$CONTENT" "$WEB_INO" list_owners >"$S/owners.all" && leave_shared || fail "cannot list owners"
     leave_immutable
     mv "$CUR/owners.part" "$CUR/owners" && sync_file "$CUR/owners"
     flag owners
@@ -14,7 +14,9 @@ fix_owners() {
   fi
   if [ -s "$CUR/owners" ]; then
     seek_content
+    if [ -e "$S/owners.shared" ]; then rm -f "$S/owners.shared"; fi
     in_dir "$CONTENT" "$WEB_INO" change_owners || fail "cannot change an owner: $(tail -n 1 "$RD/log")"
+    forget_shared
   fi
   flag owned
 }
@@ -42,25 +44,65 @@ note_changeable() { # name uid gid mode, inside its folder; the record again, or
   if is_changeable "$1"; then printf '%s\0' "$rec"; else echo . >>"$CUR/owners.kept"; fi
 }
 
+# As "KIND LINKS INODE UID GID MODE PATH", NUL-ended; KIND is find's letter or, in hexadecimal, the kernel's mode.
 list_owners() {
   if [ "$OWNERS" = all ]; then set -- ! \( -user "$UIDN" -group "$GIDN" \); else set -- ! -user "$UIDN" ! -user "$WUIDN"; fi
   if find_prints; then
-    find . -xdev "$@" ! -path . ! -type s -printf '%U %G %m %p\0'
+    find . -xdev "$@" ! -path . ! -type s -printf '%y %n %i %U %G %m %p\0'
   else
     # shellcheck disable=SC2016
-    find . -xdev "$@" ! -path . ! -type s -exec sh -c 'for f; do printf "%s %s\0" "$(stat -c "%u %g %a" -- "$f")" "$f"; done' sh {} +
+    find . -xdev "$@" ! -path . ! -type s -exec sh -c 'for f; do printf "%s %s\0" "$(stat -c "%f %h %i %u %g %a" -- "$f")" "$f"; done' sh {} +
   fi
+}
+
+# A file may have names that are not in the content: a neighbour's, root's. Whoever gives it away gives those away
+# too, so such a file stays as it is. All names of one file have the same owner, and so all that are in the content
+# are in the list. Those with several names, all of them here, go into $CUR/owners.twins as "INODE PATH".
+leave_shared() {
+  tr '\n\000' '\001\n' <"$S/owners.all" | awk -v twins="$CUR/owners.twins" -v shared="$S/owners.shared" '
+    BEGIN { printf "" >twins; printf "" >shared }
+    !match($0, /^[0-9a-z]+ [0-9]+ [0-9]+ [0-9]+ [0-9]+ [0-7]+ /) { next } # it went before it could be looked at
+    { path = substr($0, RLENGTH + 1); record = $4 " " $5 " " $6 " " path }
+    $2 == 1 || $1 == "d" || $1 ~ /^4...$/ { print record; next }
+    { here[$3]++; links[++n] = $2; file[n] = $3; name[n] = path; kept[n] = record }
+    END { for (i = 1; i <= n; i++)
+      if (here[file[i]] < links[i]) print name[i] >shared
+      else { print kept[i]; print file[i] " " name[i] >twins } }' | tr '\001\n' '\n\000' >"$CUR/owners.part" || return 1
+  tell_shared "keep their owner and mode"
+}
+
+tell_shared() { # what becomes of those in owners.shared
+  if [ ! -s "$S/owners.shared" ]; then return 0; fi
+  warn "$(wc -l <"$S/owners.shared") file(s) $1: they have other names, by hard links, outside of the content, and are somebody else's there: $(head -n 5 "$S/owners.shared" | tr '\n\001' '  ')"
+}
+
+# What got another name between the list and the change was left too, and is none of those to give back.
+forget_shared() {
+  if [ ! -s "$S/owners.shared" ]; then return 0; fi
+  tell_shared "keep their owner and mode"
+  tr '\n\000' '\001\n' <"$CUR/owners" | awk -v shared="$S/owners.shared" '
+    BEGIN { while ((getline l < shared) > 0) left[l] }
+    { match($0, /^[0-9]+ [0-9]+ [0-7]+ /) }
+    !(substr($0, RLENGTH + 1) in left)' | tr '\001\n' '\n\000' >"$CUR/owners.part" && mv "$CUR/owners.part" "$CUR/owners" || fail "cannot list owners"
+}
+
+# Has it one name only, or are all its names in the content? Else its name, as recorded, is in owners.shared.
+is_its_own() { # name, path as recorded, its links and inode, file with the twins
+  case $3 in "1 "*) return 0 ;; esac
+  if is_dir "$1" || grep -qxF -e "${3#* } $2" "$4"; then return 0; fi
+  printf '%s\n' "$2" >>"$S/owners.shared"
+  return 1
 }
 
 # Reads "UID GID MODE PATH" records and gives each path its owner from inside its own pinned folder,
 # so that no link in the way is followed. Special bits and capabilities, which chown clears, come back.
 each_owner() { # function, reading $CUR/owners
+  here=$(pwd -P)
   tr '\n\000' '\001\n' <"$CUR/owners" | while IFS= read -r line; do
     newlines "$line"
     rec=$NAMED
     u=${rec%% *}; rest=${rec#* }; g=${rest%% *}; rest=${rest#* }; m=${rest%% *}; p=${rest#* }
     (
-      here=$(pwd -P)
       cd -P "./${p%/*}" 2>/dev/null || exit 0
       case $(pwd -P)/ in "$here"/*) ;; *) exit 0 ;; esac
       n=./${p##*/}
@@ -82,14 +124,21 @@ chown_kept() { # name owner mode
 
 is_gone() { [ ! -e "$1" ] && [ ! -L "$1" ]; } # the site is live: somebody may have deleted it meanwhile
 
-owner_to_account() { chown_kept "$1" "$OWNER" "$4"; }
+owner_to_account() { # name uid gid mode, inside its folder; path as recorded, a newline as \001
+  if ! is_dir "$1"; then
+    is=$(stat -c '%h %i' -- "$1") || is_gone "$1" || return 1
+    if [ -z "$is" ] || ! is_its_own "$1" "$5" "$is" "$CUR/owners.twins"; then return 0; fi
+  fi
+  chown_kept "$1" "$OWNER" "$4"
+}
 change_owners() { each_owner owner_to_account; }
 
 # The account could do with its files what it liked. What it put in place of another's, or wrote into it, must not
 # get that owner's rights, and least of all run with them: a file goes back with the content that it had, no other.
 owner_back() { # name uid gid mode, inside its folder; path as recorded, a newline as \001
-  is=$(stat -c %u:%g -- "$1") || is_gone "$1" || return 1
-  case $is in "${OWNER%:*}":*|"$2:$3") ;; *) return 0 ;; esac # somebody else has decided about it since
+  is=$(stat -c '%u:%g %h %i' -- "$1") || is_gone "$1" || return 1
+  case ${is%% *} in "${OWNER%:*}":*|"$2:$3") ;; *) return 0 ;; esac # somebody else has decided about it since
+  if ! is_its_own "$1" "$5" "${is#* }" "$S/owners.twins"; then return 0; fi
   if [ -f "$1" ] && [ ! -L "$1" ] && ! is_as_it_was "$1" "$5"; then
     printf '%s\n' "$5" >>"$S/owners.kept"
     return 0
@@ -101,7 +150,20 @@ is_as_it_was() { # name, path as recorded
   sum=$(sha256sum <"$1") && grep -qxF -e "${sum%% *} $2" "$S/owners.sums"
 }
 
+# Of those to give back, which have several names, and all in the content? Only where one has, all of it is walked.
+list_twins() {
+  printf '' >"$S/owners.twins"
+  tr '\n\000' '\001\n' <"$CUR/owners" | sed 's/^[0-9]* [0-9]* [0-7]* //' | tr '\001\n' '\n\000' |
+    xargs -0 -r stat -c '%h %f' -- 2>/dev/null | awk '$1 > 1 && $2 !~ /^4...$/ { found = 1 } END { exit !found }' || return 0
+  walk "$S/owners" | awk '
+    NR % 3 == 1 { split($0, m, " "); next }
+    NR % 3 == 2 && m[1] != "d" && m[5] > 1 { here[m[6]]++; links[++n] = m[5]; file[n] = m[6]; name[n] = $0 }
+    END { for (i = 1; i <= n; i++) if (here[file[i]] >= links[i]) print file[i] " " name[i] }' >"$S/owners.twins"
+}
+
 restore_owners() {
+  if [ -e "$S/owners.shared" ]; then rm -f "$S/owners.shared"; fi
+  list_twins || return 1
   printf '' >"$S/owners.sums"
   if [ -e "$S/owners.kept" ]; then rm -f "$S/owners.kept"; fi
   if [ -s "$CUR/manifest" ]; then
@@ -118,4 +180,5 @@ restore_owners() {
   if [ -s "$S/owners.kept" ]; then
     warn "$(wc -l <"$S/owners.kept") file(s) keep the account as owner, since they have another content than before the migration: $(head -n 5 "$S/owners.kept" | tr '\n\001' '  ')"
   fi
+  tell_shared "are not given back to their former owner"
 }

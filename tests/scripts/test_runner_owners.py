@@ -1,0 +1,107 @@
+"""Who gets the account's ownership: never a file that has another name outside of the content."""
+
+import os
+
+import pytest
+
+PARTS = (
+    *("prelude", "capabilities", "walk", "run_base", "run_notes", "run_look", "run_lock", "run_pins"),
+    *("run_manifest", "run_owners"),
+)
+SETUP = """
+J=$R/j CUR=$R/j/cur S=$R/s RD=$R/rd DOMAIN=a.test RUN=r1 OPERATOR=me CRASH_AT=0 FAIL_AT= PHASE=forward
+CONTENT=$R/content WEB_INO=$(ino "$R/content") OWNERS=${T_OWNERS:-foreign}
+MINE=$(id -u) UIDN=4711 GIDN=4712 WUIDN=4713 OWNER=4711:4712
+mkdir -p "$CUR" "$S" "$RD"
+: >>"$J/journal"
+sync() { :; }
+seek_content() { :; }
+chown() { echo "$3" >>"$R/chowned"; }
+chmod() { echo "$2" >>"$R/chmodded"; }
+"""
+
+
+def run(sh, then, **env):
+    return sh.run(sh.parts(*PARTS, then=SETUP + then), **env)
+
+
+def lines(sh, name):
+    path = sh.root / name
+    return sorted(path.read_text().splitlines()) if path.exists() else []
+
+
+def warnings(sh):
+    rows = [line.split("\t") for line in (sh.root / "j/journal").read_text().splitlines()]
+    return [row[4] for row in rows if row[3] == "warning"]
+
+
+@pytest.fixture
+def content(sh):
+    """Everything here belongs to whoever runs this, which is neither the account nor the web server."""
+    top = sh.root / "content"
+    (top / "sub").mkdir(parents=True)
+    for name in ("plain", "twin", "shared", "sub/half", "odd\nshared"):
+        (top / name).write_text(name)
+        (top / name).chmod(0o4755)
+    os.link(top / "twin", top / "sub/twin")
+    os.link(top / "sub/half", top / "half")
+    for number, name in enumerate(("shared", "half", "odd\nshared")):
+        os.link(top / name, sh.root / f"neighbours{number}")
+    (top / "link").symlink_to("plain")
+    os.link(top / "link", sh.root / "neighbours-link", follow_symlinks=False)
+    return top
+
+
+@pytest.mark.parametrize("owners", ["foreign", "all"])
+def test_a_file_with_names_elsewhere_keeps_its_owner_and_mode(sh, content, owners):
+    done = run(sh, "fix_owners", T_OWNERS=owners)
+    assert done.returncode == 0, done
+    assert lines(sh, "chowned") == ["./plain", "./sub", "./twin", "./twin"]
+    assert lines(sh, "chmodded") == ["./plain", "./twin", "./twin"]
+    (warning,) = warnings(sh)
+    assert warning.startswith("5 file(s) keep their owner")
+    assert "hard links" in warning
+    for name in ("./shared", "./half", "./sub/half", "./odd shared", "./link"):
+        assert f"{name} " in warning
+    recorded = (sh.root / "j/cur/owners").read_bytes().split(b"\0")[:-1]
+    assert sorted(row.split(b" ", 3)[3] for row in recorded) == [
+        b"./plain",
+        b"./sub",
+        b"./sub/twin",
+        b"./twin",
+    ]
+
+
+def test_a_link_made_between_the_list_and_the_change_counts_too(sh, content):
+    then = """
+    pt() { case $1 in owners-recorded) ln "$R/content/plain" "$R/late"; rm "$R/content/sub/twin" ;; esac; }
+    fix_owners
+    """
+    done = run(sh, then)
+    assert done.returncode == 0, done
+    assert lines(sh, "chowned") == ["./sub", "./twin"]
+    assert "./plain " in warnings(sh)[1]
+    recorded = (sh.root / "j/cur/owners").read_bytes()
+    assert b"./plain\0" not in recorded and b"./twin\0" in recorded
+
+
+def test_what_got_another_name_since_is_not_given_back(sh, content):
+    for path in [*content.iterdir(), content / "sub/half"]:
+        if path.name in ("shared", "half", "odd\nshared", "link"):
+            path.unlink()
+    os.link(content / "twin", content / "third")
+    (content / "free").write_text("free")
+    os.link(content / "plain", sh.root / "late")
+    rows = ["./plain", "./sub", "./sub/twin", "./twin", "./free"]
+    then = """
+    OWNER=$MINE:9 PHASE=undo
+    is_as_it_was() { :; }
+    in_dir "$CONTENT" "$WEB_INO" restore_owners
+    """
+    (sh.root / "j/cur").mkdir(parents=True)
+    (sh.root / "j/cur/owners").write_text("".join(f"50 60 644 {row}\0" for row in rows))
+    done = run(sh, then)
+    assert done.returncode == 0, done
+    assert lines(sh, "chowned") == ["./free", "./sub", "./twin", "./twin"]
+    (warning,) = warnings(sh)
+    assert "./plain " in warning and "are not given back" in warning
