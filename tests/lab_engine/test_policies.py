@@ -23,7 +23,7 @@ def web(node: Node) -> dict:
     ("owners", "foreign", "upload"), [("keep", 0, 33), ("foreign", 1101, 33), ("all", 1101, 1101)]
 )
 def test_owners(node: Node, product: Product, owners: str, foreign: int, upload: int) -> None:
-    """Foreign entries, the web server's own, links and setuid files; all come back exactly."""
+    """Foreign entries, the web server's own, links, setuid and shared files; all come back exactly."""
     seed_vhost(node, DOMAIN, uid=1101)
     top = node.srv / DOMAIN / "web"
     for name, uid in (("left-by-root", 0), ("upload", 33), ("tool", 0)):
@@ -31,10 +31,17 @@ def test_owners(node: Node, product: Product, owners: str, foreign: int, upload:
         os.chown(top / name, uid, uid)
     (top / "tool").chmod(0o4755)
     (top / "link").symlink_to("/etc/passwd")
+    os.link(top / "tool", top / "twin")
+    (node.srv / "neighbours").write_text("somebody else's too")
+    os.link(node.srv / "neighbours", top / "shared")
     before = web(node)
     product.ready(node, DOMAIN)
-    assert product.migrate(node, DOMAIN, owners=owners).ok
+    went = product.migrate(node, DOMAIN, owners=owners)
+    assert went.ok, went
     public = node.srv / DOMAIN / "web/app/public"
+    assert (node.srv / "neighbours").stat().st_uid == 0
+    assert any("./shared" in warning for warning in went.warnings) == (owners != "keep"), went.warnings
+    assert (public / "twin").stat().st_uid == foreign
     assert (public / "left-by-root").stat().st_uid == foreign
     assert (public / "upload").stat().st_uid == upload
     assert (public / "tool").stat().st_mode & 0o7777 == 0o4755
