@@ -180,10 +180,7 @@ class Navigation(Asking):
             self.reload_vnode(vnode)
             return
         self.model.update_vhost(found)
-        if self.model.query or self.model.sort != "name":
-            self._fleet.show_tree()
-        else:
-            self._fleet.refresh_lines()
+        self._fleet.refresh_lines(moved=bool(self.model.query) or self.model.sort != "name")
 
     def unmark(self, hosts: Iterable[HostLine]) -> None:
         """Forget the marks of these: what they were marked for has begun."""

@@ -1,7 +1,9 @@
 """The fleet screen: tree, filter, marks, pane, narrow and wide."""
 
+import pytest
 from waiting import until
 
+from nsmig_tui.engine.controller import Wish
 from nsmig_tui.tui.widgets.virtual_list import VirtualList
 
 
@@ -148,3 +150,67 @@ async def test_words_are_found_in_the_pane_one_after_the_other(world, open_app):
         marked = [part for row in view.rows for part, style in view.draw(row, 80) if style == "match"]
     assert said == ["ACCESS: 1 of 4", "ACCESS: 2 of 4", "ACCESS: 3 of 4"]
     assert set(marked) == {"access"}
+
+
+SHOP = "vn1.example.net/shop.example.org"
+
+
+def of_the_pane(app):
+    """The pane's text."""
+    return "\n".join(shown(app, "#lines"))
+
+
+async def on_shop(app, pilot, *first):
+    """Press ``first``, put the cursor on the shop, and let the pane follow."""
+    await pilot.press(*first)
+    app.reveal(SHOP)
+    await until(pilot, lambda: app.screen.detail.line is not None and app.screen.detail.line.key == SHOP)
+
+
+@pytest.mark.parametrize("view", [("slash", *"shop", "enter"), ("o",), ()])
+@pytest.mark.parametrize("below", [True, False])
+async def test_tree_and_pane_say_the_same_after_a_run(world, open_app, at_rest, view, below):
+    async with open_app(world) as (app, pilot):
+        await on_shop(app, pilot, *view)
+        app.controller.start(Wish("migrate", *SHOP.split("/")))
+        await pilot.press(*(["2"] if below else []))
+        await at_rest(app, pilot)
+        await pilot.press("1")
+        await until(pilot, lambda: any("✓ migrated" in line for line in shown(app) if "shop" in line))
+        await pilot.pause(0.1)
+        assert "✓ migrated" in of_the_pane(app) and "then migrate" not in of_the_pane(app)
+
+
+async def test_the_findings_of_a_filtered_tree_are_those_of_the_last_validation(world, open_app, at_rest):
+    async with open_app(world) as (app, pilot):
+        await on_shop(app, pilot, "slash", *"shop", "enter")
+        app.screen.detail.choose("findings")
+        assert "2 h ago" in of_the_pane(app)
+        await pilot.press("v")
+        await at_rest(app, pilot)
+        assert "0 s ago" in of_the_pane(app)
+
+
+async def test_the_archives_are_asked_for_again_after_a_run(world, open_app, at_rest):
+    async with open_app(world) as (app, pilot):
+        await on_shop(app, pilot)
+        app.screen.detail.choose("archives")
+        await until(pilot, lambda: "DAMAGED" in of_the_pane(app))
+        for end in (1, 0):
+            world.engine.point_list = world.engine.point_list[:end]
+            app.controller.start(Wish("rollback", *SHOP.split("/")))
+            await pilot.press("2")
+            await at_rest(app, pilot)
+            await pilot.press("1")
+            await until(pilot, lambda: "verified" in of_the_pane(app) or "no archive" in of_the_pane(app))
+            assert of_the_pane(app).count("verified") == end
+            assert "Asking" not in of_the_pane(app)
+        assert len([call for call in world.engine.calls if call[0] == "points"]) == 3
+
+
+async def test_the_ages_in_the_pane_go_on(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await on_shop(app, pilot)
+        assert "2 h ago" in of_the_pane(app)
+        world.clock.now += 3600
+        await until(pilot, lambda: "3 h ago" in of_the_pane(app))

@@ -79,17 +79,23 @@ class Detail(Vertical):
     def choose(self, tab: str) -> None:
         """Show this tab."""
         self.tab = tab
-        self.reload(top=True)
-        if tab == "archives":
-            self.app.run_worker(self.ask_archives(), exit_on_error=True, group="archives")
+        self._show_anew()
 
     def show_line(self, line: FleetLine | None) -> None:
         """Show another line of the tree; the tab stays where it can."""
         changed = (line.key if line else None) != (self.line.key if self.line else None)
         self.line = line
-        self.reload(top=changed)
-        if changed and self.tab == "archives" and isinstance(line, HostLine):
-            self.app.run_worker(self.ask_archives(), exit_on_error=True, group="archives")
+        if changed:
+            self._show_anew()
+        else:
+            self.reload()
+
+    def _show_anew(self) -> None:
+        """Show the tab from its top; a known list of archives stands until the vnode has told it anew."""
+        known = self.line is not None and self.line.key in self.archives
+        self.reload(top=True)
+        if known and self.tab == "archives" and isinstance(self.line, HostLine):
+            self._begin_asking(self.line)
 
     # -- what the vnode must be asked ------------------------------------------------------------
 
@@ -114,13 +120,12 @@ class Detail(Vertical):
         self.plans.pop(key, None)
         self.archives.pop(key, None)
 
-    async def ask_archives(self) -> None:
-        """Read the list of archives from the vnode."""
-        host = self.line
-        if not isinstance(host, HostLine):
-            return
+    def _begin_asking(self, host: HostLine) -> None:
         self.archives.setdefault(host.key, f"Asking {host.node.name} …")
-        self.reload()
+        self.app.run_worker(self.ask_archives(host), exit_on_error=True, group="archives")
+
+    async def ask_archives(self, host: HostLine) -> None:
+        """Read the list of archives from the vnode."""
         try:
             self.archives[host.key] = await self.app.engine.points(host.node.name, host.domain)
         except NsmigError as error:
@@ -165,7 +170,19 @@ class Detail(Vertical):
         self.query_one("#tabs", ClickBar).show_words(words)
         width = max(20, self.list.scrollable_content_region.width or 60)
         self.list.with_cursor = tab in ("archives", "history")
+        if tab == "archives" and isinstance(self.line, HostLine) and self.line.key not in self.archives:
+            self._begin_asking(self.line)
         self.list.show(self._rows(tab, width), top=top)
+
+    def grow_older(self) -> None:
+        """Ages in the pane go on; only lines that differ are drawn."""
+        tab = self.tab if self.tab in self.tabs else "overview"
+        if not self.is_mounted or not self.display or tab == "plan" or self.line is None:
+            return
+        rows = self._rows(tab, max(20, self.list.scrollable_content_region.width or 60))
+        if len(rows) == len(self.list.rows):
+            self.list.rows = rows
+            self.list.redraw()
 
     def _rows(self, tab: str, width: int) -> list[Row]:
         line, app = self.line, self.app

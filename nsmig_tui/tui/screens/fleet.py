@@ -113,12 +113,15 @@ class FleetScreen(Marking, Filtering, WorkScreen):
         for bar in self.query("#status").results(LineBar):
             bar.show(line)
 
-    def refresh_lines(self) -> None:
-        """Draw changed lines and the pane again, without flattening; below another screen, do it later."""
+    def refresh_lines(self, *, moved: bool = False) -> None:
+        """Draw changed lines and the pane again; below another screen, do it later.
+
+        ``moved``: a line may have another place, or none, so that the tree is flattened anew.
+        """
         if self.app.screen is not self:
             self._is_stale = True
             return
-        self.tree.redraw()
+        self.show_tree() if moved else self.tree.redraw()
         self.detail.reload()
         self.refresh_bars()
 
@@ -161,6 +164,7 @@ class FleetScreen(Marking, Filtering, WorkScreen):
             if self._is_old and now - self._read_at >= wait / 2:
                 self._is_old, self._read_at = False, now
                 self.app.reload_fleet()
+            self.detail.grow_older()
         except NsmigError as error:
             self.app.notify(error.message, severity="warning", markup=False)
 
