@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .layout import JournalView
+
 IONICE = {"none": "", "best-effort": "ionice -c 2 -n 7", "idle": "ionice -c 3"}
 """Class of disk use -> what is put before a command for it; the lowest best-effort goes last."""
 
@@ -61,3 +63,15 @@ class RollbackPoint:
     size: int
     ok: bool | None = None
     entries: int | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the newest run on a vhost stands by its vnode's journal, and what a resume would ``do`` about it.
+
+    ``do``: attach (it is at work), finish, undo (the migration), unrestore (take a restore back), tidy
+    (clear what a restore left, which stands or never began), or "" where nothing is left half-done.
+    """
+
+    do: str
+    journal: JournalView

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from .batch_plan import Measured
 from .events import Emit, Planned, Result
 from .fleet import ArchiveRecord, Refusal, RunRecord, Vhost, VhostBrief, Vnode
-from .options import MigrateOptions, RollbackOptions, RollbackPoint
+from .options import MigrateOptions, RollbackOptions, RollbackPoint, Standing
 from .retention import Choice
 
 
@@ -128,7 +128,8 @@ class EngineApi(Protocol):
     Every verb emits events while it runs, keeps a RunRecord, updates the store, and returns the
     final ``Result`` (also emitted, last). Verbs that judge or change one vhost do not raise for what
     happens to that vhost: the Result says it (``ok``, ``errors``, ``hint``, ``exit_code``). They raise
-    UsageError for unknown names. ``plan_*``, ``points``, ``check`` raise NsmigError subclasses.
+    UsageError for unknown names. ``plan_*``, ``points``, ``standing``, ``check`` raise NsmigError
+    subclasses.
     """
 
     async def check(self, vnode: str) -> dict[str, Any]:
@@ -155,6 +156,10 @@ class EngineApi(Protocol):
 
     async def resume(self, vnode: str, domain: str, emit: Emit, *, undo: bool = False) -> Result:
         """Attach to, finish or undo what was left half-done on this vhost."""
+        ...
+
+    async def standing(self, vnode: str, domain: str, *, undo: bool = False) -> Standing:
+        """How the newest run on this vhost stands, and what ``resume`` would do now. Changes nothing."""
         ...
 
     async def measure(self, vnode: str, domains: Sequence[str]) -> Measured:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..domain.batch_plan import Measured
 from ..domain.events import Emit, Planned, Result
-from ..domain.options import MigrateOptions, RollbackOptions, RollbackPoint
+from ..domain.options import MigrateOptions, RollbackOptions, RollbackPoint, Standing
 from ..domain.ports import Connector, FleetStore
 from ..domain.retention import Choice
 from . import archives, discovering, migrating, resuming, returning, validating
@@ -67,6 +67,10 @@ class Engine:
     async def resume(self, vnode: str, domain: str, emit: Emit, *, undo: bool = False) -> Result:
         """Attach, finish or undo."""
         return await resuming.resume(self.desk, vnode, domain, emit, undo_it=undo)
+
+    async def standing(self, vnode: str, domain: str, *, undo: bool = False) -> Standing:
+        """What a resume would do now."""
+        return await resuming.standing(self.desk, vnode, domain, undo_it=undo)
 
     async def verify_archives(self, vnode: str, domain: str, emit: Emit) -> Result:
         """Read a vhost's archives to their end and compare them with their recorded hashes."""

@@ -9,7 +9,7 @@ from ..domain.errors import ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Result
 from ..domain.fleet import Layout, Status, Vhost, Vnode
 from ..domain.layout import JournalView, migrated_at
-from ..domain.options import MigrateOptions, RollbackOptions
+from ..domain.options import MigrateOptions, RollbackOptions, Standing
 from ..domain.planning import plan_text
 from ..domain.ports import Shell
 from . import reading
@@ -62,30 +62,48 @@ async def _look(desk: Desk, shell: Shell, vnode: Vnode, domain: str) -> tuple[Re
     return kept, False
 
 
-async def _go_on(
-    desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell, kept: Record, *, undo_it: bool
-) -> Result:
-    """Do what the record of a run that is not at work any more asks for."""
+async def standing(desk: Desk, name: str, domain: str, *, undo_it: bool) -> Standing:
+    """What ``resume`` would do now. Changes nothing."""
+    vnode, _vhost = desk.pair(name, domain)
+    kept, alive = await _look(desk, await desk.shell(vnode), vnode, domain)
+    return Standing("attach" if alive else way_on(kept, undo_it=undo_it), kept.journal)
+
+
+def way_on(kept: Record, *, undo_it: bool) -> str:
+    """What the record of a run that is not at work any more asks for; see ``Standing.do``."""
     journal = kept.journal
     broken_off = journal.state not in ENDED and (journal.verb in GOING_BACK or journal.undoing)
     if kept.restoring:
-        return await unrestore(desk, books, vnode, vhost, shell, kept)
+        return "unrestore"
     if kept.half_way:  # whatever was asked for since; staging may be where the site is
         undoing = (
             kept.committed or kept.going_back or (broken_off and (journal.undoing or journal.verb == "undo"))
         )
-        if undo_it or undoing:
-            return await undo(desk, books, vnode, vhost, shell, kept, RollbackOptions())
-        return await _finish(desk, books, vnode, vhost, kept)
+        return "undo" if undo_it or undoing else "finish"
     ended = journal.restoring and kept.restored
     # A restore that changed nothing yet, or had come to its end: there is no half of it to go back from.
     idle = journal.verb in ("restore", "tidy") or (journal.verb == "unrestore" and kept.exists)
     if broken_off and idle and not (undo_it and ended):
-        return await tidy(desk, books, vnode, vhost, shell, kept)
+        return "tidy"
     if kept.exists and (undo_it or broken_off):
-        return await undo(desk, books, vnode, vhost, shell, kept, RollbackOptions())
+        return "undo"
     if kept.restored and (undo_it or broken_off):
-        return await unrestore(desk, books, vnode, vhost, shell, kept)
+        return "unrestore"
+    return ""
+
+
+async def _go_on(
+    desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, shell: Shell, kept: Record, *, undo_it: bool
+) -> Result:
+    match way_on(kept, undo_it=undo_it):
+        case "unrestore":
+            return await unrestore(desk, books, vnode, vhost, shell, kept)
+        case "tidy":
+            return await tidy(desk, books, vnode, vhost, shell, kept)
+        case "undo":
+            return await undo(desk, books, vnode, vhost, shell, kept, RollbackOptions())
+        case "finish":
+            return await _finish(desk, books, vnode, vhost, kept)
     return _reconcile(desk, books, vnode, vhost, kept)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual.binding import Binding
 
-from .acts import again, batches, exporting, importing, look, nodes, settings, work
+from .acts import again, batches, exporting, half_way, importing, look, nodes, settings, work
 from .acts.look import on_screen
 from .selection import Targets
 
@@ -53,10 +53,10 @@ ACTIONS = (
            work.rollback, "fleet runs", "destroy", work.no_rollback, True),
     Action("discover", "d", "Discover", "ask the vnode what is there",
            work.discover, why_not=work.no_nodes, footer=True),
-    Action("resume", "r", "Resume", "finish what was left half-way", work.resume, "fleet runs", "change",
-           work.no_resume),
-    Action("undo", "U", "Undo", "undo what was left half-way", work.undo_half, "fleet runs", "change",
-           work.no_resume),
+    Action("resume", "r", "Resume", "attach to a run that is at work, or finish what was left half-way",
+           half_way.resume, "fleet runs", "change", half_way.no_half_way),
+    Action("undo", "U", "Undo", "undo what was left half-way, or take a migration or a restore back",
+           half_way.undo_half, "fleet runs", "change", half_way.no_half_way),
     Action("pause", "p", "Pause", "begin no further run; again: go on", on_screen("toggle_pause"), "runs",
            footer=True),
     Action("release", "c", "Let the rest go", "of a batch whose first ones are through",

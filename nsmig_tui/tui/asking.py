@@ -18,6 +18,9 @@ from .typing_ahead import Grace
 
 T = TypeVar("T")
 
+STANDS = 60.0
+"""For so many seconds a question may stand before what it told must be asked for again."""
+
 
 class Asking(App[int]):
     """The half of the application that asks. Every answer may be "no". ``moment``: a clock for keys."""

@@ -251,6 +251,8 @@ LATER = ("begin migrate me", "error no", "end refused")
 )
 async def test_a_restore_goes_back_only_where_it_changed_something(scene, kept, undo_it, done, status):
     scene.looks = [(kept, False)]
+    standing = await resuming.standing(scene.desk, VNODE, DOMAIN, undo_it=undo_it)
+    assert (standing.do, standing.journal, scene.done) == (done, kept.journal, [])
     result = await scene.resume(undo_it=undo_it)
     assert (result.ok, result.status, scene.done) == (True, status, [done])
 
@@ -305,3 +307,19 @@ async def test_a_taking_back_that_was_killed_before_its_refusal_undoes_no_migrat
     scene.looks = [(Record(exists=True, committed=True, journal=journal("r1", *kinds)), False)]
     result = await scene.resume()
     assert (result.ok, result.status, scene.done) == (True, "migrated", ["tidy"])
+
+
+async def test_how_a_run_stands_is_told_without_a_change(scene):
+    half = Record(exists=True, journal=journal("r1", *MIGRATED[:2]))
+    over = Record(exists=True, committed=True, journal=journal("r1", *MIGRATED))
+    for kept, alive, undo_it, do in (
+        (half, True, True, "attach"),
+        (half, False, False, "finish"),
+        (half, False, True, "undo"),
+        (over, False, False, ""),
+        (over, False, True, "undo"),
+        (Record(), False, True, ""),
+    ):
+        scene.looks, scene.look = [(kept, alive)], 0
+        assert (await resuming.standing(scene.desk, VNODE, DOMAIN, undo_it=undo_it)).do == do
+    assert (scene.done, scene.outcomes()) == ([], {"r1": "running"})

@@ -145,8 +145,7 @@ async def test_refusals_say_why(world, open_app, key, press, words):
     async with open_app(world) as (app, pilot):
         await choose(app, pilot, key)
         await pilot.press(press)
-        await pilot.pause()
-        assert words in said(app)
+        await until(pilot, lambda: words in said(app))
         assert not isinstance(app.screen, ConfirmDialog)
 
 

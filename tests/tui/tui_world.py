@@ -10,7 +10,8 @@ from nsmig_tui.domain import events as ev
 from nsmig_tui.domain.batch_plan import FileSystem, Measured
 from nsmig_tui.domain.errors import ConnectError, Refused
 from nsmig_tui.domain.fleet import STEPS, Layout, Refusal, RunRecord, Status, Vhost, Vnode
-from nsmig_tui.domain.options import RollbackPoint
+from nsmig_tui.domain.layout import JournalView
+from nsmig_tui.domain.options import RollbackPoint, Standing
 from nsmig_tui.tui.fleet_model import brief_of
 
 NOW = 1_790_000_000.0
@@ -111,7 +112,7 @@ class FakeEngine:
     def __init__(self, store, clock=lambda: NOW):
         self.store, self.clock = store, clock
         self.free, self.gates, self.calls, self.refuses, self.fails = True, {}, [], {}, {}
-        self.point_list = points()
+        self.point_list, self.stands = points(), {}
 
     def hold(self):
         self.free = False
@@ -190,6 +191,18 @@ class FakeEngine:
     async def resume(self, vnode, domain, emit, *, undo=False):
         self.calls.append(("resume", domain, undo))
         return await self._walk("resume", vnode, domain, emit, Status.VALIDATED if undo else Status.MIGRATED)
+
+    async def standing(self, vnode, domain, *, undo=False):
+        self.calls.append(("standing", domain, undo))
+        self._maybe_refuse(domain)
+        if domain in self.stands:
+            return self.stands[domain]
+        left = any(one.vhost == domain for one in self.store.unfinished())
+        if not left and self.store.vhost(vnode, domain).status is not Status.FAILED:
+            return Standing("", JournalView())
+        steps, began = STEPS[:2], self.clock() - 300
+        journal = JournalView("running", "r9", "migrate", "marc@ops1", steps, STEPS[2], started=began)
+        return Standing("undo" if undo else "finish", journal)
 
     async def _walk(self, verb, vnode, domain, emit, status):
         run = f"{verb}-{domain}-{len(self.calls)}"

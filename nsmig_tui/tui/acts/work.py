@@ -1,4 +1,4 @@
-"""Work on vhosts: discover, validate, plan, migrate, roll back, resume. What changes things asks first."""
+"""Work on vhosts: discover, validate, plan, migrate, roll back. What changes things asks first."""
 
 from __future__ import annotations
 
@@ -71,19 +71,10 @@ def no_rollback(ui: NsmigApp, targets: Targets) -> str:
         return reason
     host = ui.store.vhost(targets.host.node.name, targets.host.domain)
     if host is None or not (host.rollback_available or host.status.value in ("migrated", "failed")):
-        return f"{targets.host.domain} has no way back: it was never migrated."
+        return (
+            f"{targets.host.domain} has no way back: as far as is known here (d asks), it was never migrated."
+        )
     return ""
-
-
-def no_resume(ui: NsmigApp, targets: Targets) -> str:
-    """Only what failed or was left half-way can be resumed."""
-    reason = no_single(ui, targets)
-    if reason or targets.host.status == "failed" or (targets.run and targets.run.phase == "left"):
-        return reason
-    if any(one.vnode == targets.host.node.name and one.vhost == targets.host.domain
-           for one in ui.store.unfinished()):  # fmt: skip
-        return ""
-    return f"{targets.host.domain} is {targets.host.status}: nothing is left half-way."
 
 
 # -- the acts --------------------------------------------------------------------------------------
@@ -136,40 +127,6 @@ async def migrate(ui: NsmigApp, targets: Targets) -> None:
         return
     ui.unmark(hosts)
     begin(ui, [Wish("migrate", host.node.name, host.domain, options_of(ui, chosen), host.size)])
-
-
-async def resume(ui: NsmigApp, targets: Targets) -> None:
-    """Finish what was left half-way."""
-    await _resume(ui, targets, undo=False)
-
-
-async def undo_half(ui: NsmigApp, targets: Targets) -> None:
-    """Undo what was left half-way."""
-    await _resume(ui, targets, undo=True)
-
-
-def _last_seen(ui: NsmigApp, host: HostLine) -> str:
-    """How far a run was when nsmig last heard of it, where that is all that is known."""
-    left = [one for one in ui.store.unfinished() if (one.vnode, one.vhost) == (host.node.name, host.domain)]
-    lines = ui.store.log_lines(left[-1].run) if left else []
-    return f"the vnode's journal knows; last heard: {lines[-1][1]}" if lines else "the vnode's journal knows"
-
-
-async def _resume(ui: NsmigApp, targets: Targets, *, undo: bool) -> None:
-    host = targets.host
-    known = ui.store.vhost(host.node.name, host.domain)
-    done = ", ".join(known.steps_completed) if known and known.steps_completed else _last_seen(ui, host)
-    verb = "undo" if undo else "resume"
-    facts = [
-        *production_facts([host]),
-        ("", f"Steps done so far: {done}."),
-        ("fail", known.last_error if known else ""),
-        ("", "The journal on the vnode decides: what is done is not done twice."),
-        ("", "Undone: tree, owners, modes and configuration go back as they were." if undo
-            else "If a step fails again, it is undone with all before it."),
-    ]  # fmt: skip
-    if await ui.ask(ConfirmDialog(f"{verb.capitalize()} {host.domain}?", facts, verb=verb)) is not None:
-        begin(ui, [Wish("resume", host.node.name, host.domain, {"undo": undo}, host.size)])
 
 
 @at_once

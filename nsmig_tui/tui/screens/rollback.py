@@ -14,6 +14,7 @@ from ...domain.options import RollbackOptions, RollbackPoint
 from ...engine.controller import Wish
 from .. import actions
 from ..acts import work
+from ..asking import STANDS
 from ..dialogs.confirm import Choice, ConfirmDialog
 from ..fleet_model import HostLine
 from ..panes import plan, points, wrap
@@ -25,8 +26,8 @@ from ..words import Line, ago, plural, sentences, size, span, when
 from .base import WorkScreen
 
 UNDO = "undo"
-FRESH, STANDS = 5.0, 60.0
-"""For so many seconds a plan is taken for today's, and a question about it may stand unanswered."""
+FRESH = 5.0
+"""For so many seconds a plan is taken for today's."""
 
 OLD = "It is asked for again before the question."
 LEFT, RESTORED = "NOT carried over", "restored too"
@@ -286,7 +287,8 @@ class RollbackScreen(WorkScreen):
         # What becomes of mail is for a choice to say: the plan was made before it.
         warnings = [one for one in made.warnings if not (choices and one.startswith("mail "))]
         facts += [("warn", f"Warning: {warning}") for warning in warnings]
-        facts.append(("ok", "Way back: a rollback can itself be undone. No service is stopped."))
+        way = "m migrates it again" if row.key == UNDO else "U takes the restore back"
+        facts.append(("ok", f"Way back: {way}. No service is stopped."))
         verb = "undo" if row.key == UNDO else "restore"
         return ConfirmDialog(
             f"Roll back {self.host.domain}?", facts, verb=verb, choices=choices, word=self.host.domain
