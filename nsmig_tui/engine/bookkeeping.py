@@ -22,6 +22,7 @@ from ..domain.events import (
     Warned,
 )
 from ..domain.fleet import Layout, RunRecord, Status, Vhost
+from ..domain.layout import JournalView
 from ..domain.path_map import below, final_map
 from ..domain.ports import FleetStore
 
@@ -160,6 +161,14 @@ class Bookkeeper:
             tuple(dict.fromkeys(self.warnings)),
             tuple(dict.fromkeys(self.errors)),
         )
+
+
+def count_reloads(books: Bookkeeper, view: JournalView) -> None:
+    """Say how often a run, forth or back, reloaded php-fpm."""
+    count = view.reloads.get("php-fpm", 0)
+    if count:
+        times = "once" if count == 1 else f"{count} times"
+        books.warnings.append(f"php-fpm was reloaded {times}; each may end requests in flight")
 
 
 def returned(vhost: Vhost) -> Vhost:

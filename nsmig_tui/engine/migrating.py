@@ -18,7 +18,7 @@ from ..domain.events import Emit, Planned, Result, StepStarted
 from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
 from ..domain.http_answers import Baseline
 from ..domain.http_questions import blind_spots
-from ..domain.layout import JournalView, read_journal
+from ..domain.layout import read_journal
 from ..domain.options import MigrateOptions
 from ..domain.path_map import final_map
 from ..domain.planning import MigrationPlan, make_plan
@@ -27,7 +27,7 @@ from ..domain.readings import Inspection
 from ..domain.surroundings import Serving
 from ..domain.validation import validate as judge
 from . import reading
-from .bookkeeping import Bookkeeper, failed, served_from
+from .bookkeeping import Bookkeeper, count_reloads, failed, served_from
 from .desk import Desk, at_work_on, ended_by, same_machine
 from .http_checks import differences, witness
 from .runner_link import Ending, RunnerLink, Verdict
@@ -159,7 +159,7 @@ def conclude(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: 
     for line in view.errors:
         if line not in books.errors:
             books.errors.append(line)
-    _count_reloads(books, view)
+    count_reloads(books, view)
     tried = replace(vhost, migration_attempts=vhost.migration_attempts + 1, steps_completed=view.steps)
     if view.state == "ok":
         done = replace(
@@ -175,12 +175,6 @@ def conclude(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: 
         )
         return books.end("ok", done, steps=view.steps, archive=name, sha256=sha)
     return badly_ended(books, vnode, tried, ending, name, sha)
-
-
-def _count_reloads(books: Bookkeeper, view: JournalView) -> None:
-    if view.reloads.get("php-fpm"):
-        count = view.reloads["php-fpm"]
-        books.warnings.append(f"php-fpm was reloaded {count} times; each may end requests in flight")
 
 
 def badly_ended(

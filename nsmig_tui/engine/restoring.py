@@ -15,10 +15,11 @@ from ..domain.ports import Shell
 from ..domain.sections import split_sections
 from ..domain.text import clean
 from . import reading
-from .bookkeeping import Bookkeeper, failed, returned, undo_first
+from .bookkeeping import Bookkeeper, count_reloads, failed, returned, undo_first
 from .desk import Desk, same_machine
 from .migrating import badly_ended, run_values
 from .runner_link import Ending
+from .way_back import Rows, undo_rows
 
 LISTED = 20
 """How many paths of a kind a plan names."""
@@ -47,9 +48,12 @@ def recorded_sha(desk: Desk, vnode: Vnode, vhost: Vhost, filename: str) -> str:
 
 
 async def plan_restore(
-    desk: Desk, shell: Shell, vnode: Vnode, vhost: Vhost, options: RollbackOptions
+    desk: Desk, shell: Shell, vnode: Vnode, vhost: Vhost, options: RollbackOptions, *, migrated: bool
 ) -> Planned:
-    """What the restore would make new, revert or take away. Reads only."""
+    """What the restore would make new, revert or take away. Reads only.
+
+    ``migrated``: the vnode keeps the record of a migration, which the restore takes back before all else.
+    """
     point = await chosen_point(desk, shell, vnode, vhost, options.archive or "")
     up = f"{vnode.vpath}/{vhost.domain}"
     output = await reading.ask(
@@ -68,9 +72,14 @@ async def plan_restore(
         if len(row) >= 2 and row[0] in words
     ]
     shown = [c for word in words.values() for c in [c for c in changes if c["what"] == word][:LISTED]]
-    steps: dict[str, list[dict[str, str]]] = {step: [] for step in STEPS}
+    steps: Rows = {step: [] for step in STEPS}
+    if migrated:
+        seen, _ = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
+        steps = undo_rows(vnode, vhost, seen)
+    else:
+        steps[STEPS[5]] = [{"what": "nginx is reloaded, never stopped"}]
     steps[STEPS[0]] = [{"what": f"{point.filename}: checksum and members are checked"}]
-    steps[STEPS[2]] = [
+    steps[STEPS[2]] += [
         *(
             {"what": f"{n} file(s), {size} bytes: {words[kind]}"}
             for kind, (n, size) in sorted(counts.items())
@@ -78,7 +87,6 @@ async def plan_restore(
         *shown,
         {"what": "what is replaced moves", "to": f"{up}/.archive/replaced-…"},
     ]
-    steps[STEPS[5]] = [{"what": "nginx is reloaded, never stopped"}]
     mail = "mail is restored too" if options.with_mail else "mail stays as it is"
     return Planned(
         vnode.name,
@@ -205,6 +213,7 @@ def after_restore(
 ) -> Result:
     """The Result of a restore or of taking one back. ``committed``: a migration stands all the same."""
     view = ending.view
+    count_reloads(books, view)
     books.errors += [e for e in view.errors if e not in books.errors]
     where = f"{vnode.name} {vhost.domain}"
     if view.state == "ok" and (committed or (view.verb == "tidy" and view.migrated)):

@@ -14,12 +14,13 @@ from ..domain.planning import plan_text
 from ..domain.ports import Shell
 from ..domain.readings import Inspection
 from . import reading, restoring
-from .bookkeeping import Bookkeeper, returned, undo_first
+from .bookkeeping import Bookkeeper, count_reloads, returned, undo_first
 from .desk import Desk, ended_by, same_machine, still_there
 from .http_checks import differences, take_baseline
 from .migrating import badly_ended, run_values
 from .runner_link import Ending
 from .validating import layout_seen
+from .way_back import undo_rows
 
 
 async def points(desk: Desk, name: str, domain: str) -> list[RollbackPoint]:
@@ -35,25 +36,13 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
     shell = await desk.shell(vnode)
     same_machine(vnode, await reading.probe(shell, vnode, desk.scripts))
     if options.archive:
-        await _may_be_restored(desk, shell, vnode, vhost)
-        return await restoring.plan_restore(desk, shell, vnode, vhost, options)
+        kept = await _may_be_restored(desk, shell, vnode, vhost)
+        return await restoring.plan_restore(desk, shell, vnode, vhost, options, migrated=kept.exists)
     kept = await reading.record(shell, vnode, domain, desk.scripts)
     if not kept.exists:
         raise _nothing_to_undo(vnode, vhost, kept)
     seen, _ = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
-    up = f"{vnode.vpath}/{domain}"
-    steps = {step: [] for step in STEPS}
-    steps[STEPS[2]] = [
-        {"what": "move", "from": f"{up}/web/app/public", "to": f"{up}/web"},
-        {"what": "move", "from": f"{up}/web/log", "to": f"{up}/var/log"},
-    ]
-    if seen.is_dir("web/app/public") and seen.is_dir("web/tmp"):
-        steps[STEPS[2]].append({"what": "move", "from": f"{up}/web/tmp", "to": f"{up}/var/tmp"})
-    if vhost.backup_archive:  # without an archive nothing was put away
-        steps[STEPS[2]].append({"what": "bring back", "from": f"{up}/.archive/legacy-*", "to": up})
-    steps[STEPS[3]] = [{"what": "owners and modes go back as they were recorded"}]
-    steps[STEPS[4]] = [{"what": "the configuration files go back, byte for byte"}]
-    steps[STEPS[5]] = [{"what": "nginx and php-fpm are reloaded, never stopped"}]
+    steps = undo_rows(vnode, vhost, seen)
     steps[STEPS[6]] = [{"what": "compare the HTTP answers with those of now"}]
     return Planned(
         name,
@@ -65,8 +54,9 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
     )
 
 
-async def _may_be_restored(desk: Desk, shell: Shell, vnode: Vnode, vhost: Vhost) -> None:
-    """Refuse half-way through a migration, and where the vnode keeps no record of how the tree became new.
+async def _may_be_restored(desk: Desk, shell: Shell, vnode: Vnode, vhost: Vhost) -> reading.Record:
+    """The vnode's record. Refuses half-way through a migration, and a new tree without a record of how it
+    became so.
 
     A restore brings back files. Configuration, sockets and what else points to the new places goes back by
     the record, and without it the old tree would be served by nobody.
@@ -74,13 +64,14 @@ async def _may_be_restored(desk: Desk, shell: Shell, vnode: Vnode, vhost: Vhost)
     kept = await reading.record(shell, vnode, vhost.domain, desk.scripts)
     if kept.half_way and not kept.restoring:
         if await reading.is_alive(shell, desk.scripts, vhost.domain, kept.journal.run):
-            return  # its end decides; the lock keeps others out
+            return kept  # its end decides; the lock keeps others out
         raise restoring.half_migrated(vnode, vhost, kept)
     if kept.exists:
-        return
+        return kept
     seen, _ = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
     if layout_seen(seen) is Layout.NS3:
         raise _record_lost(vnode, vhost)
+    return kept
 
 
 def _record_lost(vnode: Vnode, vhost: Vhost) -> Refused:
@@ -195,6 +186,7 @@ def undo_files(
 def after_undo(books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending) -> Result:
     """The Result of an undo."""
     view = ending.view
+    count_reloads(books, view)
     books.errors += [e for e in view.errors if e not in books.errors]
     if view.state == "ok":
         back = replace(returned(vhost), rollback_available=vhost.backup_archive is not None)

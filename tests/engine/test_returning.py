@@ -9,10 +9,10 @@ from nsmig_tui.domain.errors import ConnectError, Refused
 from nsmig_tui.domain.fleet import Status, Vhost, Vnode
 from nsmig_tui.domain.http_answers import baseline_of
 from nsmig_tui.domain.layout import read_journal
-from nsmig_tui.domain.options import RollbackOptions
+from nsmig_tui.domain.options import RollbackOptions, RollbackPoint
 from nsmig_tui.domain.ports import HttpAnswer, HttpRequest
 from nsmig_tui.domain.readings import Capabilities, Inspection, Place
-from nsmig_tui.engine import http_checks, returning
+from nsmig_tui.engine import http_checks, restoring, returning
 from nsmig_tui.engine.desk import Desk
 from nsmig_tui.engine.reading import Record
 from nsmig_tui.engine.runner_link import Ending
@@ -63,7 +63,9 @@ def undo(tmp_path, monkeypatch):
             site["now"] = site["then"]
 
         async def follow(self):
-            return Ending(read_journal(b"0\t100\tr\tbegin\tundo me\n1\t101\tr\tend\tok\n"))
+            rows = ["begin\tundo me", *["reloaded\tphp-fpm"] * site.get("reloads", 0), "end\tok"]
+            lines = "".join(f"{n}\t{100 + n}\tr\t{row}\n" for n, row in enumerate(rows))
+            return Ending(read_journal(lines.encode()))
 
     async def inspect(*_words, test):
         return SimpleNamespace(capabilities=None, entries={}), None
@@ -81,8 +83,8 @@ def undo(tmp_path, monkeypatch):
     monkeypatch.setattr(http_checks.asyncio, "sleep", no_sleep)
     desk = Desk(store, Connector(), lambda name: name, "me@here")
 
-    async def run(kept, now, then):
-        site.update(now=now, then=then)
+    async def run(kept, now, then, reloads=0):
+        site.update(now=now, then=then, reloads=reloads)
         books = desk.books("undo", "vn1", "shop.test", lambda event: None)
         result = await returning.undo(desk, books, VNODE, VHOST, Shell(), kept, RollbackOptions())
         assert result.ok
@@ -125,6 +127,66 @@ async def test_after_a_whole_migration_the_answers_of_now_count(undo):
     old = record({**WHOLE, "/": (200, b"last year's")}, committed=True)
     assert await undo(old, EDITED, EDITED) == []
     assert await undo(old, EDITED, WHOLE) == ["after the undo: http://shop.test/ has another body now"]
+
+
+@pytest.mark.parametrize("reloads, words", [(3, "3 times"), (1, "once")])
+async def test_reloads_of_php_fpm_are_told(undo, reloads, words):
+    said = await undo(record(WHOLE, committed=True), WHOLE, WHOLE, reloads)
+    assert said == [f"php-fpm was reloaded {words}; each may end requests in flight"]
+
+
+def test_those_of_a_restore_are_told_too(tmp_path):
+    store = Store(tmp_path / "nsmig.db")
+    books = Desk(store, None, lambda name: name, "me@here").books(
+        "restore", "vn1", "shop.test", lambda e: None
+    )
+    rows = ("begin\trestore me", "reloaded\tphp-fpm", "reloaded\tphp-fpm", "end\tok")
+    view = read_journal("".join(f"{n}\t100\tr\t{row}\n" for n, row in enumerate(rows)).encode())
+    result = restoring.after_restore(books, VNODE, VHOST, Ending(view))
+    store.close()
+    assert result.warnings == ("php-fpm was reloaded 2 times; each may end requests in flight",)
+
+
+@pytest.mark.parametrize("migrated", [True, False])
+async def test_the_plan_of_a_restore_begins_with_the_undo_of_a_migration(tmp_path, monkeypatch, migrated):
+    async def inspect(*_words, test):
+        assert migrated and not test
+        return Inspection(places={"web/app/public": Place("dir"), "web/tmp": Place("dir")}), None
+
+    async def probe(*_words):
+        return Capabilities()
+
+    async def kept(*_words):
+        return Record(exists=True, committed=migrated)
+
+    async def compared(*_words):
+        return b"count\tnew\t2\t20\ncount\tchanged\t1\t7\n"
+
+    async def point(*_words):
+        return RollbackPoint("a.tar.gz", "/srv/shop.test/.archive/a.tar.gz", 0.0, 9, True)
+
+    class Connector:
+        async def shell(self, vnode):
+            return None
+
+    for name, answer in (("inspect", inspect), ("probe", probe), ("record", kept), ("ask", compared)):
+        monkeypatch.setattr(returning.reading, name, answer)
+    monkeypatch.setattr(restoring, "chosen_point", point)
+    store = Store(tmp_path / "nsmig.db")
+    store.save_vnode(VNODE)
+    store.save_vhost(VHOST)
+    desk = Desk(store, Connector(), lambda name: name, "me@here")
+    options = RollbackOptions(archive="a.tar.gz")
+    if migrated:
+        planned = await returning.plan_rollback(desk, "vn1", "shop.test", options)
+    else:
+        planned = await restoring.plan_restore(desk, None, VNODE, VHOST, options, migrated=False)
+    store.close()
+    steps = {step["name"]: [change["what"] for change in step["changes"]] for step in planned.steps}
+    assert bool(steps["configuration_update"]) is bool(steps["permissions_update"]) is migrated
+    assert ("php-fpm" in steps["service_reload"][0]) is migrated
+    assert ("move" in steps["structural_migration"]) is migrated
+    assert any("1 file(s)" in what for what in steps["structural_migration"])
 
 
 @pytest.mark.parametrize(
@@ -186,7 +248,7 @@ async def test_an_archive_is_not_restored_into_a_new_layout_without_a_record(
     async def probe(*_words):
         return Capabilities()
 
-    async def restore(*words):
+    async def restore(*words, migrated=False):
         restored.append(words)
 
     class Connector:

@@ -42,10 +42,12 @@ def test_restore_brings_the_archive_back_and_carries_over_what_is_new(
     planned = product.plan_rollback(node, DOMAIN, archive=archive)
     words = str(planned.steps)
     assert "page.html" in words and "new.txt" in words
+    assert "configuration files go back" in words and "php-fpm" in words
 
     back = product.rollback(node, DOMAIN, archive=archive)
     assert back.ok, back
     assert back.status == "validated"
+    assert any("php-fpm was reloaded" in warning for warning in back.warnings), back.warnings
     now = content(node)
     assert now.pop(b"new.txt").size == len("new since\n")
     assert differences({**before, b".": now[b"."]}, now) == []
