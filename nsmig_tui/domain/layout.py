@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from .fleet import STEPS, Layout, Status
 from .sections import number
@@ -30,6 +31,23 @@ def layout_of(flags: Mapping[str, str]) -> Layout:
     return Layout.NS1
 
 
+UNDO = "undo"
+"""The phase in which an undo that was asked for takes back what was done."""
+
+
+class Phase(NamedTuple):
+    """One step of a run. ``ok`` is None while it goes on, and where it stopped."""
+
+    name: str
+    started: float
+    seconds: float = 0.0
+    ok: bool | None = None
+
+    def row(self) -> dict[str, Any]:
+        """As a run's record keeps it."""
+        return self._asdict()
+
+
 @dataclass(frozen=True)
 class JournalView:
     """What the vnode's journal says of the newest run.
@@ -38,6 +56,7 @@ class JournalView:
     ``current`` step. ``migrated``: a migration is committed and not undone. ``archive``: the newest one's
     (name, sha256, bytes, entries). ``undoing``: this run had begun to take back what was done.
     ``unfinished``: something is half-done, by whatever run; ``restoring``: by a restore or its taking back.
+    ``phases``: the run's steps with their times, and the undo that it was asked for.
     """
 
     state: str = "none"
@@ -58,6 +77,7 @@ class JournalView:
     reloads: Mapping[str, int] = field(default_factory=dict)
     started: float = 0.0
     finished: float | None = None
+    phases: tuple[Phase, ...] = ()
 
 
 @dataclass
@@ -101,6 +121,7 @@ class JournalReader:
         change = self._change(v, kind, detail)
         if kind in ("end", "committed"):
             change["finished"] = at
+        change["phases"] = _phases(v, kind, detail, at)
         self.view = JournalView(**{**vars(v), **change})
 
     @staticmethod
@@ -147,6 +168,36 @@ class JournalReader:
                     "restoring": v.restoring and not done,
                 }
         return {}
+
+
+def undo_begins(verb: str, kind: str) -> bool:
+    """Whether this line begins the undo that a run of ``verb`` is for; others belong to what failed."""
+    return kind == "undo_started" and verb in ("undo", "restore")
+
+
+def undo_ends(kind: str, detail: str) -> bool:
+    """Whether this line ends an undo well."""
+    return kind == "undone" or (kind == "end" and detail == "ok")
+
+
+def _phases(v: JournalView, kind: str, detail: str, at: float) -> tuple[Phase, ...]:
+    """The phases after one more line of the journal."""
+    if kind == "step" or undo_begins(v.verb, kind):
+        name = detail if kind == "step" else UNDO
+        return v.phases if name in (p.name for p in v.phases) else (*v.phases, Phase(name, at))
+    if kind in ("step_done", "step_failed"):
+        ended = {detail.partition(" ")[0]}
+    elif undo_ends(kind, detail):  # the end of a way back ends its last step too
+        ended = {UNDO} if kind == "undone" else {p.name for p in v.phases}
+    else:
+        return v.phases
+    ok = kind != "step_failed"
+    return tuple(
+        Phase(p.name, p.started, round(max(at - p.started, 0.0), 2), ok)
+        if p.name in ended and p.ok is None
+        else p
+        for p in v.phases
+    )
 
 
 def _seconds(text: str) -> float:

@@ -120,6 +120,10 @@ class Bookkeeper:
     ) -> Result:
         """Close the books: the vhost's row, the run's row, the Result."""
         ok = code == ExitCode.DONE
+        if outcome in ("ok", "failed"):  # the journal tells the end of a run, not of each step of a way back
+            for row in self.steps:
+                if row["ok"] is None:
+                    row.update(ok=ok, seconds=round(self.clock() - row["started"], 2))
         record = replace(self._record(outcome, self.clock()), backup_archive=archive, archive_sha256=sha256)
         self._keep(lambda: self.store.save_run(record, vhost))
         if self.unkept:

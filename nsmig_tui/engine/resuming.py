@@ -117,7 +117,10 @@ def _settle(desk: Desk, books: Bookkeeper, journal: JournalView) -> bool:
         outcome = journal.state if told else "failed"
         finished = journal.finished if told else desk.clock()
         errors = record.errors or (journal.errors if told else ())
-        desk.store.save_run(replace(record, outcome=outcome, finished=finished, errors=errors))
+        kept = replace(record, outcome=outcome, finished=finished, errors=errors)
+        if record.run == journal.run and len(journal.phases) >= len(record.steps):
+            kept = replace(kept, steps=tuple(phase.row() for phase in journal.phases))
+        desk.store.save_run(kept)
     return bool(open_runs)
 
 

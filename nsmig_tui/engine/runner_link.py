@@ -18,7 +18,7 @@ from ..domain.events import (
     Warned,
 )
 from ..domain.fleet import Vnode
-from ..domain.layout import JournalReader, JournalView
+from ..domain.layout import UNDO, JournalReader, JournalView, undo_begins, undo_ends
 from ..domain.ports import Connector, Shell
 from ..domain.sections import number
 from .journal_watch import JournalWatch, News
@@ -201,6 +201,12 @@ class RunnerLink:
         if kind == "step" and detail != self.step:
             self.step, self._since = detail, now
             self.emit(StepStarted(*where, detail))
+        elif undo_begins(self.reader.view.verb, kind):
+            self.step, self._since = UNDO, now
+            self.emit(StepStarted(*where, UNDO))
+        elif self.step == UNDO and undo_ends(kind, detail):
+            self.step = ""
+            self.emit(StepFinished(*where, UNDO, round(max(now - self._since, 0.0), 2)))
         elif kind == "step_done":
             self.emit(StepFinished(*where, detail, round(max(now - (self._since or now), 0.0), 2)))
         elif kind == "step_failed":

@@ -160,6 +160,49 @@ def test_lines_of_other_runs_are_read_but_not_told():
     assert [event[:2] for event in reader.feed(journal("begin undo x", run="r2"))] == [("begin", "undo x")]
 
 
+@pytest.mark.parametrize(
+    ("kinds", "phases"),
+    [
+        (
+            ("begin migrate me", "step backup_creation", "step_done backup_creation", "step verification"),
+            [("backup_creation", True), ("verification", None)],
+        ),
+        (
+            (
+                "begin migrate me",
+                "step backup_creation",
+                "step_failed backup_creation full",
+                "undo_started full",
+            ),
+            [("backup_creation", False)],
+        ),
+        (("begin undo me", "undo_started asked for", "reloaded php-fpm", "end ok"), [("undo", True)]),
+        (("begin undo me", "undo_started asked for", "attention stuck"), [("undo", None)]),
+        (
+            (
+                "begin restore me",
+                "step restore_checks",
+                "step_done restore_checks",
+                "undo_started first",
+                "undone",
+                "step restore_switch",
+                "end ok",
+            ),
+            [("restore_checks", True), ("undo", True), ("restore_switch", True)],
+        ),
+        (("begin migrate me", "step backup_creation", "begin undo you"), []),
+    ],
+)
+def test_the_phases_of_the_last_run(kinds, phases):
+    assert [(p.name, p.ok) for p in read_journal(journal(*kinds)).phases] == phases
+
+
+def test_a_phase_has_its_times():
+    raw = b"0\t100\tr1\tbegin\tundo me\n1\t100.50\tr1\tundo_started\tx\n2\t103.75\tr1\tend\tok\n"
+    (phase,) = read_journal(raw).phases
+    assert phase.row() == {"name": "undo", "started": 100.5, "seconds": 3.25, "ok": True}
+
+
 def test_times_may_have_hundredths():
     reader = JournalReader()
     told = reader.feed(b"1\t1763870000.25\tr\tbegin\tmigrate me\n2\t1763870001\tr\tstep\tverification\n")

@@ -99,6 +99,14 @@ def test_a_failed_run_keeps_what_was_done_and_why(books, shelf):
     assert "ended badly: disk is full" in [line for _, line in shelf.lines]
 
 
+def test_the_end_of_a_run_ends_its_last_step(books, shelf):
+    books.begin()
+    books.tell(StepStarted(*WHERE, "restore_back"))
+    books.end("ok", None)
+    (step,) = shelf.rows[-1].steps
+    assert step["ok"] is True and step["seconds"] > 0
+
+
 def test_a_run_without_a_vhost_saves_none(books, shelf):
     books.begin()
     result = books.end("refused", None, code=ExitCode.REFUSED, skipped=True)

@@ -150,6 +150,27 @@ async def test_the_time_of_a_migration_that_ended_unseen_is_the_vnodes(scene):
     assert scene.desk.store.vhost(VNODE, DOMAIN).migrated_at == 100.0
 
 
+@pytest.mark.parametrize("alive", [True, False], ids=["attached to", "ended unseen"])
+async def test_a_run_that_nobody_watched_has_its_steps_in_the_history(scene, alive):
+    whole = journal("r1", *MIGRATED[:2], "step_done backup_creation", *MIGRATED[2:])
+    scene.looks = [(Record(exists=True, committed=not alive, journal=whole), alive)]
+    if alive:
+        scene.looks = [(Record(exists=True, journal=journal("r1", *MIGRATED[:2])), True)]
+    scene.ends = [whole]
+    assert (await scene.resume()).ok
+    row = next(r for r in scene.desk.store.runs(VNODE, DOMAIN) if r.run == "r1")
+    assert [(step["name"], step["ok"]) for step in row.steps] == [("backup_creation", True)]
+
+
+async def test_a_runner_that_was_killed_has_its_steps_in_the_history(scene):
+    """What it did is told even where another run finished the rest."""
+    scene.desk.store.save_run(RunRecord("r0", "migrate", VNODE, DOMAIN, "me@here", 0.5))
+    scene.looks = [(Record(exists=True, journal=journal("r1", *MIGRATED[:2])), False)]
+    assert (await scene.resume(undo_it=True)).ok
+    rows = {r.run: [step["name"] for step in r.steps] for r in scene.desk.store.runs(VNODE, DOMAIN)}
+    assert (rows["r1"], rows["r0"]) == (["backup_creation"], [])
+
+
 WHY = "nobody confirmed the HTTP answers"
 
 

@@ -112,6 +112,20 @@ async def test_a_run_is_told_step_by_step_and_once():
     ]  # fmt: skip
 
 
+async def test_an_undo_that_was_asked_for_is_a_step_of_its_own():
+    back = lines("begin undo me", "undo_started asked for", "reloaded php-fpm", "end ok")
+    follower, heard = link(FakeVnode([("yes", back)]))
+    assert (await follower.follow()).view.state == "ok"
+    assert said(heard) == ["step_started undo", "step_finished undo"]
+
+
+async def test_one_that_came_by_itself_belongs_to_the_step_that_failed():
+    rows = ("begin migrate me", "step backup_creation", "step_failed backup_creation full")
+    follower, heard = link(FakeVnode([("yes", lines(*rows, "undo_started full", "end undone"))]))
+    await follower.follow()
+    assert said(heard) == ["step_started backup_creation", "step_failed backup_creation full"]
+
+
 async def test_a_lost_connection_loses_nothing_and_repeats_nothing():
     pieces = [("yes", WHOLE[:40]), LOST, ("yes", WHOLE[40:90]), LOST, LOST, (1, b""), ("yes", WHOLE[90:])]
     fake = FakeVnode(pieces, refuses=2)
