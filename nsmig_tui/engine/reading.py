@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from ..domain.errors import ConnectError
 from ..domain.fleet import Vhost, Vnode
@@ -169,10 +171,23 @@ async def points(
             RollbackPoint(
                 filename,
                 f"{upath}/.archive/{filename}",
-                float(at or 0),
+                made_at(filename, float(at or 0))[0],
                 int(size or 0),
                 {"verified": True, "damaged": False}.get(verdict),
                 int(entries) if entries.isdigit() else None,
             )
         )
-    return sorted(found, key=lambda p: (p.created_at, p.filename), reverse=True)
+    return sorted(found, key=lambda p: made_at(p.filename, p.created_at), reverse=True)
+
+
+def made_at(filename: str, touched: float) -> tuple[float, int]:
+    """When an archive was begun (epoch), and which of that second it is: its name says so, in UTC.
+
+    ``touched``, the time of the file, counts where the name has none: copying a tree changes it.
+    """
+    named = re.fullmatch(r"pre-migration-(\d{8}-\d{6})(?:-(\d+))?\.tar\.gz", filename)
+    try:
+        at = datetime.strptime(named[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC) if named else None
+    except ValueError:
+        at = None
+    return (at.timestamp() if at else touched), int((named and named[2]) or 1)

@@ -1,4 +1,4 @@
-"""What an inspection of one vhost leaves for the next, and when it must not."""
+"""What an inspection of one vhost leaves for the next, and when it must not; and when archives were made."""
 
 import base64
 
@@ -57,3 +57,33 @@ async def test_a_test_of_the_configuration_reads_everything_and_leaves_nothing()
     await look(shell, readings, test=True)
     await look(shell, readings, test=True)
     assert shell.told == [(), ()] and readings == {}
+
+
+async def test_archives_are_as_old_as_their_names_say():
+    """A restored backup of the server gives every file the time of that restore."""
+    names = {
+        "pre-migration-20260101-120000.tar.gz": 9000.0,
+        "pre-migration-20260101-120000-2.tar.gz": 8000.0,
+        "pre-migration-20260101-120000-10.tar.gz": 7000.0,
+        "pre-migration-20250101-120000.tar.gz": 9999.0,
+        "pre-migration-20269999-120000.tar.gz": 1.0,
+        "pre-migration-by-hand.tar.gz": 2.0,
+    }
+    rows = [
+        f"point\t{base64.b64encode(n.encode()).decode()}\t{at}\t5\t\t\t\tunknown" for n, at in names.items()
+    ]
+
+    class Vnode1:
+        async def run(self, script, args=(), *, timeout=60.0):
+            return 0, "\n".join(rows).encode() + b"\n"
+
+    found = await reading.points(Vnode1(), VNODE, "shop.test", str, check=False)
+    assert [p.filename.removeprefix("pre-migration-").removesuffix(".tar.gz") for p in found] == [
+        "20260101-120000-10",
+        "20260101-120000-2",
+        "20260101-120000",
+        "20250101-120000",
+        "by-hand",
+        "20269999-120000",
+    ]
+    assert [p.created_at for p in found] == [1767268800.0] * 3 + [1735732800.0, 2.0, 1.0]
