@@ -55,6 +55,8 @@ def test_restore_brings_the_archive_back_and_carries_over_what_is_new(
     assert (node.srv / DOMAIN / "msg/info/Maildir/new/late").is_file()
     aside = next((node.srv / DOMAIN / ".archive").glob("replaced-*"))
     assert (aside / "web/page.html").read_text() == "edited since\n"
+    told = (aside / "changed-since.txt").read_text().splitlines()
+    assert "web/page.html" in told and "web/new.txt" not in told
 
     assert product.vhost(node, DOMAIN).steps_completed == ()
     again = product.rollback(node, DOMAIN)

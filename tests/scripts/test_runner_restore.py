@@ -364,3 +364,28 @@ def test_a_restore_may_begin_where_nginx_misses_only_what_is_this_vhosts(sh, say
     assert done.returncode == code, done
     if not code:
         assert done.stdout == b"1\n"
+
+
+@pytest.mark.parametrize("exact", ["0", "1"])
+def test_what_is_new_and_goes_along_is_not_called_changed(sh, exact):
+    live, tree = sh.root / "srv/a.test/web", sh.root / "b/tree/web"
+    for path in (live / "up", tree / "up"):
+        path.mkdir(parents=True)
+    for name in ("page", "same"):
+        (tree / name).write_text("then")
+        (live / name).write_text("then")
+    os.utime(live / "same", (1000, 1000))
+    for name in ("new.txt", "up/new\nline"):
+        (live / name).write_text("new")
+    then = f"""
+    EXACT={exact}
+    : >"$B/changed"
+    : >"$B/archive.time"
+    touch -d "@$(($(date +%s) - 100))" "$B/archive.time"
+    if [ "$EXACT" != 1 ]; then carry_over web; fi
+    list_changed web
+    sort "$B/changed"
+    """
+    done = sh.run(text(sh, then))
+    told = b"web/page\n" if exact == "0" else b"web/new.txt\nweb/page\nweb/up/new?line\n"
+    assert (done.returncode, done.stdout) == (0, told), done

@@ -103,6 +103,8 @@ put_live() ( # top relative-path whether-to-replace: the late copy, in its own f
   mv -T "$B/late" "$n"
 )
 
-list_changed() { # component: what differs now, for the record
-  (cd "$UPATH/$1" && find . -xdev -type f -newer "$B/archive.time" 2>/dev/null | head -n 1000) | sed "s|^\\./|$1/|" >>"$B/changed"
+list_changed() { # component: what differs now, for the record; what is new and has gone along differs in nothing
+  (cd "$UPATH/$1" && find . -xdev -type f -newer "$B/archive.time" -print0 2>/dev/null | tr '\n\000' '\001\n' | sort) >"$B/touched"
+  if [ -s "$B/went/$1" ]; then not_in "$B/went/$1" "$B/touched"; else cat "$B/touched"; fi >"$B/stale"
+  head -n 1000 "$B/stale" | tr '\001' '?' | sed "s|^\\./|$1/|" >>"$B/changed"
 }

@@ -145,7 +145,9 @@ restore_archive() { # of what prepare_restore has unpacked
   step restore_end
   carry_late # what began before the reload and ended after it
   put_aside
-  if [ -s "$B/changed" ]; then warn "$(sort -u "$B/changed" | wc -l) file(s) had changed since the archive; they are kept in .archive/$REPLACED"; fi
+  what=changed
+  if [ "$EXACT" = 1 ]; then what="changed or come"; fi
+  if [ -s "$B/changed" ]; then warn "$(sort -u "$B/changed" | wc -l) file(s) had $what since the archive; they are kept in .archive/$REPLACED"; fi
   nothing_of_value || fail "$S/restore still holds what was live; nothing of it is deleted"
   flag_done || fail "cannot write $J/restored/done; is there room in $VAR?"
   pt restore-done
