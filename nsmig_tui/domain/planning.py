@@ -123,7 +123,7 @@ def make_plan(
     keep = kept_legacy(used + configured, upath)
     climbing, climb_problems = bridges(seen, upath, serving.site.document_root)
     app_links = links_in_app(seen, compat_web)
-    problems = [*problems_of(stages, seen), *unheld(seen, must)]
+    problems = [*problems_of(stages, seen), *unheld(upath, seen, must)]
     blocked = [p.message + f" ({p.where})" * bool(p.where) for p in problems if p.severity != "warning"]
     blocked += climb_problems
     if options.compat != "never":

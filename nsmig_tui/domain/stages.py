@@ -9,7 +9,7 @@ from functools import partial
 from .fpm_rewrite import fpm_changes
 from .nginx_rewrite import Transition, nginx_changes
 from .nginx_sites import Problem, Use
-from .old_paths import needed
+from .old_paths import names, needed
 from .path_map import PathMap
 from .readings import Inspection
 from .rewrite import Outcome
@@ -75,8 +75,11 @@ def only_in_detours(stages: Mapping[str, Outcome]) -> list[Problem]:
     return [p for p in detour if p.severity != "warning" and p not in direct]
 
 
-def unheld(seen: Inspection, must: Sequence[Use]) -> list[Problem]:
-    """Uses for which no link holds while two renames take the place of an exchange."""
+def unheld(upath: str, seen: Inspection, must: Sequence[Use]) -> list[Problem]:
+    """Uses for which no link holds while two renames take the place of an exchange.
+
+    Of what php.ini names only what is in web may be something without which PHP does not start.
+    """
     if seen.capabilities.exchange != "none":
         return []
     return [
@@ -84,6 +87,7 @@ def unheld(seen: Inspection, must: Sequence[Use]) -> list[Problem]:
             "error", f"{use.text} would be gone for a moment while the tree is switched", use.where, GIVE_ONE
         )
         for use in must
+        if ".ini:" not in use.where or names(use.text, f"{upath}/web")
     ]
 
 
@@ -92,4 +96,4 @@ def detour_problems(upath: str, seen: Inspection, serving: Serving) -> list[Prob
     if seen.capabilities.exchange != "none":
         return []
     stages = {name: outcome for name, (_, outcome) in stages_of(serving, upath, "app", True, {}).items()}
-    return [*only_in_detours(stages), *unheld(seen, needed(seen, upath, serving.uses))]
+    return [*only_in_detours(stages), *unheld(upath, seen, needed(seen, upath, serving.uses))]

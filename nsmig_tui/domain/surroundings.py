@@ -108,7 +108,7 @@ def serving_of(
     found += idle_words
     found += [problem for _, s in served for problem in s.problems]
     own_pools = [pool for _, s in with_pools for pool in s.pools]
-    standing = standing_of(upath, sockets, own_pools)
+    standing = standing_of(upath, [*sockets, *_named_sockets(own_pools)], own_pools)
     paths = final_map(upath, site.links, standing)
     said, uses = nginx_leftovers(model, site, var_entries, standing, sockets_of(own_pools))
     found += said
@@ -159,11 +159,16 @@ def sockets_of(pools: Iterable[Pool]) -> list[str]:
     return [address for pool in pools for key in BOUND if (address := pool.value(key))]
 
 
+def _named_sockets(pools: Iterable[Pool]) -> list[str]:
+    """What the values of pools call sockets, whether or not they are there today."""
+    return [normal(path) for pool in pools for path in re.findall(r"unix:(/[^\s:;,\"'?&$]+)", pool.text)]
+
+
 def standing_of(upath: str, sockets: Iterable[str], pools: Iterable[Pool]) -> tuple[str, ...]:
     """What stays in ``var/run``: sockets that none of the ``pools`` makes, and folders that hold one."""
     own = {normal(address) for address in sockets_of(pools)}
-    inside = [path[len(upath) + 1 :].split("/") for path in sockets if path not in own]
-    return tuple(sorted({"/".join(parts[:3]) for parts in inside if len(parts) > 2}))
+    there = [path[len(upath) + 1 :] for path in sockets if path not in own and below(path, upath)]
+    return tuple(sorted({"/".join(p.split("/")[:3]) for p in there if p.startswith("var/run/")}))
 
 
 def unique(problems: Iterable[Problem]) -> tuple[Problem, ...]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from vhost_facts import DOMAIN, HEALTHY, VNODE, nginx_config, seen, serving
+from vhost_facts import DOMAIN, HEALTHY, POOL, VNODE, fpm_config, nginx_config, seen, serving
 from web_config_cases import UPATH, nginx, site
 
 from nsmig_tui.domain.nginx_directives import FOLLOWS, STAYS, TELLS, UNKNOWN, takes_variables, use_of
@@ -196,6 +196,15 @@ def test_sockets_of_other_programs_stay_however_they_are_named():
     (text,) = (c.stages["final"] for c in made.configs if c.path == FILE)
     assert text.count(app.encode()) == 3 and b"own/deep.sock" in text and b"var/run/own" in text
     assert text.count(b"/srv/a.test/web/run/fpm.sock") == 2 and b"web/run/app.pid" in text
+
+
+def test_a_socket_that_a_pool_names_needs_no_file():
+    redis, own = "unix:///srv/a.test/var/run/redis.sock?auth=x", "unix:/srv/a.test/var/run/fpm.sock"
+    lines = f'php_value[session.save_path] = "{redis}"\nenv[OWN] = {own}\nenv[R] = {UPATH}/var/run/r.pid\n'
+    made = plan(seen(fpm=(fpm_config(POOL + lines.encode()),)))
+    (text,) = (c.stages["final"] for c in made.configs if c.kind == "fpm")
+    assert redis.encode() in text and b"unix:/srv/a.test/web/run/fpm.sock" in text
+    assert b"/srv/a.test/web/run/r.pid" in text
 
 
 def test_a_socket_by_its_spelling_needs_no_file():
