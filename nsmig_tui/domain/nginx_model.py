@@ -281,3 +281,8 @@ def name_matches(pattern: str, name: str) -> bool:
     if pattern.endswith(".*"):
         return name.startswith(pattern[:-1])
     return pattern == name
+
+
+def refuses_links(directive: Directive) -> bool:
+    """Whether nginx opens no file behind a link, or not behind any link, where this directive stands."""
+    return directive.name == "disable_symlinks" and directive.values != ("off",)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from .nginx_directives import FOLLOWS, STAYS, UNKNOWN, takes_variables, use_of
-from .nginx_model import HOST_VARIABLES, NginxModel, Server
+from .nginx_model import HOST_VARIABLES, NginxModel, Server, refuses_links
 from .nginx_sites import PASS, Problem, Site, Use
 from .nginx_spelling import WRITE_OUT, Speller, Spelling, Trouble
 from .nginx_syntax import Directive, walk
@@ -50,6 +50,8 @@ class Transition:
         lines = (
             "",
             *(["    open_file_cache off;"] if uncached else []),
+            # disable_symlinks may ask for the root already where nginx looks for a directory
+            *([] if links else [f"    set {ROOT_VARIABLE} {old_root};"]),
             f"    set {DISK_VARIABLE} {old_root};",
             f"    if (-d {self.staged}) {{ set {DISK_VARIABLE} {self.staged}; }}",
             f"    if (-d {self.switched}) {{ set {DISK_VARIABLE} {self.new_root}; }}",
@@ -148,7 +150,7 @@ class _Rewriter:
             self.variable_base or self.transition.old_root,
             newline_of(self.model.texts[server.file]),
             uncached=any(d.name == CACHE for d in said) and not server.own(CACHE),
-            links=not any(d.name == "disable_symlinks" and d.values != ("off",) for d in said),
+            links=not any(map(refuses_links, said)),
         )
         self.draft.edit(server.file, [Edit(start, start, text)])
 

@@ -28,7 +28,7 @@ from .old_paths import (
 from .options import IONICE, MigrateOptions
 from .readings import Inspection
 from .rewrite import FileChange, Outcome
-from .stages import only_in_detours, problems_of, stages_of, unheld
+from .stages import exchange_for, only_in_detours, problems_of, stages_of, unheld
 from .surroundings import Serving
 
 SIZES = (("allocated", "alloc"), ("bytes", "bytes"), ("entries", "entries"))
@@ -123,7 +123,8 @@ def make_plan(
     keep = kept_legacy(used + configured, upath)
     climbing, climb_problems = bridges(seen, upath, serving.site.document_root)
     app_links = links_in_app(seen, compat_web)
-    problems = [*problems_of(stages, seen), *unheld(upath, seen, must)]
+    exchange = exchange_for(seen, serving)
+    problems = [*problems_of(stages, exchange), *unheld(upath, exchange, must)]
     blocked = [p.message + f" ({p.where})" * bool(p.where) for p in problems if p.severity != "warning"]
     blocked += climb_problems
     if options.compat != "never":
@@ -147,7 +148,7 @@ def make_plan(
         "WELL_KNOWN": "1" if writers and compat_web else "",
         "COMPAT_APP": "all" if app_links else "none",
         "LEGACY_KEEP": " ".join(keep),
-        "NEEDS_XCHG": "1" if must or only_in_detours(stages) else "",
+        "NEEDS_XCHG": "1" if exchange != "none" and (must or only_in_detours(stages)) else "",
     }
     sizes = {name: seen.tree.get(fact, 0) for name, fact in SIZES}
     meta = {
@@ -161,7 +162,7 @@ def make_plan(
         "owners": options.owners,
         "compat": {"web": compat_web, "var": compat_var, "app": app_links},
         "tar": seen.capabilities.tar,
-        "exchange": seen.capabilities.exchange,
+        "exchange": exchange,
         "mounts": list(seen.mounts),
     }
     finals = tuple(c for name, o in stages.items() if name.endswith("final") for c in o.changes)
@@ -324,7 +325,7 @@ def runner_values(
         "VAR_INO": _inode(seen, "var"),
         "LOG_INO": _inode(seen, "var/log"),
         "MSG_INO": _inode(seen, "msg"),
-        "XCHG": can.exchange,
+        "XCHG": exchange_for(seen, serving),
         "TAR": can.tar,
         "GZ": can.gzip or "gzip",
         "BACKUP": "1" if options.backup else "0",

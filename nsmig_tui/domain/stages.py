@@ -62,10 +62,14 @@ def stages_of(
     return stages
 
 
-def problems_of(stages: Mapping[str, Outcome], seen: Inspection) -> list[Problem]:
-    """What is said of the stages that this vnode goes through."""
-    without = seen.capabilities.exchange == "none"
-    return [p for name, o in stages.items() if without or name not in DETOURS for p in o.problems]
+def exchange_for(seen: Inspection, serving: Serving) -> str:
+    """How this vnode exchanges two directories for this vhost; ``none``: by two renames."""
+    return "none" if serving.without_links else seen.capabilities.exchange
+
+
+def problems_of(stages: Mapping[str, Outcome], exchange: str) -> list[Problem]:
+    """What is said of the stages that a vhost goes through with that kind of exchange."""
+    return [p for name, o in stages.items() if exchange == "none" or name not in DETOURS for p in o.problems]
 
 
 def only_in_detours(stages: Mapping[str, Outcome]) -> list[Problem]:
@@ -75,12 +79,12 @@ def only_in_detours(stages: Mapping[str, Outcome]) -> list[Problem]:
     return [p for p in detour if p.severity != "warning" and p not in direct]
 
 
-def unheld(upath: str, seen: Inspection, must: Sequence[Use]) -> list[Problem]:
+def unheld(upath: str, exchange: str, must: Sequence[Use]) -> list[Problem]:
     """Uses for which no link holds while two renames take the place of an exchange.
 
     Of what php.ini names only what is in web may be something without which PHP does not start.
     """
-    if seen.capabilities.exchange != "none":
+    if exchange != "none":
         return []
     return [
         Problem(
@@ -93,7 +97,8 @@ def unheld(upath: str, seen: Inspection, must: Sequence[Use]) -> list[Problem]:
 
 def detour_problems(upath: str, seen: Inspection, serving: Serving) -> list[Problem]:
     """What stands in the way only because this vnode has no exchange."""
-    if seen.capabilities.exchange != "none":
+    exchange = exchange_for(seen, serving)
+    if exchange != "none":
         return []
     stages = {name: outcome for name, (_, outcome) in stages_of(serving, upath, "app", True, {}).items()}
-    return [*only_in_detours(stages), *unheld(upath, seen, needed(seen, upath, serving.uses))]
+    return [*only_in_detours(stages), *unheld(upath, exchange, needed(seen, upath, serving.uses))]

@@ -17,7 +17,7 @@ from .config_report import (
 from .fpm_pools import FpmModel, Pool, PoolSet, find_pools, load_fpm
 from .fpm_rewrite import BOUND
 from .nginx_load import load_nginx
-from .nginx_model import NginxModel, Placed
+from .nginx_model import NginxModel, Placed, refuses_links
 from .nginx_sites import Problem, Site, Use, find_site
 from .nginx_syntax import NginxSyntaxError
 from .path_map import PathMap, below, final_map, normal
@@ -56,6 +56,21 @@ class Serving:
     def sockets(self) -> list[str]:
         """The addresses that the vhost's pools make."""
         return sockets_of(self.pools)
+
+    @property
+    def without_links(self) -> bool:
+        """Whether nginx may meet no link of ours on its way to the content, as those of an exchange are.
+
+        Then what exists on disk tells it the root for each request, and two renames do for the exchange.
+        """
+        if self.nginx is None:
+            return False
+        outside = any(refuses_links(p.directive) for p in self.nginx.outside)
+        return any(
+            any(refuses_links(p.directive) for p in server.inner)
+            or (outside and not server.own("disable_symlinks"))
+            for server in self.site.servers
+        )
 
 
 def nginx_model(config: ServiceConfig | None) -> tuple[NginxModel | None, tuple[Problem, ...]]:

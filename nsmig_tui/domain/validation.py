@@ -239,7 +239,7 @@ def _services(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
         yield Finding(ERROR, SERVICES, "nginx -t fails", "", says[0] if says else "", "Mend it first.")
     if seen.nginx is not None and seen.nginx.running is False:
         yield Finding(ERROR, SERVICES, "nginx is not running", hint="Start nginx.")
-    yield from _exchange(seen)
+    yield from _exchange(seen, serving)
     if serving.fpm is not None and serving.master is None:
         yield Finding(ERROR, SERVICES, f"no running php-fpm uses {serving.fpm.main}", hint="Start php-fpm.")
     for config in seen.fpm:
@@ -313,9 +313,27 @@ def _security(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
         )
 
 
-def _exchange(seen: Inspection) -> Iterator[Finding]:
+def _exchange(seen: Inspection, serving: Serving) -> Iterator[Finding]:
     """Two renames in place of one exchange are the longer way: more stages of configuration, more reloads."""
-    if seen.capabilities.exchange == "none":
+    if serving.without_links and "app" in seen.entries.get("web", ()):
+        yield Finding(
+            ERROR,
+            SERVICES,
+            "nginx follows no links here (disable_symlinks), and the site has an entry called app",
+            "a way to the content that needs no link",
+            "web/app of the site in the place of the new web/app",
+            "Set disable_symlinks off for this site until the migration is done, or rename the entry.",
+        )
+    elif serving.without_links and seen.capabilities.exchange != "none":
+        yield Finding(
+            WARNING,
+            SERVICES,
+            "nginx follows no links here (disable_symlinks)",
+            "links on the way to the content while it moves",
+            "two renames, and an nginx configuration that knows both places meanwhile",
+            "A request in the instant of a rename can miss a file; none does with disable_symlinks off.",
+        )
+    elif seen.capabilities.exchange == "none":
         yield Finding(
             WARNING,
             SERVICES,

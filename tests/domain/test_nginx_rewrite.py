@@ -248,6 +248,8 @@ def test_no_link_is_followed_where_links_are_forbidden(word, followed):
     model = nginx({"a": text.encode()})
     new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False, transition=TRANSITION))
     assert (HELD.encode() in new[f"{SITES}/a"]) is followed
+    first = new[f"{SITES}/a"].partition(b"set $")[2].partition(b" ")[0]
+    assert (first == b"nsmig_root") is not followed, "what is asked for first is set first"
 
 
 def test_transition_refuses_what_takes_no_variable():

@@ -31,6 +31,7 @@ from nsmig_tui.domain.options import MigrateOptions
 from nsmig_tui.domain.planning import make_plan, plan_text
 from nsmig_tui.domain.readings import Inspection, Reference
 from nsmig_tui.domain.surroundings import Serving
+from nsmig_tui.domain.validation import validate
 
 STAMP = "20260101-000000"
 UPATH = "/srv/a.test"
@@ -170,6 +171,30 @@ def test_content_with_an_entry_called_app_waits_beside(entries, exchange, hold, 
     assert f"web/{hold}/public".encode() in bridge
     final = b"".join(c.stages["final"] for c in plan.configs)
     assert b"web/app/public" in final and b".nsmig-app" not in final
+
+
+NO_LINKS = b"server { server_name a.test; root /srv/a.test/web; %s location /x { %s } } %s"
+
+
+@pytest.mark.parametrize(
+    "own, inner, outer, way",
+    [
+        (b"", b"", b"", "mv"),
+        (b"disable_symlinks on;", b"", b"", "none"),
+        (b"", b"disable_symlinks if_not_owner from=$document_root;", b"", "none"),
+        (b"", b"", b"disable_symlinks on;", "none"),
+        (b"disable_symlinks off;", b"", b"disable_symlinks on;", "mv"),
+        (b"disable_symlinks off;", b"disable_symlinks on;", b"", "none"),
+    ],
+)
+def test_no_exchange_where_nginx_follows_no_links(own, inner, outer, way):
+    facts = seen(nginx=nginx_config(NO_LINKS % (own, inner, outer)))
+    assert plan_for(facts).values["XCHG"] == way
+    within = replace(facts, entries=HEALTHY.entries | {"web": ("app",)})
+    told = [f for f in validate(DOMAIN, UPATH, within, serving(within)) if "disable_symlinks" in f.message]
+    assert [f.severity for f in told] == (["error"] if way == "none" else [])
+    told = [f for f in validate(DOMAIN, UPATH, facts, serving(facts)) if "disable_symlinks" in f.message]
+    assert [f.severity for f in told] == (["warning"] if way == "none" else [])
 
 
 OLD_LINK = ((f"{UPATH}/web/l", f"{UPATH}/web/up/x"),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from lab.node import Node
+from lab.prober import Prober, Target
 from lab.product import Product
 from lab.seed import seed_vhost, serve
 
@@ -68,3 +69,16 @@ def test_pages_that_change_by_themselves_hinder_nobody(node: Node, product: Prod
         assert not any("another text" in warning for warning in result.warnings), result.warnings
     assert b"/srv/clock.test/web/app/public/index.php" in node.http("clock.test", "/").body
     assert product.rollback(node, "clock.test").ok
+
+
+def test_static_pages_are_found_where_nginx_follows_no_links(node: Node, product: Product) -> None:
+    seed_vhost(node, "links.test", reload=False)
+    path = node.path("/etc/nginx/sites-available/links.test")
+    refusing = "disable_symlinks if_not_owner from=$document_root; index index.php"
+    path.write_text(path.read_text().replace("index index.php", refusing, 1))
+    serve(node, [])
+    product.ready(node, "links.test")
+    for verb in (product.migrate, product.rollback):
+        with Prober(node, [Target("links.test", "/page.html", 200, "page of links.test")]) as prober:
+            assert verb(node, "links.test").ok
+        assert len(prober.wrong) <= 1, (verb.__name__, prober.wrong)  # in the instant of a rename

@@ -120,11 +120,12 @@ drop_app() {
   pt undo-app-gone
 }
 
-# The transitional nginx configuration looks for this folder to know where the content stands.
+# The transitional nginx configuration looks for this folder to know where the content stands. Where it follows no
+# links it looks by opening it, so its workers must be able to read it.
 mark_switched() {
   if is_dir "$UPATH/web/.nsmig-switched"; then return 0; fi
   seek_content
-  case $CONTENT in "$UPATH"/web/*) in_web mkdir .nsmig-switched || fail "cannot mark web as switched" ;; esac
+  case $CONTENT in "$UPATH"/web/*) in_web mkdir -m 755 .nsmig-switched || fail "cannot mark web as switched" ;; esac
 }
 
 # PHP remembers where a path led for minutes (realpath cache): what it resolved through our links while

@@ -55,7 +55,7 @@ stage_tree() {
   if [ -e "$S/new" ] || [ -L "$S/new" ]; then rm -rf "$S/new"; fi
   mkdir -m 755 "$S/new" "$S/new/$HOLD" && chown "$OWNER" "$S/new" "$S/new/$HOLD" || fail "cannot stage the new folders"
   if [ "$XCHG" = none ]; then
-    mkdir "$S/new/.nsmig-switched" && compat_links "$S/new" "$HOLD/public" "$UPATH/web" || fail "cannot stage the links for old paths"
+    mkdir -m 755 "$S/new/.nsmig-switched" && compat_links "$S/new" "$HOLD/public" "$UPATH/web" || fail "cannot stage the links for old paths"
   else
     ln -s "$HOP" "$S/new/$HOLD/public" && ln -s "../../../.nsmig/$DOMAIN/new" "$S/new/$HOLD/$HOP" && put_link "../../${UPATH##*/}/web/$HOLD/public" "$S/$HOP" && compat_links "$S/new" "$HOLD/public" "$UPATH/web" || fail "cannot stage the links for old paths"
   fi
