@@ -11,7 +11,11 @@ verb_may_begin() { # the newest run before this one
     fail "a restore broke off half-way and what is live may stand in its staging: first take it back with nsmig resume"
   fi
   case $VERB in
-    migrate) if [ -d "$CUR" ]; then fail "an earlier run is not finished: resume or undo it first"; fi ;;
+    migrate)
+      if half_way; then fail "an earlier run is not finished: resume or undo it first"; fi
+      if [ -d "$CUR" ]; then
+        fail "a finished migration is on record here: nsmig rollback undoes it; if the tree is right as it is, put the record aside (mkdir -p $J/undone && mv $CUR $J/undone/$RUN) and ask again"
+      fi ;;
     resume)
       if [ ! -e "$CUR/plan" ] || ! half_way; then fail "nothing is left half-done here"; fi
       if flagged back; then fail "an undo is half-done here, and there is no way but on: nsmig resume with --undo"; fi ;;

@@ -159,6 +159,14 @@ main() {
   want_nothing_yet
   newest=${SEEN_RUN:+$(newest_run)}
   j begin "$VERB $OPERATOR"
+  case $VERB in
+    migrate|restore)
+      if is_of_before; then
+        put_record_aside
+        # shellcheck source=/dev/null
+        . "$RD/plan"
+      fi ;;
+  esac
   verb_may_begin "$newest"
   case $VERB in
     migrate)
@@ -176,6 +184,7 @@ main() {
       forward ;;
     undo)
       nobody_edited
+      as_it_stands
       way_is_clear
       PHASE=undo
       XCHG_WAS=$(cat "$CUR/xchg" 2>/dev/null)
@@ -185,6 +194,8 @@ main() {
     restore)
       if [ -e "$CUR/plan" ]; then
         nobody_edited
+        places_anew
+        as_it_stands
         way_is_clear
         XCHG=$(cat "$CUR/xchg" 2>/dev/null || printf %s "$XCHG")
       fi

@@ -29,7 +29,7 @@ way_is_clear() {
   # what php-fpm does not serve now it would not serve after a reload either; an undo that broke off has the old ones
   # shellcheck disable=SC2086 # one socket a word
   if flagged committed && flagged fpm && [ -n "$NEW_SOCKETS" ] && fpm_alive && ! accepts $NEW_SOCKETS && ! accepts $OLD_SOCKETS; then
-    fail "php-fpm runs, but does not accept on $NEW_SOCKETS; restart it, then undo again"
+    fail "php-fpm runs, but does not accept on $NEW_SOCKETS; restart it (${FPM_UNIT:-php-fpm}), then ask again"
   fi
 }
 
@@ -70,12 +70,8 @@ plan_says() { # variable, number: from here on, and for whoever goes on after us
 adopt() { # what replaced a folder of ours
   seek_content
   if [ -z "$CONTENT" ] && flagged committed && may_adopt "$UPATH/web/app/public"; then
-    inode_of "$UPATH/web/app/public"
-    plan_says WEB_INO "$INODE"
+    adopt_content
     hold_places
-    # its files are not those whose owners were noted
-    if [ -e "$CUR/owners" ]; then mv "$CUR/owners" "$CUR/owners.replaced"; fi
-    warn "web/app/public was replaced since the migration; the folder that is there goes back to web, with its owners as they are"
   fi
   for part in log tmp; do
     if ! is_known "$part"; then adopt_relayed "$part"; fi
