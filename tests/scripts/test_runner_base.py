@@ -26,6 +26,7 @@ BASE = (
     "run_config",
     "run_whose",
     "run_manifest",
+    "run_again",
     "run_backup",
     "archive_pair",
     "run_unpack",
@@ -471,6 +472,7 @@ def test_an_archive_of_a_tree_that_is_written_to_can_be_restored(sh, when):
     mkdir -p "$CUR/conf" "$B/tree" && chmod 755 "$B/tree"
     pt() {{ if [ "$1" = backup-manifest ]; then {meanwhile if when == "before it is packed" else ":"}
     fi; }}
+    sleep 1.1 # BusyBox tells whole seconds only
     make_archive
     unpack "$UPATH/.archive/pre-migration-$TS.tar.gz" || exit 8
     again=$UPATH/.archive/pre-migration-$TS.again.tar.gz

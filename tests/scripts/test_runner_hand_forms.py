@@ -11,6 +11,7 @@ MORE = (
     *PARTS,
     "run_config",
     "run_manifest",
+    "run_again",
     "run_backup",
     "run_tree",
     "run_owners",

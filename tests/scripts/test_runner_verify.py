@@ -14,6 +14,7 @@ PARTS = (
     "run_look",
     "run_pins",
     "run_manifest",
+    "run_again",
     "run_backup",
     "run_verify",
 )

@@ -77,60 +77,11 @@ pack() { # archive, then what to store; in place of the subshell that calls this
   exit "$rc"
 }
 
-changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p' "$S/tar.err"; }
-
-# What was written to since the manifest began, and so may be in the archive as it was at another moment: by the
-# kernel's times, since tar tells only what changes in the very moment of its reading. Names in changed.0, NUL-ended.
-note_changed() {
-  if find_prints; then since=-cnewer; else since=-newer; fi # whoever knows the one knows the other
-  missing_folders >"$S/changed.0"
-  find . -xdev -path ./.archive -prune -o -type d "$since" "$CUR/manifest.start" -print0 2>>"$RD/log" | tr '\n\000' '\001\n' >"$S/folders"
-  if [ -s "$S/folders" ]; then new_folders >>"$S/changed.0"; fi
-  find . -xdev -path ./.archive -prune -o ! -type d ! -type s "$since" "$CUR/manifest.start" -print0 >>"$S/changed.0" 2>>"$RD/log" || :
-  if [ -s "$S/changed.0" ]; then tr '\n\000' '\001\n' <"$S/changed.0" >"$S/changed"; fi
-}
-
-# Folders that the manifest does not have, or has as something else: without them, what is in them would come back
-# into folders of root's own.
-new_folders() {
-  awk -F "$TAB" "$ESC"'NR == FNR { new[esc($0)] = $0; next } $1 == "d" { delete new[$9] } END { for (n in new) print new[n] }' \
-    "$S/folders" "$S/manifest.part" | sort | tr '\n\001' '\000\n'
-}
-
 # Listings of BusyBox show a newline as it is: which line is a name of its own nobody can tell.
 warn_of_newlines() { # manifest
   if [ "$TAR" != gnu ] && awk -F "$TAB" '($9 $10) ~ /\\n/ { found = 1; exit } END { exit !found }' "$1"; then
     warn "names or links have a newline in them, which this server's tar cannot list clearly: the archive can be unpacked by hand, but rollback --archive will refuse it"
   fi
-}
-
-again() { # what changed meanwhile: once more, in an archive of its own beside the first
-  tries=0
-  until note_changed && { [ ! -s "$S/changed.0" ] || write_changed; }; do # one of them may have gone: look again
-    tries=$((tries + 1))
-    if [ "$tries" = 3 ]; then fail "cannot archive again what changed: $(tail -n 1 "$S/tar.err")"; fi
-  done
-  if [ ! -s "$S/changed.0" ]; then
-    if [ -e "$S/again.part" ]; then rm -f "$S/again.part"; fi
-    return 0
-  fi
-  warn "$(wc -l <"$S/changed") file(s) changed while they were read and were archived again: $(head -n 5 "$S/changed" | tr '\n' ' ')"
-  if [ "$rc" = 1 ]; then warn "still changing while read a second time: $(changed_names | head -n 5 | tr '\n' ' ')"; fi
-}
-
-write_changed() {
-  if [ "$TAR" = gnu ]; then set -- --null --no-recursion --files-from="$S/changed.0"
-  else
-    set --
-    while IFS= read -r name; do
-      newlines "$name"
-      if [ -e "$NAMED" ] || [ -L "$NAMED" ]; then set -- "$@" "$NAMED"; fi
-    done <"$S/changed"
-    if [ $# = 0 ]; then return 1; fi
-  fi
-  write_tar "$S/again.part" "$@"
-  rc=$?
-  [ "$rc" -le 1 ]
 }
 
 publish() { # staged file, synced and root's alone; final name: into .archive, the folder pinned
@@ -206,17 +157,21 @@ make_archive() {
   if [ -s "$S/folders" ]; then fill "$S/folders" "$J/manifests/$name.folders" || fail "cannot keep the manifest"; fi
   sync_all "$S/manifest.gz.part" "$S/config.part" "$S/archive.part" "$CUR/manifest" "$J/manifests/$name"
   publish "$S/manifest.gz.part" "$name.manifest.gz"
+  second=
   if [ -e "$S/again.part" ]; then
-    printf '%s\t%s\t%s\t%s\n' "$name.again.tar.gz" "$(sha "$S/again.part")" "$(stat -c %s "$S/again.part")" "$(wc -l <"$S/changed")" >>"$J/archives"
+    second=$(printf '%s\t%s\t%s\t%s' "$name.again.tar.gz" "$(sha "$S/again.part")" "$(stat -c %s "$S/again.part")" "$(wc -l <"$S/changed")")$NL
     sync_file "$S/again.part"
     publish "$S/again.part" "$name.again.tar.gz"
+  elif [ -e "$UPATH/.archive/$name.again.tar.gz" ]; then # of a try that broke off
+    in_archive rm -f "./$name.again.tar.gz" || fail "cannot delete $name.again.tar.gz, which belongs to no archive"
   fi
   publish "$S/config.part" "$name.config.tar"
   publish "$S/archive.part" "$name.tar.gz"
   printf '%s\t%s\t%s\t%s\n' "$name.tar.gz" "$sum" "$bytes" "$ENTRIES" >"$CUR/archive.part"
   sync_all "$UPATH/.archive" "$CUR/archive.part"
   mv "$CUR/archive.part" "$CUR/archive"
-  printf '%s\t%s\t%s\t%s\n' "$name.tar.gz" "$sum" "$bytes" "$ENTRIES" >>"$J/archives"
+  # both or none: an archive whose second one is recorded and missing counts as damaged
+  printf '%s%s\t%s\t%s\t%s\n' "$second" "$name.tar.gz" "$sum" "$bytes" "$ENTRIES" >>"$J/archives"
   sync_all "$CUR" "$J/archives"
   j archive "$name.tar.gz $sum $bytes $ENTRIES"
   cd /

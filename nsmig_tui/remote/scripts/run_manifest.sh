@@ -46,7 +46,7 @@ finish_manifest() { # output file
 # Names in the manifest that the archive must hold, against what it holds when read to its end; ENTRIES is how
 # many the manifest has. In names.missing two lines for each that is missing: as the manifest has it, and the name
 # with newlines as \001. A newline in a name makes two lines in a listing, here as there.
-compare_entries() { # archive manifest
+compare_entries() { # archive manifest [names.missing]
   ("$GZ" -dc "$1" || touch "$S/bad.gzip") | if [ "$TAR" = gnu ]; then exec tar --quoting-style=literal -tf -; else tar -tf - && echo .; fi |
     awk -v manifest="$2" "$ESC"'
       { if (length($0) > 1) sub(/\/$/, ""); held[$0] = 1 }
@@ -58,7 +58,7 @@ compare_entries() { # archive manifest
           name = plain(m[9])
           for (n = split(name, part, "\n"); n > 0; n--) if (!(part[n] in held)) {
             gsub(/\n/, "\001", name); print m[9]; print name; break } }
-        print all + 0 >(manifest ".count") }' >"$S/names.missing" || return 1
+        print all + 0 >(manifest ".count") }' >"${3:-$S/names.missing}" || return 1
   if [ -e "$S/bad.gzip" ]; then rm -f "$S/bad.gzip"; return 1; fi
   read -r ENTRIES <"$2.count"
 }
@@ -69,25 +69,4 @@ newlines() { # name with newlines as \001; gives NAMED, as it is called
     *"$SOH"*) NAMED=$(printf %s "$1" | tr '\001' '\n'; printf .) NAMED=${NAMED%.} ;;
     *) NAMED=$1 ;;
   esac
-}
-
-# Folders that went before tar reached them and are there again: NUL-ended, without what is in them.
-missing_folders() {
-  while IFS= read -r _ && IFS= read -r name; do
-    newlines "$name"
-    if is_dir "$NAMED"; then find "$NAMED" -prune "$since" "$CUR/manifest.start" -print0; fi
-  done <"$S/names.missing"
-}
-
-# What is missing in the archive and there again must be in the second one; what is gone leaves the manifest.
-settle_missing() { # manifest
-  if [ ! -s "$S/names.missing" ]; then return 0; fi
-  printf '' >"$1.gone"
-  while IFS= read -r entry && IFS= read -r name; do
-    newlines "$name"
-    if [ ! -e "$NAMED" ] && [ ! -L "$NAMED" ]; then printf '%s\n' "$entry" >>"$1.gone"
-    elif ! grep -qxF -e "$name" "$S/changed"; then return 1; fi
-  done <"$S/names.missing"
-  awk -F "$TAB" 'NR == FNR { gone[$0]; next } !($9 in gone)' "$1.gone" "$1" >"$1.kept" && mv "$1.kept" "$1" && low "$GZ" -c "$1" >"${1%.part}.gz.part" || return 1
-  ENTRIES=$(wc -l <"$1")
 }
