@@ -125,5 +125,8 @@ async def test_a_vhost_without_any_run_is_told_so_by_its_vnode(world, open_app):
     async with open_app(world) as (app, pilot):
         await choose(app, pilot, SHOP)
         await pilot.press("U")
-        await until(pilot, lambda: "nothing is left half-way on vn1.example.net" in said(app))
+        await until(
+            pilot,
+            lambda: "Undo: nothing is left half-way of shop.example.org on vn1.example.net" in said(app),
+        )
         assert called(world, "standing") == [("standing", "shop.example.org", True)]

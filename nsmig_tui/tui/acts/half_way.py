@@ -57,7 +57,7 @@ async def _go_on(ui: NsmigApp, host: HostLine, *, undo: bool) -> None:
         if now is None:
             return
         if not now.do and not _is_open(ui, host):
-            words = f"{domain}: nothing is left half-way on {name}. d asks what is there."
+            words = f"{verb.capitalize()}: nothing is left half-way of {domain} on {name}. d asks anew."
             ui.notify(words, severity="warning", markup=False)
             return
         if seen is not None and (seen.do, seen.journal.run) == (now.do, now.journal.run):
