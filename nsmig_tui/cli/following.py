@@ -93,10 +93,9 @@ class _Watch:
             return
         self._quiet_until = now + 0.5
         totals = self.view.totals(now)
-        size = sum(run.size for run in self.view.runs.values())
-        done = f"{totals.ok + totals.failed + totals.skipped} of {totals.runs}"
+        done = f"{totals.ok + totals.failed + totals.skipped + totals.left} of {totals.runs}"
         self.session.printer.event(
-            StepProgressed("in all", done, "", "", int(totals.fraction * size), size),
+            StepProgressed("in all", done, "", "", int(totals.fraction * totals.size), totals.size),
         )
 
 

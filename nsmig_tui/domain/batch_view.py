@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .batch import BatchSpec
@@ -17,7 +17,7 @@ from .batch_events import (
     VnodeSetAside,
 )
 from .events import Result
-from .run_state import RunState, Totals, queued, totals
+from .run_state import LEFT, RunState, Totals, queued, totals
 from .run_state import reduce as reduce_run
 
 RUNNING, PAUSED, WAITING, STOPPING, ENDED, DIED = "running", "paused", "waiting", "stopping", "ended", "died"
@@ -97,9 +97,22 @@ class BatchView:
         """Whether nothing is left for ``resume``."""
         return self.phase == ENDED and self.outcome != "interrupted"
 
+    def shown(self, key: str) -> RunState:
+        """The run as it stands: nobody here hears of what a batch began whose process is gone."""
+        run = self.runs[key]
+        if self.phase != DIED or run.ended or run.started is None:
+            return run
+        words = "the batch's process is gone; the run goes on there"
+        heard = max((step.started or run.started for step in run.steps), default=run.started)
+        return replace(run, phase=LEFT, error=run.error or words, finished=heard)
+
     def totals(self, now: float) -> Totals:
-        """Counts, share done, remaining seconds."""
-        return totals(tuple(self.runs.values()), self.ended if self.ended is not None else now)
+        """Counts, share done, remaining seconds; none while the rest waits for a word of the operator."""
+        sums = totals([self.shown(key) for key in self.runs], self.ended if self.ended is not None else now)
+        canary = self.spec.limits.canary
+        begun = sums.runs - sums.waiting - sums.skipped
+        is_held = self.phase == WAITING or (canary and not self.consented and begun <= canary)
+        return replace(sums, remaining=None) if is_held and sums.waiting else sums
 
     def _take_run(self, event: Any, at: float) -> None:
         key = f"{getattr(event, 'vnode', '')}/{getattr(event, 'vhost', '')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +30,9 @@ WAITING, RUNNING, UNDOING = "waiting", "running", "undoing"
 OK, FAILED, REFUSED, SKIPPED, CANCELLED, LEFT = "ok", "failed", "refused", "skipped", "cancelled", "left"
 LOOK = "look"
 """It stopped half-way, or its undo did: a person must look before anything is tried again."""
+
+CATCH_UP = 3.0
+"""Seconds in which a run that is attached to tells what it had done before."""
 
 ENDED = frozenset({OK, FAILED, REFUSED, SKIPPED, CANCELLED, LEFT, LOOK})
 BY_CODE = {int(ExitCode.REFUSED): REFUSED, int(ExitCode.UNDO_FAILED): LOOK, int(ExitCode.INTERRUPTED): LEFT}
@@ -60,7 +64,8 @@ class RunState:
 
     ``phase`` is waiting, running, undoing, ok, failed, refused, skipped, cancelled, left (the operator's
     side stopped looking) or look (a person must). ``size`` is the vhost's bytes, for weighing a batch.
-    ``lost``: since when there has been no connection. Times: seconds since epoch.
+    ``lost``: since when there has been no connection. ``before``: the share that was done when we began to
+    look, of a run that was resumed. Times: seconds since epoch.
     """
 
     vnode: str
@@ -82,6 +87,7 @@ class RunState:
     met: int = 0
     warnings: tuple[str, ...] = ()
     lost: float | None = None
+    before: float = 0.0
 
     @property
     def key(self) -> str:
@@ -121,9 +127,9 @@ class RunState:
     def remaining(self, now: float) -> float | None:
         """Seconds that are likely left, or None while it is too early to tell."""
         part = self.fraction()
-        if self.phase != RUNNING or self.lost is not None or part is None or part < 0.03:
+        if self.phase != RUNNING or self.lost is not None or part is None or part - self.before < 0.03:
             return None
-        return self.elapsed(now) * (1 - part) / part
+        return self.elapsed(now) * (1 - part) / (part - self.before)
 
 
 def queued(verb: str, vnode: str, vhost: str = "", *, at: float, size: int = 0, met: int = 0) -> RunState:
@@ -134,6 +140,13 @@ def queued(verb: str, vnode: str, vhost: str = "", *, at: float, size: int = 0, 
 
 def reduce(state: RunState, event: Any, at: float) -> RunState:
     """The state after ``event``, which was seen at ``at``. Unknown events change nothing."""
+    after = _reduced(state, event, at)
+    if after.verb == "resume" and after.started is not None and at - after.started <= CATCH_UP:
+        return replace(after, before=after.fraction() or 0.0)
+    return after
+
+
+def _reduced(state: RunState, event: Any, at: float) -> RunState:
     if state.lost is not None:
         state = replace(state, lost=None)  # whatever is heard of it came over a connection
     match event:
@@ -166,7 +179,8 @@ def reduce(state: RunState, event: Any, at: float) -> RunState:
 
 def fail(state: RunState, message: str, hint: str, at: float, *, phase: str = FAILED) -> RunState:
     """The state after the run ended without a Result, as when the vnode cannot be reached."""
-    return replace(state, phase=phase, error=message, hint=hint, finished=at, lost=None)
+    steps = tuple(_closed(step, phase, at) for step in state.steps)
+    return replace(state, phase=phase, steps=steps, error=message, hint=hint, finished=at, lost=None)
 
 
 def phase_of(code: int) -> str:
@@ -210,6 +224,10 @@ def _begun(state: RunState, at: float) -> RunState:
 
 def _with_step(run: RunState, name: str, at: float, **changes: Any) -> RunState:
     steps = list(run.steps)
+    if name in STEPS and not any(step.name in STEPS for step in steps):
+        # A migration that is gone on with: what comes before its first step had been done already.
+        ahead = STEPS.index(name)
+        steps += [StepState(one, "done" if place < ahead else WAITING) for place, one in enumerate(STEPS)]
     names = [step.name for step in steps]
     if name not in names:
         names.append(name)
@@ -225,7 +243,7 @@ def _ended(state: RunState, event: Result, at: float) -> RunState:
     if not state.vhost and event.vhost:
         return state
     phase = SKIPPED if event.skipped else OK if event.ok else phase_of(event.exit_code)
-    steps = state.steps
+    steps = tuple(_closed(step, phase, at) for step in state.steps)
     if phase == FAILED and event.exit_code == 5:
         steps = tuple(replace(step, state="undone") if step.state == "done" else step for step in steps)
     return replace(
@@ -243,9 +261,23 @@ def _ended(state: RunState, event: Result, at: float) -> RunState:
     )
 
 
+def _closed(step: StepState, phase: str, at: float) -> StepState:
+    """A step after the end of its run; of one that is LEFT nobody here knows how it goes on."""
+    if step.state != RUNNING or phase == LEFT:
+        return step
+    if phase in (REFUSED, SKIPPED, CANCELLED):
+        return StepState(step.name)
+    seconds = max(0.0, at - step.started) if step.started is not None else 0.0
+    return replace(step, state="done" if phase == OK else FAILED, seconds=seconds)
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What many runs come to; ``fraction`` weighs them by size, ``remaining`` is in seconds."""
+    """What many runs come to; ``remaining`` is in seconds.
+
+    ``fraction`` weighs by size what went well, goes on, waits or is left; what was refused, failed or dropped
+    is no part of it. ``size``: the bytes of that part. ``rate``: bytes of finished migrations per second.
+    """
 
     runs: int = 0
     ok: int = 0
@@ -253,39 +285,48 @@ class Totals:
     running: int = 0
     waiting: int = 0
     skipped: int = 0
+    left: int = 0
     fraction: float = 0.0
+    size: int = 0
     elapsed: float = 0.0
     remaining: float | None = None
     rate: float = 0.0
-    """Bytes of vhosts finished per second, for the throughput."""
 
 
-def totals(states: tuple[RunState, ...], now: float) -> Totals:
+def totals(states: Sequence[RunState], now: float) -> Totals:
     """Sum up ``states``; a vhost of unknown size weighs like one of 1 MiB."""
     if not states:
         return Totals()
     floor = 1 << 20
-    weight = done = moved = 0.0
+    weight = done = 0.0
+    size = moved = 0
     for state in states:
-        size = max(state.size, floor)
-        part = 1.0 if state.ended else (state.fraction() or 0.0)
-        weight += size
-        done += size * part
-        moved += state.size * part
+        if state.phase in (FAILED, REFUSED, LOOK, SKIPPED, CANCELLED):
+            continue
+        weight += max(state.size, floor)
+        done += max(state.size, floor) * (state.fraction() or 0.0)
+        size += state.size
+        if state.phase == OK and state.verb == "migrate":
+            moved += state.size
     begun = [state.started for state in states if state.started is not None]
     ends = [state.finished for state in states if state.finished is not None]
     over = all(state.ended for state in states)
     elapsed = (max(ends, default=now) if over else now) - min(begun) if begun else 0.0
-    part = done / weight
+    part = done / weight if weight else 0.0
+    # Of what nobody hears anything, and of what is attached to half-way, nobody knows the pace.
+    unknown = any(not one.ended and (one.lost is not None or one.before > 0) for one in states)
+    is_guess = not over and not unknown and part > 0.02 and elapsed > 0
     return Totals(
         runs=len(states),
         ok=sum(state.phase == OK for state in states),
         failed=sum(state.phase in (FAILED, REFUSED, LOOK) for state in states),
         running=sum(state.phase in (RUNNING, UNDOING) for state in states),
         waiting=sum(state.phase == WAITING for state in states),
-        skipped=sum(state.phase in (SKIPPED, CANCELLED, LEFT) for state in states),
+        skipped=sum(state.phase in (SKIPPED, CANCELLED) for state in states),
+        left=sum(state.phase == LEFT for state in states),
         fraction=part,
+        size=size,
         elapsed=elapsed,
-        remaining=elapsed * (1 - part) / part if not over and part > 0.02 and elapsed > 0 else None,
+        remaining=elapsed * (1 - part) / part if is_guess else None,
         rate=moved / elapsed if elapsed > 0 else 0.0,
     )

@@ -26,6 +26,7 @@ class Action:
     """``danger``: "" reads only, "change" can be taken back, "destroy" needs a typed word somewhere.
 
     ``where``: the screens it is for, blank-separated; ``footer``: whether the key bar shows it.
+    ``waits``: the key bar shows it, first of all, while it can run: something waits for it.
     ``why_not`` answers a reason, or "" when it can run.
     """
 
@@ -38,6 +39,7 @@ class Action:
     danger: str = ""
     why_not: Callable[[NsmigApp, Targets], str] = always
     footer: bool = False
+    waits: bool = False
 
 
 EVERY = "fleet runs dashboard rollback log settings"
@@ -60,7 +62,7 @@ ACTIONS = (
     Action("pause", "p", "Pause", "begin no further run; again: go on", on_screen("toggle_pause"), "runs",
            footer=True),
     Action("release", "c", "Let the rest go", "of a batch whose first ones are through",
-           on_screen("release_batch"), "runs", "change", again.no_waiting_batch),
+           on_screen("release_batch"), "runs", "change", again.no_waiting_batch, waits=True),
     Action("cancel", "X", "Cancel one", "drop a run that has not begun", on_screen("cancel_run"), "runs",
            footer=True),
     Action("cancel_all", "Z", "Cancel all waiting", "drop every run that has not begun", batches.cancel_all,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from ..domain.batch_view import DIED, PAUSED, RUNNING, WAITING, BatchView
+from ..domain.batch_view import PAUSED, RUNNING, WAITING, BatchView
 from ..domain.errors import Refused
-from ..domain.run_state import LEFT, RunState
 from ..domain.run_state import WAITING as RUN_WAITS
+from ..domain.run_state import RunState, Totals, totals
 from ..engine.controller import RunController
 from .batch_watch import BatchWatch
 
@@ -43,12 +41,17 @@ class AllRuns:
         """Every run, each vhost once."""
         found: dict[str, RunState] = {}
         for view in self.batches.views():
-            found.update({key: _as_left(view, run) for key, run in view.runs.items()})
+            found.update({key: view.shown(key) for key in view.runs})
         for state in self.controller.snapshot():
             other = found.get(state.key)
             if other is None or other.ended or state.queued >= other.queued:
                 found[state.key] = state
         return tuple(found.values())
+
+    def totals(self, now: float) -> Totals:
+        """What the batch comes to that was made last; without any, the runs of this program."""
+        views = self.batches.views()
+        return views[-1].totals(now) if views else totals(self.controller.snapshot(), now)
 
     def batch_of(self, key: str) -> BatchView | None:
         """The batch whose run is shown under ``key``; None for a run of the controller's."""
@@ -61,7 +64,7 @@ class AllRuns:
     def state(self, key: str) -> RunState | None:
         """The run that is shown under ``key``."""
         view = self.batch_of(key)
-        return _as_left(view, view.runs[key]) if view else self.controller.state(key)
+        return view.shown(key) if view else self.controller.state(key)
 
     def log_lines(self, key: str) -> list[tuple[float, str]]:
         """The last lines of its log."""
@@ -141,12 +144,3 @@ class AllRuns:
         """Return when nothing waits or goes on."""
         await self.controller.wait()
         await self.batches.wait()
-
-
-def _as_left(view: BatchView, run: RunState) -> RunState:
-    """The run as it stands: nobody here hears of what a batch began whose process is gone."""
-    if view.phase != DIED or run.ended or run.started is None:
-        return run
-    words = "the batch's process is gone; the run goes on there"
-    heard = max((step.started or run.started for step in run.steps), default=run.started)
-    return replace(run, phase=LEFT, error=run.error or words, finished=heard)

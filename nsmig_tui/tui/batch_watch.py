@@ -171,6 +171,7 @@ def words_of(event: Any, view: BatchView) -> tuple[str, str]:
         case told.BatchEnded():
             sums = view.totals(view.ended or 0.0)
             words = f"Batch {view.spec.batch}: {event.outcome}. {sums.ok} ok, {sums.failed} failed"
-            rest = f", {sums.skipped} skipped." if sums.skipped else "."
-            return words + rest, "information" if event.exit_code == 0 else "warning"
+            more = ((sums.skipped, "skipped"), (sums.left, "left"))
+            rest = "".join(f", {count} {word}" for count, word in more if count)
+            return f"{words}{rest}.", "information" if event.exit_code == 0 else "warning"
     return "", ""

@@ -141,3 +141,88 @@ def test_without_a_connection_nobody_knows_how_long_it_will_take():
     assert reduce(lost, ev.LinkChanged(V, H, "r1", False, "again"), 9.0).lost is None
     assert reduce(lost, ev.StepProgressed(V, H, step=STEPS[1], done=60, total=100), 9.0).lost is None
     assert log_text(ev.LinkChanged(V, H, "r1", True, "connection lost")) == "connection lost"
+
+
+def migrating(name="a.example", size=100 << 20, verb="migrate", done=0, lost=False):
+    """A run since second 0 whose archive is ``done`` % written by second 10."""
+    state = fold(
+        queued(verb, V, name, at=0.0, size=size),
+        (0.0, ev.RunStarted(V, name, "r1", verb=verb)),
+        (0.0, ev.StepStarted(V, name, step=STEPS[0])),
+        (1.0, ev.StepFinished(V, name, step=STEPS[0], seconds=1.0)),
+        (1.0, ev.StepStarted(V, name, step=STEPS[1])),
+        (10.0, ev.StepProgressed(V, name, step=STEPS[1], done=done, total=100)),
+    )
+    return reduce(state, ev.LinkChanged(V, name, "r1", True, "gone"), 10.0) if lost else state
+
+
+def ended(name="a.example", at=10.0, verb="migrate", size=100 << 20, **result):
+    """A run that ended at this second."""
+    return reduce(migrating(name, size, verb), ev.Result(V, name, "r1", **result), at)
+
+
+def test_what_is_left_on_its_vnode_is_neither_skipped_nor_done():
+    left = [ended(f"{n}.example", ok=False, exit_code=130) for n in range(10)]
+    sums = totals(left, 20.0)
+    assert (sums.left, sums.skipped, sums.rate) == (10, 0, 0.0)
+    assert 0.0 < sums.fraction < 0.1
+
+
+def test_what_was_refused_or_failed_is_no_part_of_what_is_done():
+    refused, failed = ended(ok=False, exit_code=4), ended("b.example", ok=False, exit_code=5)
+    sums = totals([refused, failed], 20.0)
+    assert (sums.failed, sums.fraction, sums.rate, sums.remaining) == (2, 0.0, 0.0, None)
+    good = ended("c.example", ok=True)
+    sums = totals([refused, failed, good], 20.0)
+    assert (sums.fraction, sums.size) == (1.0, 100 << 20)
+    assert sums.rate == (100 << 20) / 10.0, "one was moved, in ten seconds"
+
+
+def test_only_a_migration_moves_bytes():
+    assert totals([ended(ok=True, verb="validate")], 20.0).rate == 0.0
+    assert totals([ended(ok=True, verb="resume")], 20.0).rate == 0.0
+    assert totals([migrating(done=90)], 20.0).rate == 0.0
+
+
+def test_nobody_guesses_the_time_of_what_has_no_connection():
+    assert totals([migrating(done=50)], 20.0).remaining is not None
+    assert totals([migrating(done=50), migrating("b.example", done=50, lost=True)], 20.0).remaining is None
+
+
+def test_a_step_ends_with_its_run():
+    refused = ended(ok=False, exit_code=4)
+    assert [step.state for step in refused.steps][:2] == ["done", "waiting"]
+    failed = ended(ok=False, exit_code=6)
+    assert [step.state for step in failed.steps][:2] == ["done", "failed"]
+    assert failed.steps[1].seconds == 9.0
+    assert ended(ok=False, exit_code=130).steps[1].state == "running", "it goes on there"
+    assert fail(migrating(), "m", "h", 5.0).steps[1].state == "failed"
+    assert fail(migrating(), "m", "h", 5.0, phase="refused").steps[1].state == "waiting"
+
+
+def test_a_migration_that_is_attached_to_shows_how_far_it_is_and_guesses_by_what_it_does_since():
+    def attach(step, done):
+        return fold(
+            queued("resume", V, H, at=100.0),
+            (100.0, ev.RunStarted(V, H, "r2", verb="resume")),
+            (100.5, ev.StepStarted(V, H, step=step)),
+            (101.0, ev.StepProgressed(V, H, step=step, done=done, total=100)),
+        )
+
+    state = attach(STEPS[0], 0)
+    assert [step.name for step in state.steps] == list(STEPS)
+    state = attach(STEPS[1], 60)
+    assert [step.name for step in state.steps] == list(STEPS)
+    assert [step.state for step in state.steps][:3] == ["done", "running", "waiting"]
+    part = state.fraction()
+    assert part > 0.3
+    assert state.remaining(101.0) is None, "how fast it is nobody here has seen"
+    assert totals([state], 101.0).remaining is None
+    state = reduce(state, ev.StepProgressed(V, H, step=STEPS[1], done=80, total=100), 111.0)
+    moved = state.fraction() - part
+    assert round(state.remaining(111.0), 3) == round(11.0 * (1 - state.fraction()) / moved, 3)
+
+
+def test_steps_of_another_kind_are_not_made_a_migrations():
+    state = reduce(queued("resume", V, H, at=0.0), ev.StepStarted(V, H, step="restore_back"), 1.0)
+    assert [step.name for step in state.steps] == ["restore_back"]

@@ -19,6 +19,9 @@ SHOP, WIKI, CLOUD = (
 )
 
 
+BATCH = (SHOP, WIKI, CLOUD)
+
+
 def said(app):
     """What toasts say."""
     return " | ".join(str(note.message) for note in app._notifications)
@@ -353,3 +356,58 @@ async def test_a_read_only_session_watches_and_does_not_steer(world, open_app):
         await pilot.press("p")
         await until(pilot, lambda: "read-only" in said(app))
         assert app.batch_watch.views()[0].phase != "paused"
+
+
+def bar(app, where):
+    """What a bar of the screen says."""
+    return "".join(part for part, _style in app.screen.query_one(where).pieces)
+
+
+async def test_the_sums_are_those_of_the_batch_that_the_title_names(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        app.controller.start(Wish("discover", "vn7.example.net"))
+        world.engine.release("vn7.example.net")
+        await until(pilot, lambda: not app.controller.active)
+        world.clock.now += 1000
+        await begin_three(app, pilot)
+        app.controller.start(Wish("resume", "vn1.example.net", "forum.example.org", {"undo": False}))
+        await until(pilot, lambda: app.all_runs.state(SHOP).phase == "running")
+        app.screen.look(force=True)
+        assert len(app.screen.list.rows) == 4
+        assert " 0/3 done  3 running " in bar(app, "#totals")
+        assert app.all_runs.totals(world.clock.now + 7).elapsed == 7
+
+
+async def test_a_dead_batch_says_what_it_left_and_that_it_is_not_done(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await begin_three(app, pilot)
+        await until(pilot, lambda: {phase(app, key) for key in (SHOP, WIKI, CLOUD)} == {"running"})
+        world.clock.now += 20
+        view = app.batch_watch.views()[0]
+        view.died()
+        app.screen.look(force=True)
+        assert " 0/3 done  3 left  " in bar(app, "#totals")
+        assert "100%" not in bar(app, "#totals") and "/s" not in bar(app, "#totals")
+
+
+async def test_nobody_guesses_the_time_of_what_waits_for_consent(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await ask_for_three(app, pilot)
+        await pilot.press("c", "y")
+        await until(pilot, lambda: app.screen.id == "runs" and "running" in map(phase, [app] * 3, BATCH))
+        assert "c Let the rest go" not in bar(app, "#keybar")
+        first = next(key for key in BATCH if phase(app, key) == "running")
+        await until(pilot, lambda: app.all_runs.state(first).fraction() > 0.1)
+        assert app.all_runs.state(first).remaining(world.clock.now + 60) is not None
+        assert app.all_runs.totals(world.clock.now + 60).remaining is None
+        world.engine.release(first.partition("/")[2])
+        await until(pilot, lambda: "waits for you" in said(app))
+        await until(pilot, lambda: "c Let the rest go" in bar(app, "#keybar"))
+        assert bar(app, "#keybar").index("Let the rest go") < bar(app, "#keybar").index("Pause")
+        await pilot.press("c")
+        await agree(app, pilot, "2 vhosts on")
+        await until(pilot, lambda: sum(phase(app, key) == "running" for key in BATCH) == 2)
+        assert app.all_runs.totals(world.clock.now + 60).remaining is not None

@@ -70,6 +70,7 @@ def totals_line(sums: Totals, signs: Signs, *, paused: bool, width: int) -> Line
     for count, word, style in (
         (sums.failed, "failed", "fail"),
         (sums.running, "running", "run"),
+        (sums.left, "left", "warn"),
         (sums.waiting, "waiting", "wait"),
         (sums.skipped, "skipped", "dim"),
     ):
@@ -129,7 +130,8 @@ def steps(state: RunState, signs: Signs, now: float, width: int) -> list[Row]:
     if state.lost is not None and not state.ended:
         gone = f"No connection for {span(now - state.lost)}: trying again. The run goes on there."
         rows += wrap.text(gone, width, "warn")
-    rows += [Row(_step(step, signs, now, width)) for step in state.steps]
+    at = state.finished if state.ended and state.finished is not None else now
+    rows += [Row(_step(step, signs, at, width)) for step in state.steps]
     if state.error:
         rows += wrap.fact("error" if state.phase != "left" else "note", state.error, width, style, room=8)
     if state.hint:

@@ -65,8 +65,9 @@ class WorkScreen(Screen[None]):
             return
         self.query_one("#titlebar", LineBar).show([*self.app.title_pieces(), *self.title_pieces()])
         words = []
-        for action, why in self.app.available(self.targets(), self):
-            if action.footer:
+        found = self.app.available(self.targets(), self)
+        for action, why in sorted(found, key=lambda one: not one[0].waits):
+            if action.footer or (action.waits and not why):
                 style = "dim" if why else "key"
                 words.append(
                     (

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from ...domain.batch_view import WAITING
 from ...domain.errors import NsmigError, Refused
-from ...domain.run_state import RunState, totals
+from ...domain.run_state import RunState
 from .. import actions
 from ..acts import again, batches
 from ..panes import run_lines, wrap
@@ -116,7 +116,7 @@ class RunsScreen(WorkScreen):
             self.list.redraw()
         now = self.app.clock()
         if force or self._beat % CALM == 0:
-            sums = totals(tuple(states), now)
+            sums = control.totals(now)
             line = run_lines.totals_line(sums, self.app.signs, paused=control.paused, width=self.size.width)
             self.query_one("#totals", LineBar).show(line)
             self.refresh_bars()
