@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -157,6 +157,24 @@ def bindings(where: str) -> list[Binding]:
             priority=action.id in FIRST,
         )
         for action in for_screen(where)
+    ]
+
+
+def clashes(keys: Mapping[str, str]) -> list[str]:
+    """Which actions of one screen share a key, with ``keys`` (action id -> keys) for those that have some."""
+    found: dict[tuple[str, ...], str] = {}
+    for where in dict.fromkeys(name for action in ACTIONS for name in action.where.split()):
+        users: dict[str, list[str]] = {}
+        for action in for_screen(where):
+            for key in keys.get(action.id, action.key).split(","):
+                users.setdefault(key.strip(), []).append(action.id)
+        for key, names in users.items():
+            if len(names) > 1 and any(name in keys for name in names):
+                found.setdefault((key, *names), where)
+    return [
+        f"{shown_key(key)} is the key of {' and of '.join(names)} on the {where} screen: only one has it."
+        " Change [keys] in the settings."
+        for (key, *names), where in found.items()
     ]
 
 

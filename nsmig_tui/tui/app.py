@@ -82,12 +82,14 @@ class NsmigApp(Navigation, CalmApp):
         self.run_worker(offer, group="acts")
 
     def map_keys(self) -> None:
-        """Put the keys of the settings in the place of the actions' own; unknown names are said."""
+        """Put the settings' keys in the place of the actions' own; unknown names and clashes are said."""
         self.set_keymap({name: keys for name, keys in self.options.keys.items() if name in actions.BY_ID})
         for name in self.options.keys:
             if name not in actions.BY_ID:
                 words = f"keys.{name}: there is no such action (, shows their names)."
                 self.notify(words, severity="warning", markup=False)
+        for words in actions.clashes(self.options.keys):
+            self.notify(words, severity="warning", markup=False, timeout=10)
 
     async def _offer_what_is_left(self) -> None:
         """Batches first; runs that are part of one are its business."""

@@ -152,3 +152,20 @@ async def test_its_lines_fit_the_screen_from_the_first_picture_on(begin, monkeyp
 @pytest.mark.parametrize(("keys", "words"), [("f6", "F6"), ("f12,ctrl+r", "F12 ctrl+r"), ("f", "f")])
 def test_keys_are_named_as_they_stand_on_the_keyboard(keys, words):
     assert actions.shown_key(keys) == words
+
+
+def test_a_key_of_two_actions_on_one_screen_is_named():
+    words = actions.clashes({"migrate": "v"})
+    assert len(words) == 1
+    assert "v is the key of migrate and of validate on the fleet screen" in words[0]
+    assert actions.clashes({}) == []
+    assert actions.clashes({"migrate": "v", "validate": "m"}) == [], "swapped"
+    assert actions.clashes({"pause": "m"}) == [], "of two screens"
+    assert "pause and of cancel on the runs screen" in actions.clashes({"cancel": "f9,p"})[0]
+    assert len(actions.clashes({"help": "q"})) == 1, "said once, not for every screen"
+
+
+async def test_a_clash_of_keys_is_said_at_the_start(begin):
+    app, _path = begin('[keys]\nmigrate = "v"\n')
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: "v is the key of migrate and of validate" in said(app))
