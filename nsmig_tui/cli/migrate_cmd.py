@@ -12,20 +12,26 @@ from . import consent
 from .batch_cmd import migrate_batch
 from .session import Session
 
+SETTLED = (Status.MIGRATED, Status.NATIVE)
+
 
 async def migrate(session: Session, arguments: Namespace) -> int:
     """Migrate one vhost, or all validated ones in a batch; with --dry-run only say what would happen."""
     options = _options(session, arguments)
     vhosts = _chosen(session, arguments)
-    if arguments.all_validated or arguments.detach:
+    settled = not arguments.all_validated and vhosts[0].status in SETTLED
+    if arguments.all_validated or (arguments.detach and not settled):
         return await migrate_batch(session, arguments, vhosts, options)
-    if any((arguments.jobs, arguments.per_vnode, arguments.max_failures, arguments.canary, arguments.clean)):
-        raise UsageError("--jobs, --per-vnode, --max-failures, --canary and --clean go with --all-validated.")
+    # Limits of how many at once, and of failures, hold for one vhost whatever they are.
+    if arguments.canary or arguments.clean:
+        raise UsageError("--canary and --clean go with --all-validated.")
     targets = [(vhost.vnode, vhost.domain) for vhost in vhosts]
     engine = session.app.engine
     if arguments.dry_run:
 
-        async def plan(vnode: str, domain: str, emit: Emit) -> Planned:
+        async def plan(vnode: str, domain: str, emit: Emit) -> Planned | Result:
+            if settled:
+                return _nothing_to_plan(vhosts[0])
             return await engine.plan_migrate(vnode, domain, options)
 
         return await session.work("plan", targets, plan)
@@ -35,6 +41,12 @@ async def migrate(session: Session, arguments: Namespace) -> int:
         return await engine.migrate(vnode, domain, options, emit)
 
     return await session.work("migrate", targets, run)
+
+
+def _nothing_to_plan(vhost: Vhost) -> Result:
+    """What the real run would answer, too."""
+    why = f"{vhost.domain} is {vhost.status} already; nothing would be changed"
+    return Result(vhost.vnode, vhost.domain, ok=True, status=str(vhost.status), warnings=(why,), skipped=True)
 
 
 def _chosen(session: Session, arguments: Namespace) -> list[Vhost]:

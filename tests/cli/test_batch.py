@@ -150,7 +150,7 @@ def test_nobody_hears_an_order_to_an_ended_batch(bench, order):
         ("report",),
         ("resume", "nobody"),
         ("resume", "--retry"),
-        ("migrate", *GOOD, "--jobs", "2"),
+        ("migrate", *GOOD, "--canary", "2"),
         ("migrate", "--all-validated", "--clean", "5", "--yes"),
         ("migrate", "--all-validated", "--jobs", "0", "--yes"),
     ],

@@ -105,6 +105,25 @@ def test_one_vhost_ends_with_its_own_code(bench, verb, answer, code):
     assert bench.run(verb, *GOOD, "--yes").code == code
 
 
+@pytest.mark.parametrize("flag", ["--jobs", "--per-vnode", "--max-failures"])
+def test_limits_of_many_hold_for_one_vhost_too(bench, flag):
+    assert bench.run("migrate", *GOOD, flag, "2", "--yes").code == 0
+    assert bench.engine.calls == [("migrate", *GOOD, MigrateOptions())]
+
+
+@pytest.mark.parametrize(
+    "words", [("--dry-run",), ("--yes",), ("--detach", "--yes"), ("--detach", "--dry-run")]
+)
+def test_a_migrated_vhost_is_skipped_by_plan_and_run_alike(bench, words):
+    done = ("web2", "done.example")
+    bench.engine.answers[("migrate", *done)] = Result(*done, ok=True, skipped=True, status="migrated")
+    bench.engine.answers[("plan_migrate", *done)] = error(Refused)
+    ended = bench.run("migrate", *done, *words, "--json")
+    (line,) = (line for line in ended.lines if line["type"] == "result")
+    assert (ended.code, line["ok"], line["status"]) == (0, True, "migrated")
+    assert ended.lines[-1] == {"type": "summary", "ok": 0, "failed": 0, "skipped": 1}
+
+
 @pytest.mark.parametrize(
     ("codes", "expected"), [((0, 0), 0), ((0, 5), 7), ((5, 5), 5), ((3, 3), 3), ((5, 6), 6), ((4, 75), 75)]
 )
