@@ -93,6 +93,46 @@ def test_yaml_inventory(tmp_path, no_tool, name, head):
     ]
 
 
+PORTS_INI = """\
+[web]
+badwolf.example.com:5309
+web[1:2].example:2222
+db[a:b]
+own.example:1 ansible_port=22
+[2001:db8::1]:2022
+192.0.2.1:2200
+2001:db8::2
+"""
+
+PORTS_YAML = """\
+web:
+  hosts:
+    badwolf.example.com:5309:
+    web[1:2].example:2222:
+    db[a:b]:
+    own.example:1: {ansible_port: 22}
+    "[2001:db8::1]:2022":
+    192.0.2.1:2200:
+    "2001:db8::2":
+"""
+
+
+@pytest.mark.parametrize(("name", "text"), [("hosts", PORTS_INI), ("hosts.yml", PORTS_YAML)])
+def test_a_port_may_follow_a_name(tmp_path, no_tool, name, text):
+    (tmp_path / name).write_text(text)
+    assert [(host.name, host.port) for host in read_hosts(tmp_path / name)] == [
+        ("badwolf.example.com", "5309"),
+        ("web1.example", "2222"),
+        ("web2.example", "2222"),
+        ("dba", ""),
+        ("dbb", ""),
+        ("own.example", "22"),
+        ("2001:db8::1", "2022"),
+        ("192.0.2.1", "2200"),
+        ("2001:db8::2", ""),
+    ]
+
+
 PARENTS_INI = """\
 [web]
 w1 ansible_port=2201

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 EVERYBODY = ("all", "ungrouped", "_meta")
+
+_WITH_PORT = (re.compile(r"\[([^\[\]]+)\]:(\d+)"), re.compile(r"((?:[^:\[\]]|\[[^\[\]]*\])+):(\d+)"))
+"""``[address]:port`` and ``name:port``; the colons of a range are within its brackets."""
 
 
 @dataclass
@@ -17,6 +21,14 @@ class Groups:
     hosts: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     variables: dict[str, dict[str, Any]] = field(default_factory=dict)
     parents: dict[str, set[str]] = field(default_factory=dict)
+
+    def add(self, words: str, group: str, given: Mapping[Any, Any]) -> None:
+        """Note a host or range that a group lists; a port may follow it, which the variables overrule."""
+        for form in _WITH_PORT:
+            if match := form.fullmatch(words):
+                words, given = match[1], {"ansible_port": match[2], **given}
+                break
+        self.hosts.append((words, group, dict(given)))
 
     def above(self, group: str) -> dict[str, int]:
         """The group and all that it is a child of; each with the length of the longest way up from it.

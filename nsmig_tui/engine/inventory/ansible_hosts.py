@@ -144,7 +144,7 @@ def _from_ini(text: str, path: Path) -> list[InventoryHost]:
             groups.parents.setdefault(words[0], set()).add(section)
         elif kind == "hosts":
             given = dict(word.split("=", 1) for word in words[1:] if "=" in word)
-            groups.hosts.append((words[0], section, given))
+            groups.add(words[0], section, given)
     try:
         return _hosts(groups)
     except ValueError as error:

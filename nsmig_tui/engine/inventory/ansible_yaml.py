@@ -39,7 +39,7 @@ def _walk(groups: Groups, group: str, body: Any, depth: int) -> None:
     told = _table(body)
     groups.variables.setdefault(group, {}).update(_table(told.get("vars")))
     for name, own in _table(told.get("hosts")).items():
-        groups.hosts.append((str(name), group, dict(_table(own))))
+        groups.add(str(name), group, _table(own))
     for name, inner in _table(told.get("children")).items():
         groups.parents.setdefault(str(name), set()).add(group)
         _walk(groups, str(name), inner, depth - 1)
