@@ -13,7 +13,7 @@ from .events import Result
 
 
 class Place(StrEnum):
-    """Where one vhost stands in the batch. ASIDE: not begun because its vnode is in trouble."""
+    """Where one vhost stands in the batch. ASIDE: not begun, for something that is no fault of its own."""
 
     WAITING = "waiting"
     BACKUP = "backup"
@@ -167,6 +167,9 @@ class Schedule:
             self.places[key] = Place.LEFT
         elif result.ok:
             self.places[key] = Place.SKIPPED if result.skipped else Place.OK
+        elif result.skipped:  # nothing was tried: no failure, and no canary
+            self.places[key] = Place.ASIDE
+            self._begun -= 1
         else:
             self.places[key] = Place.FAILED
             self._count_failure()

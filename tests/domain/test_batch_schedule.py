@@ -52,6 +52,19 @@ def test_limits_on_each_vnode_and_on_vnodes():
     assert schedule.begin() == [], "as many are ahead on a as may be"
 
 
+def test_what_was_not_begun_is_no_failure_and_no_canary():
+    """Another program held the database, or another run the vhost: tried again when that is asked for."""
+    schedule = Schedule(items("a"), Limits(per_vnode=1, max_failures=1, canary=1))
+    (first,) = schedule.begin()
+    schedule.ended(first.key, Result("a", first.domain, ok=False, exit_code=75, skipped=True))
+    assert not schedule.failures and not schedule.stopped and not schedule.wants_consent
+    (second,) = schedule.begin()
+    schedule.ended(second.key, good(second))
+    assert schedule.wants_consent
+    assert schedule.retry() == [first]
+    assert schedule.go_on() and len(run_out(schedule)) == 3
+
+
 def test_a_third_vnode_gets_its_turn_when_one_is_through():
     schedule = Schedule(items("a", "b", each=1), Limits(vnodes=1))
     (only,) = schedule.begin()

@@ -11,10 +11,17 @@ import pytest
 
 from nsmig_tui.domain import events as ev
 from nsmig_tui.domain.batch import BatchItem, BatchSpec, Limits
-from nsmig_tui.domain.batch_events import BatchContinued, BatchEnded, BatchPaused, BatchStarted, VnodeSetAside
+from nsmig_tui.domain.batch_events import (
+    BatchContinued,
+    BatchEnded,
+    BatchPaused,
+    BatchStarted,
+    BatchStopped,
+    VnodeSetAside,
+)
 from nsmig_tui.domain.batch_report import state_words
 from nsmig_tui.domain.batch_view import BatchView
-from nsmig_tui.domain.errors import ConnectError, Refused
+from nsmig_tui.domain.errors import ConnectError, LockHeld, Refused
 from nsmig_tui.domain.fleet import RunRecord, Status, Vhost
 from nsmig_tui.domain.run_state import RunState
 from nsmig_tui.engine.batch import conductor as conducting
@@ -212,6 +219,21 @@ async def test_what_this_machine_could_not_begin_is_left_for_another_time(tmp_pa
     view = scene.view()
     assert (view.results["a/x.test"].skipped, view.results["a/x.test"].exit_code) == (True, 4)
     assert "1 left to do: nsmig resume b1" in view.hint
+    assert await scene.run() == 0
+    assert scene.engine.calls[-1] == ("take_up", "x.test")
+
+
+async def test_a_database_that_others_hold_is_no_failure_of_the_vhost(tmp_path):
+    """It is left for another time, and does not count for those that may fail."""
+    held = LockHeld("nsmig.db is in use by another program.", hint="Try again.")
+    spec = spec_with("a/x.test", "a/y.test", "a/z.test", limits=Limits(per_vnode=1, max_failures=1))
+    scene = Scene(tmp_path, TableEngine(x_test=[held]), spec)
+    assert await scene.run() == 7
+    view = scene.view()
+    first = view.results["a/x.test"]
+    assert (first.skipped, first.exit_code, first.hint) == (True, 75, "Try again.")
+    assert [view.results[f"a/{name}.test"].ok for name in "yz"] == [True, True]
+    assert scene.events(BatchStopped) == [] and "1 left to do: nsmig resume b1" in view.hint
     assert await scene.run() == 0
     assert scene.engine.calls[-1] == ("take_up", "x.test")
 

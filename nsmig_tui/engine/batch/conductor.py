@@ -207,7 +207,8 @@ class Conductor:
             options = replace(self.spec.options, follow=self._follow.pop(item.key, 0))
             return await verb(item.vnode, item.domain, options, emit)
         except NsmigError as error:
-            if error.exit_code is ExitCode.REFUSED:  # by this machine, as where its disk is full
+            # by this machine, as where its disk is full, or another program holds its database
+            if error.exit_code in (ExitCode.REFUSED, ExitCode.LOCKED):
                 return not_begun(item, error.message, error.hint, int(error.exit_code))
             return failed(item, error.message, error.hint, int(error.exit_code))
         except Exception as error:  # a bug in one run must not end the others; the vnode goes on by itself
