@@ -91,7 +91,7 @@ def spec_from(value: Mapping[str, Any]) -> BatchSpec:
 
 
 BEFORE_WE_BEGAN = ("before we begin: ", "is not running", "'s configuration cannot be read")
-"""What is said of a vnode whose services are found broken before anything was touched."""
+"""What a runner says of services that it finds broken before anything was touched."""
 
 SERVICES_SUFFER = ("nginx", "php-fpm", "the runner stopped")
 """What in the words of an undo that failed concerns more than the one vhost."""
@@ -105,8 +105,8 @@ def trouble_of(result: Result) -> str:
     In trouble: it cannot be reached, its services were broken before we came or after an undo, or something
     killed a runner there. A vhost that failed and was undone proves the opposite: nginx passed its test.
     """
-    if result.ok:
-        return ""
+    if result.ok or result.vnode_trouble:
+        return result.vnode_trouble
     first = result.errors[0] if result.errors else ""
     if result.exit_code in (3, 130):
         return first or "it cannot be reached"

@@ -56,6 +56,10 @@ class Refused(NsmigError):
     exit_code = ExitCode.REFUSED
 
 
+class VnodeTrouble(Refused):
+    """A guard said no for something that is no fault of the vhost's, but its vnode's."""
+
+
 class StepFailed(NsmigError):
     """A step failed; it and all before it were undone."""
 

@@ -136,7 +136,10 @@ class FindingMade(Event):
 
 @dataclass(frozen=True)
 class Result(Event):
-    """How work on one vhost ended; the contract's ``result`` line."""
+    """How work on one vhost ended; the contract's ``result`` line.
+
+    ``vnode_trouble``: what it was refused for, where that is no fault of its own.
+    """
 
     ok: bool = False
     status: str = ""
@@ -148,6 +151,7 @@ class Result(Event):
     hint: str = ""
     exit_code: int = 0
     skipped: bool = False
+    vnode_trouble: str = ""
     type = "result"
 
 

@@ -233,15 +233,18 @@ def _completeness(domain: str, upath: str, seen: Inspection, serving: Serving) -
 
 def _services(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
     if seen.nginx is None:
-        yield Finding(ERROR, SERVICES, "cannot look at nginx", hint="Is nginx installed and running?")
+        hint = "Is nginx installed and running?"
+        yield Finding(ERROR, SERVICES, "cannot look at nginx", hint=hint, of_vnode=True)
     elif seen.nginx.test_rc:
         says = seen.nginx.test_says.strip().splitlines()
-        yield Finding(ERROR, SERVICES, "nginx -t fails", "", says[0] if says else "", "Mend it first.")
+        said = says[0] if says else ""
+        yield Finding(ERROR, SERVICES, "nginx -t fails", "", said, "Mend it first.", of_vnode=True)
     if seen.nginx is not None and seen.nginx.running is False:
-        yield Finding(ERROR, SERVICES, "nginx is not running", hint="Start nginx.")
+        yield Finding(ERROR, SERVICES, "nginx is not running", hint="Start nginx.", of_vnode=True)
     yield from _exchange(seen, serving)
     if serving.fpm is not None and serving.master is None:
-        yield Finding(ERROR, SERVICES, f"no running php-fpm uses {serving.fpm.main}", hint="Start php-fpm.")
+        says = f"no running php-fpm uses {serving.fpm.main}"
+        yield Finding(ERROR, SERVICES, says, hint="Start php-fpm.", of_vnode=True)
     for config in seen.fpm:
         if serving.fpm is None or config.main != serving.fpm.main:
             continue
@@ -256,7 +259,8 @@ def _services(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
             )
         if config.test_rc:
             says = config.test_says.strip().splitlines()
-            yield Finding(ERROR, SERVICES, "php-fpm -t fails", "", says[0] if says else "", "Mend it first.")
+            said = says[0] if says else ""
+            yield Finding(ERROR, SERVICES, "php-fpm -t fails", "", said, "Mend it first.", of_vnode=True)
     for name, runs in seen.mail.items() if "msg" in seen.places else ():
         if not runs:
             yield Finding(

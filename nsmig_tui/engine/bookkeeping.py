@@ -49,6 +49,7 @@ class Bookkeeper:
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     hint: str = ""
+    vnode_trouble: str = ""
     unkept: str = ""
 
     def begin(self) -> None:
@@ -143,6 +144,7 @@ class Bookkeeper:
             hint=self.hint,
             exit_code=int(code),
             skipped=skipped,
+            vnode_trouble=self.vnode_trouble,
         )
         self.tell(result)
         return result

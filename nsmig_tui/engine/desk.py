@@ -8,7 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from ..domain.errors import ConnectError, ExitCode, LockHeld, NsmigError, Refused, UsageError
+from ..domain.errors import (
+    ConnectError,
+    ExitCode,
+    LockHeld,
+    NsmigError,
+    Refused,
+    UsageError,
+    VnodeTrouble,
+)
 from ..domain.events import Emit, Result
 from ..domain.fleet import Status, Vhost, Vnode, may_become
 from ..domain.layout import JournalView
@@ -161,6 +169,7 @@ def ended_by(error: NsmigError, books: Bookkeeper, vhost: Vhost) -> Result:
     """The Result for a run that an error ended before or beside the runner's own word."""
     books.errors.append(error.message)
     books.hint = error.hint
+    books.vnode_trouble = error.message if isinstance(error, VnodeTrouble) else ""
     outcome = {
         ExitCode.REFUSED: "refused",
         ExitCode.INTERRUPTED: "interrupted",

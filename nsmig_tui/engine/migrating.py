@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from .. import __version__
 from ..domain.describing import describe_plan
-from ..domain.errors import ExitCode, NsmigError, Refused
+from ..domain.errors import ExitCode, NsmigError, Refused, VnodeTrouble
 from ..domain.events import Emit, Planned, Result, StepStarted
 from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
 from ..domain.http_answers import Baseline
@@ -73,7 +73,9 @@ async def prepare(desk: Desk, vnode: Vnode, vhost: Vhost, shell: Shell, options:
         raise Refused(f"{vhost.domain} does not have the old layout", hint=f"nsmig discover {vnode.name}")
     bad = [f for f in judge(vhost.domain, f"{vnode.vpath}/{vhost.domain}", seen, serving) if f.blocks]
     if bad:
-        raise Refused(bad[0].message, hint=bad[0].hint or f"nsmig validate {vnode.name} {vhost.domain}")
+        first = next((f for f in bad if f.of_vnode), bad[0])
+        refusal = VnodeTrouble if first.of_vnode else Refused
+        raise refusal(first.message, hint=first.hint or f"nsmig validate {vnode.name} {vhost.domain}")
     plan = make_plan(vnode, vhost.domain, seen, serving, options, desk.stamp())
     plan = replace(plan, warnings=(*plan.warnings, *blind_spots(serving)))
     if plan.blocked:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..domain.errors import ExitCode, NsmigError
 from ..domain.events import Emit, FindingMade, Result
-from ..domain.findings import PASSED, WARNING, Finding
+from ..domain.findings import PASSED, WARNING, Finding, vnode_trouble
 from ..domain.fleet import Layout, Status, Vhost, Vnode
 from ..domain.layout import JournalView, layout_of, read_journal
 from ..domain.ports import Shell
@@ -55,6 +55,7 @@ async def validate(desk: Desk, name: str, domain: str, emit: Emit) -> Result:
     books.warnings += [f.message for f in findings if f.severity == WARNING]
     books.errors += [f.message for f in bad]
     books.hint = next((f.hint for f in bad if f.hint), "")
+    books.vnode_trouble = vnode_trouble(findings)
     code = ExitCode.REFUSED if bad else ExitCode.DONE
     return books.end("refused" if bad else "ok", checked, code=code)
 

@@ -52,6 +52,16 @@ def test_limits_on_each_vnode_and_on_vnodes():
     assert schedule.begin() == [], "as many are ahead on a as may be"
 
 
+def test_what_a_vhost_was_refused_for_may_be_its_vnodes_trouble():
+    schedule = Schedule(items("a"), Limits(per_vnode=1))
+    (first,) = schedule.begin()
+    down = "no running php-fpm uses /etc/php-fpm.conf"
+    refused = Result("a", first.domain, ok=False, exit_code=4, errors=("odd", down), vnode_trouble=down)
+    assert schedule.ended(first.key, refused) == down
+    assert len(schedule.aside("a")) == 3 and schedule.over
+    assert trouble_of(replace(refused, vnode_trouble="")) == ""
+
+
 def test_what_was_not_begun_is_no_failure_and_no_canary():
     """Another program held the database, or another run the vhost: tried again when that is asked for."""
     schedule = Schedule(items("a"), Limits(per_vnode=1, max_failures=1, canary=1))

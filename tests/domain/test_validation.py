@@ -30,6 +30,7 @@ from nsmig_tui.domain.findings import (
     STRUCTURE,
     USER,
     WARNING,
+    vnode_trouble,
 )
 from nsmig_tui.domain.findings import (
     SETTINGS as SETTINGS_,
@@ -160,6 +161,20 @@ def test_one_rule_speaks(changes, severity, category, words):
     assert words in found[0].message
     assert "\x1b" not in found[0].message + found[0].actual
     assert found[0].hint or not found[0].blocks, "what stands in the way must come with what to do"
+
+
+def test_a_service_that_is_down_is_its_vnodes_trouble():
+    down = [
+        can(masters=()),
+        {"nginx": nginx_config(running=False)},
+        {"nginx": nginx_config(test_rc=1, test_says="[emerg] x")},
+        {"fpm": (fpm_config(test_rc=78, test_says="bad"),)},
+    ]
+    assert all(vnode_trouble(judged(seen(**changes))) for changes in down)
+    own = {"tree": tree(longest=3990)}
+    assert vnode_trouble(judged(seen(**own))) == ""
+    assert "no running php-fpm" in vnode_trouble(judged(seen(**own, **can(masters=()))))
+    assert "of_vnode" not in judged(seen(**down[0]))[0].row(), "rows are what users and the database see"
 
 
 @pytest.mark.parametrize(
