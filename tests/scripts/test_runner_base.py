@@ -32,6 +32,7 @@ BASE = (
     "run_unpack",
     "run_carry",
     "run_restore",
+    "run_kept",
     "run_unrestore",
 )
 SETUP = """

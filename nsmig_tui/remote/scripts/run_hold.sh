@@ -11,7 +11,7 @@ drop_folder_of_links() { # inside the pinned folder: a folder of ours that holds
 make_app() {
   if [ "$HOLD" = app ] || content_is "$UPATH/web/app/public"; then return 0; fi
   if ! is_dir "$UPATH/web/app"; then
-    rm -rf "$S/app"
+    stage_anew app
     mkdir "$S/app" && chown "$OWNER" "$S/app" && chmod 755 "$S/app" && ln -s "../$HOLD/public" "$S/app/public" || fail "cannot stage web/app"
     put_bridges "$S/app" || fail "cannot stage web/app"
     if [ "${COMPAT_APP:-none}" = all ]; then compat_links "$S/app" public/app "$UPATH/web/$HOLD/public/app" || fail "cannot stage the links in web/app"; fi
@@ -106,18 +106,28 @@ hold_takes_content() { # web/app/public stays as a link until php-fpm has been r
 drop_app() {
   if [ "$HOLD" = app ]; then return 0; fi
   if is_dir "$UPATH/web/app" && [ -L "$UPATH/web/app/public" ]; then
-    rm -rf "$S/app"
+    stage_anew app
     if [ "$XCHG" != none ]; then ln -s "$HOLD/public/app" "$S/app" && in_web xchg ./app "$S/app"
     else in_web mv -T ./app "$S/app" && in_web put_link "$HOLD/public/app" ./app; fi || fail "cannot take web/app away"
     pt undo-app-out
   fi
   if is_dir "$S/app"; then
-    for l in "$S/app"/* "$S/app"/.[!.]* "$S/app"/..?*; do if [ -L "$l" ]; then rm "$l"; fi; done
+    for l in "$S/app"/* "$S/app"/.[!.]* "$S/app"/..?*; do
+      if [ -L "$l" ] && is_app_link "$l"; then rm "$l"; fi
+    done
     seek_content
     if is_dir "$CONTENT/app"; then move_run_entries "$S/app" "$CONTENT/app" || fail "cannot bring back what web/app held"; fi
     rmdir "$S/app" 2>/dev/null || :
   fi
   pt undo-app-gone
+}
+
+# Is this link in the app that we made one of ours? Others go where files go.
+is_app_link() { # link
+  n=${1##*/}
+  case $n in public|"$HOP") return 0 ;; esac
+  case $(readlink -- "$1") in "public/app/$n") return 0 ;; esac
+  leads_to_content "$1" || is_bridge "web/app/$n" "$1"
 }
 
 # The transitional nginx configuration looks for this folder to know where the content stands. Where it follows no

@@ -26,17 +26,6 @@ modes_of_switch() {
   fi
 }
 
-# Without an exchange, logs went to a place of their own for a moment: same files, kept by rename.
-keep_transition_logs() { # folder
-  if [ ! -d "$S/tlog" ]; then return 0; fi
-  for f in "$S"/tlog/*; do
-    if [ -s "$f" ] && is_dir "$1"; then
-      in_dir "$1" "$LOG_INO" mv -T "$f" "./${f##*/}.transition-$(cat "$CUR/ts" 2>/dev/null)" || warn "${f##*/} of the transition could not be kept"
-    fi
-  done
-  rm -rf "$S/tlog"
-}
-
 # From the old places to the new ones, with the sites answering at every moment.
 switch_over() {
   stage_tree
@@ -77,6 +66,7 @@ forward() {
   PHASE=forward
   if ! flagged finals; then come_to 1; fi
   hold_places
+  finish_carry || carry_aside
   step backup_creation
   take_times
   if [ "$BACKUP" = 1 ]; then make_archive; else light_manifest; fi

@@ -83,7 +83,7 @@ in_hand() { # command..., for the folder $d with the inode $di
 # is entered and known by its inode, and between them the entry waits where only root can reach it.
 # Written down before, so that a crash between the two renames loses nothing.
 carry() { # name from-folder its-inode to-folder its-inode
-  rm -rf "$S/carry"
+  finish_carry || carry_aside # an earlier one that could not be ended
   mkdir -p "$S/carry" || return 1
   printf '%s\n%s\n%s' "$4" "$5" "$1" >"$CUR/carry" && sync_file "$CUR/carry" || return 1
   in_dir "$2" "$3" mv -T "./$1" "$S/carry/x" || return 1
@@ -92,21 +92,29 @@ carry() { # name from-folder its-inode to-folder its-inode
   rm -f "$CUR/carry"
 }
 
+free_kept() { # name, in ASIDE: a place for it
+  mkdir -p "$S/kept" || fail "cannot make $S/kept"
+  ASIDE=$S/kept/$1
+  while [ -e "$ASIDE" ] || [ -L "$ASIDE" ]; do ASIDE=$ASIDE-2; done
+}
+
 # The place that it was on its way to is there no more: kept with what else finds no place.
 carry_aside() {
-  name=$(sed '1,2d' "$CUR/carry"; printf .)
-  aside=$S/kept/${name%.}
-  mkdir -p "$S/kept" || fail "cannot make $S/kept"
-  while [ -e "$aside" ] || [ -L "$aside" ]; do aside=$aside-2; done
-  mv -T "$S/carry/x" "$aside" || fail "an entry waits in $S/carry and cannot be moved"
+  waits=$(sed '1,2d' "$CUR/carry"; printf .)
+  free_kept "${waits%.}"
+  mv -T "$S/carry/x" "$ASIDE" || fail "an entry waits in $S/carry and cannot be moved"
   rm -f "$CUR/carry"
+}
+
+come_from_carry() { # name, inside the folder that it was on its way to: nobody else may have taken it since
+  [ ! -e "$1" ] && [ ! -L "$1" ] && mv -T "$S/carry/x" "$1"
 }
 
 finish_carry() {
   if [ ! -s "$CUR/carry" ]; then return 0; fi
   if [ -e "$S/carry/x" ] || [ -L "$S/carry/x" ]; then
-    to=$(sed -n 1p "$CUR/carry") inode=$(sed -n 2p "$CUR/carry") name=$(sed '1,2d' "$CUR/carry"; printf .)
-    in_dir "$to" "$inode" mv -T "$S/carry/x" "./${name%.}" || return 1
+    waits=$(sed '1,2d' "$CUR/carry"; printf .)
+    in_dir "$(sed -n 1p "$CUR/carry")" "$(sed -n 2p "$CUR/carry")" come_from_carry "./${waits%.}" || return 1
   fi
   rm -f "$CUR/carry"
 }

@@ -105,7 +105,7 @@ places_anew() {
     case $x in web/log|web/run) mode=750 ;; *) mode=755 ;; esac
     at=$UPATH/$x
     at=${at%/*}
-    rm -rf "$S/folder"
+    stage_anew folder
     mkdir -m "$mode" "$S/folder" && chown "$OWNER" "$S/folder" && in_dir "$at" "$(ino "$at")" mv -T "$S/folder" "./${x##*/}" || fail "cannot make $x anew"
     made="$made $x"
   done

@@ -52,7 +52,7 @@ compat_links() { # folder, target prefix, content: a link in the folder for each
 
 stage_tree() {
   if ! content_is "$UPATH/web"; then return; fi
-  if [ -e "$S/new" ] || [ -L "$S/new" ]; then rm -rf "$S/new"; fi
+  stage_anew new
   mkdir -m 755 "$S/new" "$S/new/$HOLD" && chown "$OWNER" "$S/new" "$S/new/$HOLD" || fail "cannot stage the new folders"
   if [ "$XCHG" = none ]; then
     mkdir -m 755 "$S/new/.nsmig-switched" && compat_links "$S/new" "$HOLD/public" "$UPATH/web" || fail "cannot stage the links for old paths"
@@ -147,7 +147,7 @@ relay_in() { # name inode: staging -> new path; the old one points there
 new_folder() { # name mode
   if is_dir "$UPATH/web/$1"; then return 0; fi
   if [ -L "$UPATH/web/$1" ]; then in_web drop_link "$1"; fi
-  if [ -e "$S/folder" ]; then rm -rf "$S/folder"; fi
+  stage_anew folder
   mkdir -m "$2" "$S/folder" && chown "$OWNER" "$S/folder" || fail "cannot make web/$1"
   note_inode "$CUR/made.$1" "$S/folder"
   in_web mv -T "$S/folder" "./$1" || fail "web/$1 is in the way"

@@ -26,29 +26,6 @@ legacy_back() {
   return 0
 }
 
-# Staging goes, but never with something in it that is not ours: a stray that found no place is kept.
-drop_staging() {
-  finish_carry || carry_aside
-  mount_below "$S"
-  if [ -n "$MOUNT" ]; then warn "$MOUNT is a mount point; unmount it, then delete $S"; return 0; fi
-  for e in new var.since log tmp run folder app hold; do
-    if is_dir "$S/$e" && [ -n "$(find "$S/$e" -xdev ! -type d ! -type l ! -type s | head -n 1)" ]; then
-      mkdir -p "$S/kept" && mv -T "$S/$e" "$S/kept/$e" || fail "cannot keep $S/$e"
-    fi
-  done
-  if is_dir "$S/kept"; then
-    archive_folder
-    kept=$(cd "$S/kept" && find . -xdev ! -type d | sed 's|^\./||' | head -n 5 | tr '\n' ' ')
-    put_into_archive "$S/kept" "since-$TS"
-    warn "what found no place in the old layout is in .archive/$PLACED: $kept"
-  fi
-  end_keepers
-  clear_staging
-  drop_mirror
-  rmdir "$VPATH/.nsmig" 2>/dev/null
-  return 0
-}
-
 # New place -> staging, both paths valid.
 relay_back() { # name inode
   if [ -z "$2" ] || ! is_among "$2" "$UPATH/web/$1"; then return 0; fi
@@ -81,12 +58,8 @@ unmake() { # name
   if ! is_dir "$UPATH/web/$1"; then in_web drop_link "$1"; return 0; fi
   if [ "$(ino "$UPATH/web/$1")" != "$(cat "$CUR/made.$1" 2>/dev/null)" ]; then return 0; fi
   if is_dir "$UPATH/var/$1"; then move_run_entries "$UPATH/web/$1" "$UPATH/var/$1" || fail "cannot bring the entries of web/$1 back"; fi
-  if ! in_web rmdir "$1" 2>/dev/null; then
-    rm -rf "$S/aside"
-    in_web mv -T "./$1" "$S/aside" || fail "web/$1 is not empty and cannot be put aside"
-    archive_folder
-    put_into_archive "$S/aside" "since-$TS-$1"
-    warn "what web/$1 held since is in .archive/$PLACED"
+  if ! in_web rmdir "$1" 2>/dev/null; then # kept until the undo ends, which puts it into .archive and says so
+    set_aside "$UPATH/web" "$SKEL" "$1" web || fail "web/$1 is not empty and cannot be put aside"
   fi
   pt "undo-unmake-$1"
 }

@@ -18,6 +18,9 @@ clear_staging() {
   fi
   # shellcheck disable=SC2016 # the inner shell expands
   if [ -n "$B" ]; then find "$S" -xdev -mindepth 1 -maxdepth 1 ! -name restore -exec sh -c 'rm -rf "$@"' sh {} +
+  elif not_ours; then # a run of a migration left it; the next one that ends puts it into .archive
+    warn "in $S is more than a restore's copy; it stays there until the next run of this vhost"
+    rm -rf "$S/restore"
   else rm -rf "$S"; fi
 }
 

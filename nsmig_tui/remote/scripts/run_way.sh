@@ -87,7 +87,7 @@ adopt_relayed() { # log|tmp
       "$UPATH/web/$1") set_aside "$UPATH/web" "$SKEL" "$1" web ;;
       *) in_var drop_link "$1" ;;
     esac
-    rm -rf "$S/folder"
+    stage_anew folder
     mkdir -m 750 "$S/folder" && chown "$OWNER" "$S/folder" && in_dir "${place%/*}" "$(ino "${place%/*}")" mv -T "$S/folder" "./$1" || fail "$place has gone and cannot be made anew"
   fi
   inode_of "$place"
