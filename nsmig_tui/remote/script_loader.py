@@ -25,7 +25,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "runner": (
         *("prelude", "capabilities", "walk", "run_base", "run_notes", "run_look"),
         *("run_hand_program", "run_hand", "run_lock", "run_pins", "run_services", "run_fpm"),
-        *("run_config", "run_whose", "run_group", "run_manifest", "run_again", "run_backup"),
+        *("run_config", "run_whose", "run_rescue", "run_group", "run_manifest", "run_again", "run_backup"),
         *("run_tree", "run_owners", "run_hold", "run_keeper", "run_tail", "run_verify"),
         *("run_gate", "run_way", "run_shape", "run_kept", "run_undo", "archive_pair"),
         *("run_unpack", "run_carry", "run_restore", "run_unrestore"),

@@ -167,35 +167,10 @@ own_change() { # kind stage accept go
 make_live() { # kind accept go; the reason in WHY
   if [ "$1" = nginx ]; then
     nginx_reload || { WHY="nginx did not take the new configuration"; return 1; }
-  else
-    fpm_reload "$2" "$3" || {
-      rescue_fpm
-      WHY="php-fpm did not come up with the new pools"
-      return 1
-    }
+  elif ! fpm_reload "$2" "$3" && ! fpm_rises "$2" "$3"; then
+    fpm_goes_back
+    return 1
   fi
-}
-
-# PHP of every site on the vnode hangs on this: originals back, then start. The runner's own
-# undo goes on from there.
-rescue_fpm() {
-  j rescue php-fpm
-  if ! fpm_alive; then
-    if [ "$PHASE" = undo ]; then fpm_originals "$CUR"; fi
-    # with shared reloads the culprit may be another run's pool: every unfinished run's originals go back
-    for cur in "$VAR"/*/cur; do
-      if [ -e "$cur/flag.fpm" ] && [ ! -e "$cur/flag.committed" ]; then fpm_originals "$cur"; fi
-    done
-    start_dead "$FPM_UNIT" "$FPM_CMD"
-  fi
-}
-
-fpm_originals() { # a run's record
-  while IFS="$TAB" read -r n kind sum path; do
-    if [ "$kind" = fpm ] && [ -e "$1/conf/$n.orig" ]; then put "$1/conf/$n.orig" "$path" exact; fi
-  done <"$1/conf/list"
-  note_live "$1" fpm orig
-  rm -f "$1/flag.fpm" # its undo need not go through pools that php-fpm did not come up with
 }
 
 # Copies of shared includes that we made go when no file includes them any more.

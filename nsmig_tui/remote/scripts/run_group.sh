@@ -74,9 +74,10 @@ shared_change() { # kind stage accept go
   exec 7>&-
   WHY=
   read -r WHY 2>/dev/null <"$J/got.$1" || :
+  # noted before the answer goes: who finds php-fpm down meanwhile takes what is noted for what is live
+  if [ "$WHY" = ok ] && ! note_live "$CUR" "$1" "$2"; then WHY="cannot note that $1 is at $2"; fi
   rm -f "$J/got.$1" "$J/wants.$1"
   if [ "$WHY" != ok ]; then fail "${WHY:-the group of this run gave no answer}"; fi
-  note_live "$CUR" "$1" "$2" || fail "cannot note that $1 is at $2"
 }
 
 lead() { # kind place

@@ -165,9 +165,9 @@ drop_links() { # runs inside a folder of ours
 php_forgets() {
   if ! flagged refresh; then return 0; fi
   vnode_lock
-  config_was_good fpm || fail "$WHY"
+  config_is_good fpm || fail "$WHY" # what is asked once for all does not know of files elsewhere
   note_pools ""
-  fpm_reload "$OLD_SOCKETS" "" || fail "php-fpm did not come up again"
+  make_live fpm "$OLD_SOCKETS" "" || fail "$WHY"
   vnode_unlock
   pt undo-php-forgot
   if [ -s "$CUR/loop.ino" ]; then in_dir "$UPATH/web" "$WEB_INO" drop_loop "$(cat "$CUR/loop.ino")"; fi

@@ -34,7 +34,10 @@ service() { # verb unit command
 
 start_dead() { # unit: a service that is down is started once, its start limit cleared first
   warn "$1 was found down and is started"
-  if [ "$MANAGER" = systemd ]; then systemctl reset-failed "$1" 2>/dev/null; fi
+  case $MANAGER in
+    systemd) systemctl reset-failed "$1" 2>/dev/null ;;
+    openrc) rc-service "${1%.service}" zap >/dev/null 2>&1 ;; # which may still take it for started
+  esac
   service start "$1" "${2:-}"
 }
 
