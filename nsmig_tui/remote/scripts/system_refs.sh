@@ -33,11 +33,14 @@ system_lines() {
     var/spool/incron run/systemd/transient run/systemd/system root/.acme.sh root/.config/systemd/user; do
     if [ -d "$R/$e" ]; then set -- "$@" "$R/$e"; fi
   done
-  # where a folder of these is a link; and what engines keep of their containers
+  # where a folder of these is a link
   for e in "$R"/etc/cron* "$R"/etc/periodic "$R"/etc/logrotate.d "$R"/etc/fail2ban "$R"/etc/supervisor* "$R"/etc/monit*; do
     if [ -L "$e" ] && [ -d "$e" ]; then set -- "$@" "$e"; fi
   done
-  for e in "$R"/home/*/.config/systemd/user "$R"/var/lib/docker/containers/*/hostconfig.json \
+  # scripts that root's cron jobs are wont to call, and what is mounted in containers
+  for e in "$R"/root/bin "$R"/root/scripts "$R"/root/*.sh "$R"/opt/bin "$R"/opt/scripts "$R"/opt/*.sh "$R"/opt/*/*.sh \
+    "$R"/root/*compose*.y*ml "$R"/root/*/*compose*.y*ml "$R"/opt/*/*compose*.y*ml \
+    "$R"/home/*/.config/systemd/user "$R"/var/lib/docker/containers/*/hostconfig.json \
     "$R"/var/lib/containers/storage/overlay-containers/*/userdata/config.json; do
     if [ -e "$e" ]; then set -- "$@" "$e"; fi
   done
