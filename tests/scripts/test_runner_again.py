@@ -115,3 +115,33 @@ def test_what_a_try_that_broke_off_left_is_not_taken_for_the_second_one(sh, web)
     left.write_bytes(b"of another time")
     archived(sh, ":")
     assert not left.exists()
+
+
+def test_what_goes_before_it_is_archived_again_is_no_hindrance(sh, web):
+    """Sessions on a busy site: whenever the second archive is written, one of them is not there any more."""
+    act = 'echo more >>"$W/live/page"; echo short >"$W/live/session"'
+    goes = 'write_tar() ( rm -f "$W/live/session"; step_back; pack "$@" )\n'
+    done = sh.run(script(sh, ":", act, goes))
+    assert done.returncode == 0, (done, (sh.root / "j/journal").read_text())
+    assert (sh.root / "b/tree/web/live/page").read_text() == "live/page\nmore\n"
+
+
+@pytest.mark.parametrize("times", [1, 9])
+def test_what_moves_on_before_it_is_archived_again_is_followed(sh, web, times):
+    """It is in neither archive then; what never stands still is no reason to go on without it."""
+    act = f'mv {sh.root}/way "$W/read/one"'
+    moves = f"""
+    PHASE=preflight moves=0 stands=one
+    write_tar() {{
+      if [ $moves -lt {times} ]; then
+        moves=$((moves + 1))
+        mv "$W/read/$stands" "$W/read/$moves"
+        stands=$moves
+      fi
+      (step_back; pack "$@")
+    }}
+    """
+    done = sh.run(script(sh, f'mv "$W/unread/one" {sh.root}/way', act, moves))
+    assert done.returncode == (0 if times == 1 else 4), (done, (sh.root / "j/journal").read_text())
+    if times == 1:
+        assert (sh.root / "b/tree/web/read/1").read_text() == "unread/one\n"

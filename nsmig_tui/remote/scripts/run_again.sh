@@ -37,7 +37,7 @@ note_changed() {
 
 again() { # once more, in an archive of its own beside the first
   tries=0
-  until note_changed && { [ ! -s "$S/changed" ] || write_changed; }; do # one of them may have gone: look again
+  until note_changed && { [ ! -s "$S/changed" ] || write_changed; }; do # look again: it may be elsewhere by now
     tries=$((tries + 1))
     if [ "$tries" = 5 ]; then fail "cannot archive again what changed: $(tail -n 1 "$S/tar.err")"; fi
   done
@@ -49,7 +49,28 @@ again() { # once more, in an archive of its own beside the first
   if [ "$rc" = 1 ]; then warn "still changing while read a second time: $(changed_names | head -n 5 | tr '\n' ' ')"; fi
 }
 
-# It may be the only one to hold them: all of them must be found in it when it is read to its end.
+# GNU tar takes a name that went since it was listed for a failure, as it does others; did nothing else happen?
+only_went() {
+  ! grep -vqE ': (Cannot (stat|open): No such file or directory|File removed before we read it|file changed as we read it|socket ignored)$|: Exiting with failure status' "$S/tar.err"
+}
+
+# Of what went before it could be archived again: is any of it at another place now, of which nobody knows?
+moved_on() {
+  (step_back && walk "$S/again.links" >"$S/later.walk") || fail "cannot look again at what was archived"
+  awk -v missing="$S/again.missing" '
+    BEGIN { while ((getline l < missing) > 0 && (getline name < missing) > 0) went[name] }
+    FNR == 1 { pass++ }
+    FNR % 3 == 1 { split($0, m, " "); next }
+    FNR % 3 == 2 { p = $0; next }
+    { file = m[6] " " m[7] " " m[8] }
+    pass == 1 { if (p in went) sought[file]; next }
+    !(file in sought) { next }
+    pass == 2 { stood[file " " p]; next }
+    !((file " " p) in stood) { found = 1; exit }
+    END { exit !found }' "$S/again.walk" "$S/again.walk" "$S/later.walk"
+}
+
+# It may be the only one to hold them: all of them that are still there must be found in it when it is read to its end.
 write_changed() {
   if [ "$TAR" = gnu ]; then
     tr '\n\001' '\000\n' <"$S/changed" >"$S/changed.0"
@@ -69,12 +90,17 @@ write_changed() {
   fi
   write_tar "$S/again.part" "$@"
   rc=$?
-  if [ "$rc" -gt 1 ]; then return 1; fi
+  if [ "$rc" -gt 1 ]; then only_went || return 1; fi
   awk "$ESC"'{ print "f\t\t\t\t\t\t\t\t" esc($0) "\t" }' "$S/changed" >"$S/again.list"
   entries=$ENTRIES
   compare_entries "$S/again.part" "$S/again.list" "$S/again.missing" || return 1
   ENTRIES=$entries
-  [ ! -s "$S/again.missing" ]
+  if [ ! -s "$S/again.missing" ]; then return 0; fi
+  while IFS= read -r _ && IFS= read -r name; do
+    newlines "$name"
+    if [ -e "$NAMED" ] || [ -L "$NAMED" ]; then return 1; fi
+  done <"$S/again.missing"
+  ! moved_on
 }
 
 # What is missing in the archive and there again must be in the second one; what is gone leaves the manifest.
