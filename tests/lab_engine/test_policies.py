@@ -65,9 +65,14 @@ def test_immutable_entries_keep_their_owner(node: Node, product: Product) -> Non
     assert any("immutable" in warning for warning in went.warnings), went.warnings
     public = node.srv / DOMAIN / "web/app/public"
     assert ((public / "fixed").stat().st_uid, (public / "free").stat().st_uid) == (0, 1101)
-    assert product.rollback(node, DOMAIN).ok
+    node.sh(f"chattr +i /srv/{DOMAIN}/web/app /srv/{DOMAIN}/web/app/public/free")
+    refused = product.rollback(node, DOMAIN)
+    assert refused.exit_code == 4 and "web/app is immutable" in refused.errors[0], refused
+    node.sh(f"chattr -i /srv/{DOMAIN}/web/app")
+    back = product.rollback(node, DOMAIN)
+    assert back.ok and any("./free (0:0 644)" in warning for warning in back.warnings), back
+    node.sh(f"cd /srv/{DOMAIN}/web && chattr -i fixed free && chown 0:0 free")
     assert differences(before, web(node)) == []
-    node.sh(f"chattr -i /srv/{DOMAIN}/web/fixed")
 
 
 @pytest.mark.parametrize(

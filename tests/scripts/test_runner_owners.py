@@ -105,3 +105,52 @@ def test_what_got_another_name_since_is_not_given_back(sh, content):
     assert lines(sh, "chowned") == ["./free", "./sub", "./twin", "./twin"]
     (warning,) = warnings(sh)
     assert "./plain " in warning and "are not given back" in warning
+
+
+FLAGS = """
+lsattr() {
+  shift 2
+  for f; do case $f in *fixed) echo "----i---e--- $f" ;; *) echo "--------e--- $f" ;; esac; done
+}
+"""
+
+
+@pytest.mark.parametrize("flags", [FLAGS, "lsattr() { :; }"])
+def test_what_is_immutable_since_keeps_its_owner_with_a_word(sh, flags):
+    for name in ("fixed", "free"):
+        (sh.root / "content").mkdir(exist_ok=True)
+        (sh.root / "content" / name).write_text(name)
+    then = """
+    OWNER=$MINE:9 PHASE=undo
+    is_as_it_was() { :; }
+    chown() { case $3 in *fixed) return 1 ;; esac; echo "$3" >>"$R/chowned"; }
+    in_dir "$CONTENT" "$WEB_INO" restore_owners
+    """
+    (sh.root / "j/cur").mkdir(parents=True)
+    (sh.root / "j/cur/owners").write_text("50 60 644 ./fixed\x0050 60 644 ./free\x00")
+    done = run(sh, flags + then)
+    assert done.returncode == (0 if flags == FLAGS else 1), "another reason is a failure"
+    if flags == FLAGS:
+        assert lines(sh, "chowned") == ["./free"]
+        assert "./fixed (50:60 644)" in warnings(sh)[0]
+
+
+@pytest.mark.parametrize("at", ["", "web/app/public", "web/log", ".archive", ".archive/legacy-1/bin"])
+@pytest.mark.parametrize("flag", ["i", "a", "e"])
+def test_nothing_is_undone_where_a_folder_cannot_be_renamed(sh, at, flag):
+    up = sh.root / "srv/a.test"
+    for folder in ("web/app/public", "web/log", ".archive/legacy-1/bin", "var/run"):
+        (up / folder).mkdir(parents=True)
+    (sh.root / "content").mkdir()
+    then = f"""
+    PHASE=preflight UPATH={up} CONTENT={up}/web/app/public LEGACY=legacy-1
+    lsattr() {{
+      shift 2
+      for f; do if [ "$f" = "{up / at}" ]; then echo "----{flag}--- $f"; else echo "-------- $f"; fi; done
+    }}
+    nothing_fixed
+    """
+    done = sh.run(sh.parts(*PARTS, "run_way", then=SETUP + then))
+    assert done.returncode == (0 if flag == "e" else 4), done
+    if flag != "e":
+        assert f"{up / at} is immutable or append-only; chattr" in (sh.root / "j/journal").read_text()

@@ -143,7 +143,9 @@ owner_back() { # name uid gid mode, inside its folder; path as recorded, a newli
     printf '%s\n' "$5" >>"$S/owners.kept"
     return 0
   fi
-  chown_kept "$1" "$2:$3" "$4"
+  chown_kept "$1" "$2:$3" "$4" && return 0
+  if is_changeable "$1"; then return 1; fi
+  printf '%s (%s:%s %s)\n' "$5" "$2" "$3" "$4" >>"$S/owners.fixed"
 }
 
 is_as_it_was() { # name, path as recorded
@@ -162,7 +164,9 @@ list_twins() {
 }
 
 restore_owners() {
-  if [ -e "$S/owners.shared" ]; then rm -f "$S/owners.shared"; fi
+  for x in shared fixed; do
+    if [ -e "$S/owners.$x" ]; then rm -f "$S/owners.$x"; fi
+  done
   list_twins || return 1
   printf '' >"$S/owners.sums"
   if [ -e "$S/owners.kept" ]; then rm -f "$S/owners.kept"; fi
@@ -181,4 +185,7 @@ restore_owners() {
     warn "$(wc -l <"$S/owners.kept") file(s) keep the account as owner, since they have another content than before the migration: $(head -n 5 "$S/owners.kept" | tr '\n\001' '  ')"
   fi
   tell_shared "are not given back to their former owner"
+  if [ -s "$S/owners.fixed" ]; then
+    warn "$(wc -l <"$S/owners.fixed") immutable or append-only entr(ies) are not given back; chattr -i -a them and give them their owner and mode: $(head -n 5 "$S/owners.fixed" | tr '\n\001' '  ')"
+  fi
 }

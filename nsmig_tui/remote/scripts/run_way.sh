@@ -18,6 +18,7 @@ way_is_clear() {
     fi ;;
   esac
   which_legacy
+  nothing_fixed
   if [ -n "$LEGACY" ]; then archive_folder; fi
   if [ -n "$VAR_INO" ] && ! is_among "$VAR_INO" "$UPATH/var" "$UPATH/.archive/${LEGACY:-.}/var"; then
     fail "the old var is neither in $UPATH nor in .archive/$LEGACY$(found_at "$VAR_INO"); put it back, then undo again"
@@ -45,6 +46,23 @@ nothing_mounted() {
   MOUNT=
   mount_below "$UPATH" "${CONTENT:-$UPATH/web/app/public}" "$UPATH/msg"
   if [ -n "$MOUNT" ]; then fail "$MOUNT is a mount point; unmount it, then undo again"; fi
+}
+
+# What chattr made immutable or append-only cannot be renamed, nor anything in it.
+nothing_fixed() {
+  if ! have lsattr; then return 0; fi
+  set --
+  for e in "$UPATH" "$UPATH/web" "$UPATH/web/app" "$CONTENT" "$UPATH/web/log" "$UPATH/web/run" "$UPATH/web/tmp" \
+    "$UPATH/var" "$UPATH/var/log" "$UPATH/var/run" "$UPATH/var/tmp" "$UPATH/.archive" "${UPATH%/*}/.nsmig" "$S"; do
+    if is_dir "$e"; then set -- "$@" "$e"; fi
+  done
+  if [ -n "$LEGACY" ]; then
+    for e in . .ssh bin etc var var/log var/run var/tmp; do
+      if is_dir "$UPATH/.archive/$LEGACY/$e"; then set -- "$@" "$UPATH/.archive/$LEGACY/$e"; fi
+    done
+  fi
+  fixed=$(lsattr -d -- "$@" 2>/dev/null | sed -n 's/^[^ ]*[ia][^ ]* //p' | head -n 1)
+  if [ -n "$fixed" ]; then fail "$fixed is immutable or append-only; chattr -i -a it, then undo again"; fi
 }
 
 is_known() { # log|tmp: is that folder at one of its places, or was there none?
