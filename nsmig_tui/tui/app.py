@@ -37,7 +37,10 @@ class NsmigApp(Navigation, CalmApp):
     CSS_PATH = "app.tcss"
     TITLE = "nsmig"
     COMMANDS: ClassVar = {FleetCommands}
-    BINDINGS: ClassVar = [Binding("ctrl+q", "leave", "Quit", show=False, priority=True)]
+    BINDINGS: ClassVar = [
+        Binding("ctrl+q", "leave", "Quit", show=False, priority=True),
+        Binding("ctrl+z", "put_aside", "Suspend", show=False),
+    ]
 
     def __init__(
         self, parts: Any, options: UiOptions | None = None, *, clock: Callable[[], float] = time.time
@@ -143,6 +146,15 @@ class NsmigApp(Navigation, CalmApp):
         """Run what an action does; dialogs may be awaited in it."""
         self.run_worker(
             self.say_trouble(action.name, action.run(self, targets)), name=action.id, group="acts"
+        )
+
+    def why_not_aside(self) -> str:
+        """A run awaits our word on what the site answers; without it, its vnode undoes it."""
+        waits = any(not one.ended and one.verb in CHANGING for one in self.controller.snapshot())
+        return (
+            "Runs of this program need its word at their end: wait for them, or leave them (q)."
+            if waits
+            else ""
         )
 
     def _run_ended(self, state: RunState) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import select
 import signal
 import sys
@@ -18,6 +19,7 @@ from textual.app import App
 
 from ..domain.text import clean
 
+STAYS = "This program would stop, and nobody could bring it back: there is no shell with jobs above it."
 SIGNALS = ("SIGTERM", "SIGHUP")
 
 
@@ -42,6 +44,22 @@ class CalmApp(App[int]):
             with contextlib.suppress(RuntimeError, ValueError):
                 loop.remove_signal_handler(getattr(signal, name))
 
+    def action_help_quit(self) -> None:
+        """Ctrl-C, which ends nothing here, says what does."""
+        self.notify("q quits (esc first closes what is open). Runs on vnodes go on.", markup=False)
+
+    def action_put_aside(self) -> None:
+        """Ctrl-Z: back to the shell until ``fg``, unless that would do harm or be for good."""
+        why = self.why_not_aside() or ("" if has_shell_above() else STAYS)
+        if why:
+            self.notify(why, severity="warning", markup=False)
+        else:
+            self.action_suspend_process()
+
+    def why_not_aside(self) -> str:
+        """What would suffer while the program stands still; nothing, if empty."""
+        return ""
+
     def _on_signal(self, number: int) -> None:
         self.exit(return_code=128 + number if number == signal.SIGTERM else 130)
 
@@ -50,6 +68,15 @@ class CalmApp(App[int]):
         self.bell()
         self._exit_renderables.append(crash_report(self._exception))
         self._close_messages_no_wait()
+
+
+def has_shell_above() -> bool:
+    """Whether a process of our session, in another group of it, can continue us: a shell that knows jobs."""
+    try:
+        above = os.getppid()
+        return os.getsid(above) == os.getsid(0) and os.getpgid(above) != os.getpgrp()
+    except OSError:
+        return False
 
 
 def watch_terminal(hung_up: Callable[[], object]) -> None:

@@ -6,6 +6,7 @@ import tui_world
 from waiting import until
 
 from nsmig_tui.domain.batch_events import BatchEnded
+from nsmig_tui.domain.errors import ConnectError
 from nsmig_tui.domain.fleet import RunRecord
 from nsmig_tui.engine.controller import Wish
 from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
@@ -411,3 +412,14 @@ async def test_nobody_guesses_the_time_of_what_waits_for_consent(world, open_app
         await agree(app, pilot, "2 vhosts on")
         await until(pilot, lambda: sum(phase(app, key) == "running" for key in BATCH) == 2)
         assert app.all_runs.totals(world.clock.now + 60).remaining is not None
+
+
+async def test_who_is_left_out_is_told_in_whole_sentences(world, open_app):
+    world.engine.refuses["vn2.example.net"] = ConnectError(
+        "The server did not answer in time.", hint="Check."
+    )
+    async with open_app(world) as (app, pilot):
+        await ask_for_three(app, pilot)
+        facts = " ".join(text for _style, text in app.screen.fact_lines)
+        assert "did not answer in time. Check." in facts and ".." not in facts
+        await pilot.press("escape")

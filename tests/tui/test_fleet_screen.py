@@ -1,9 +1,14 @@
 """The fleet screen: tree, filter, marks, pane, narrow and wide."""
 
+from dataclasses import replace
+
 import pytest
+from test_actions import said
 from waiting import until
 
 from nsmig_tui.engine.controller import Wish
+from nsmig_tui.tui.app import NsmigApp
+from nsmig_tui.tui.options import UiOptions
 from nsmig_tui.tui.widgets.virtual_list import VirtualList
 
 
@@ -214,3 +219,38 @@ async def test_the_ages_in_the_pane_go_on(world, open_app):
         assert "2 h ago" in of_the_pane(app)
         world.clock.now += 3600
         await until(pilot, lambda: "3 h ago" in of_the_pane(app))
+
+
+async def test_a_vhost_that_was_migrated_once_is_not_called_never_migrated(world, open_app):
+    host = world.store.vhost(*SHOP.split("/"))
+    world.store.save_vhost(replace(host, migration_attempts=1, backup_archive="/srv/a.tar.gz"))
+    async with open_app(world) as (app, pilot):
+        await on_shop(app, pilot)
+        assert "migrated       not now" in of_the_pane(app)
+        app.reveal("vn1.example.net/blog.example.org")
+        await until(pilot, lambda: "migrated       never" in of_the_pane(app))
+
+
+async def test_marking_a_branch_names_the_vnodes_that_have_nothing_to_mark(world, open_app):
+    async with open_app(world) as (app, pilot):
+        app.reveal("site:testlab")
+        await pilot.pause()
+        await pilot.press("space")
+        assert app.marks == {"vn7.example.net/test.example.net"}
+        await until(pilot, lambda: "no vhost is known there: vn8.example.net. d" in said(app))
+        app.clear_notifications()
+        app.reveal("site:sydney")
+        await pilot.pause()
+        await pilot.press("space")
+        assert said(app) == ""
+
+
+async def test_a_toast_leaves_the_number_of_marks_in_sight(world):
+    app = NsmigApp(world, UiOptions(), clock=world.clock)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("j", "space")
+        app.notify("One.")
+        await until(pilot, lambda: bool(app.screen.query("Toast")))
+        await pilot.pause(0.1)
+        status = app.screen.query_one("#status").region
+        assert all(not toast.region.overlaps(status) for toast in app.screen.query("Toast"))

@@ -6,6 +6,7 @@ import tui_world
 from waiting import until
 
 from nsmig_tui.domain import events as ev
+from nsmig_tui.domain.errors import Refused
 from nsmig_tui.domain.fleet import Status
 from nsmig_tui.domain.run_state import reduce
 from nsmig_tui.engine.controller import Wish
@@ -219,3 +220,15 @@ async def test_a_run_whose_undo_failed_is_for_a_person_and_is_not_tried_again(wo
         await pilot.press("R")
         await until(pilot, lambda: any("1 vhost first" in str(note.message) for note in app._notifications))
         assert app.controller.state(SHOP).phase == "look"
+
+
+async def test_what_ended_before_is_wrapped_to_the_width_that_there_is(world, open_app, at_rest):
+    world.engine.refuses["vn1.example.net"] = Refused(" ".join(["a long reason that goes on"] * 6))
+    async with open_app(world) as (app, pilot):
+        app.controller.start(Wish("discover", "vn1.example.net"))
+        await at_rest(app, pilot)
+        await pilot.press("2")
+        await until(pilot, lambda: "a long reason" in text(app, "#steps"))
+        await pilot.pause(0.1)
+        longest = max(len(line) for line in text(app, "#steps").splitlines())
+        assert longest > 80

@@ -9,10 +9,13 @@ from dataclasses import replace
 
 import pytest
 from rich.console import Console
+from test_actions import said
 from textual.drivers._writer_thread import WriterThread
 from textual.worker import WorkerFailed
+from waiting import until
 
 from nsmig_tui.domain import events as ev
+from nsmig_tui.engine.controller import Wish
 from nsmig_tui.tui.safe import content, one_line
 from nsmig_tui.tui.safety import crash_report, terminal_may_go
 
@@ -133,3 +136,27 @@ def test_drawing_on_a_terminal_that_is_gone_holds_nobody_up(monkeypatch):
             assert not drawing.is_alive(), "the queue is full and nobody empties it"
             writer.stop()
         assert sys.__stderr__ is gone
+
+
+async def test_ctrl_c_says_what_quits(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: "q quits" in said(app))
+        assert app.is_running
+
+
+async def test_ctrl_z_goes_back_to_a_shell_that_can_bring_it_back(world, open_app, monkeypatch):
+    stopped = []
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        monkeypatch.setattr(app, "action_suspend_process", lambda: stopped.append(1))
+        monkeypatch.setattr("nsmig_tui.tui.safety.has_shell_above", lambda: False)
+        await pilot.press("ctrl+z")
+        await until(pilot, lambda: "nobody could bring it back" in said(app))
+        monkeypatch.setattr("nsmig_tui.tui.safety.has_shell_above", lambda: True)
+        await pilot.press("ctrl+z")
+        await until(pilot, lambda: stopped == [1])
+        app.controller.start(Wish("migrate", "vn1.example.net", "shop.example.org"))
+        await pilot.press("ctrl+z")
+        await until(pilot, lambda: "need its word at their end" in said(app))
+        assert stopped == [1]

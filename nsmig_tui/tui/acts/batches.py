@@ -16,7 +16,7 @@ from ...domain.run_state import CANCELLED, FAILED, LEFT, REFUSED, SKIPPED
 from ..dialogs.confirm import Choice, ConfirmDialog
 from ..fleet_model import HostLine
 from ..selection import Targets
-from ..words import plural, size, span
+from ..words import plural, sentences, size, span
 
 if TYPE_CHECKING:
     from ..app import NsmigApp
@@ -57,7 +57,7 @@ async def start(ui: NsmigApp, hosts: Sequence[HostLine], left_out: int, choices:
     if not work:
         first = plan.items[0]
         await ui.show_error(
-            "No vhost can be begun", Refused(f"{first.domain}: {first.skip}.", hint=first.hint)
+            "No vhost can be begun", Refused(sentences(f"{first.domain}: {first.skip}"), hint=first.hint)
         )
         return
     facts = plan_facts(plan, left_out, [host for host in hosts if host.vnode.production], ui.options.demo)
@@ -107,7 +107,7 @@ def plan_facts(
         facts += [("dim", f"    {item.domain}, {size(item.size)}") for item in here[:LISTED]]
         if len(here) > LISTED:
             facts.append(("dim", f"    and {len(here) - LISTED} more"))
-    facts += [("warn", f"Left out: {item.domain} on {item.vnode}: {item.skip}. {item.hint}".rstrip())
+    facts += [("warn", f"Left out: {item.domain} on {item.vnode}: {sentences(item.skip, item.hint)}")
               for item in skipped[:NAMED]]  # fmt: skip
     if len(skipped) > NAMED:
         facts.append(("warn", f"… and {len(skipped) - NAMED} more left out."))

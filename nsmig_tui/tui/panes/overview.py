@@ -71,7 +71,8 @@ def vhost(
             rows += wrap.fact(label, _plain(value), width)
     rows.append(wrap.blank())
     rows += wrap.fact("validated", _moment(host.validated_at, now), width)
-    rows += wrap.fact("migrated", _moment(host.migrated_at, now), width)
+    was = "not now" if host.migration_attempts and not host.migrated_at else _moment(host.migrated_at, now)
+    rows += wrap.fact("migrated", was, width)
     rows += wrap.fact("attempts", host.migration_attempts, width)
     rows += wrap.fact("way back", host.backup_archive or ("undo" if host.rollback_available else "-"), width)
     if runs:

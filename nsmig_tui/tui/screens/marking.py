@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..fleet_model import HostLine
+from ..fleet_model import FleetLine, HostLine, NodeLine, SiteLine
 from ..selection import choose
 
 if TYPE_CHECKING:
@@ -29,8 +29,17 @@ class Marking:
             self.app.marks -= keys
         else:
             self.app.marks |= keys
+            self._say_who_cannot(row)
         self.tree.action_move(1)
         self._marked()
+
+    def _say_who_cannot(self, row: FleetLine) -> None:
+        """Marks are of vhosts: a vnode without any is not among them, also not for a discovery."""
+        nodes = row.nodes if isinstance(row, SiteLine) else [row] if isinstance(row, NodeLine) else []
+        bare = [node.name for node in nodes if not node.hosts]
+        if bare:
+            words = f"Not marked, for no vhost is known there: {', '.join(bare[:8])}. d on it discovers."
+            self.app.notify(words, severity="warning", markup=False)
 
     def mark_range(self) -> None:
         """Begin a range here, or mark from its beginning to here."""

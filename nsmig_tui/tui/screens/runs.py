@@ -65,6 +65,11 @@ class RunsScreen(WorkScreen):
         self.set_interval(TICK, self.look)
         self.app.run_worker(batches.find_running(self.app), group="acts")
 
+    def on_resize(self) -> None:
+        """Wrap to the new width; right after the mount there is none yet."""
+        super().on_resize()
+        self.call_after_refresh(self.look, force=True)
+
     def on_screen_resume(self) -> None:
         """Back here: catch up."""
         super().on_screen_resume()
@@ -99,8 +104,10 @@ class RunsScreen(WorkScreen):
     def look(self, force: bool = False) -> None:
         """Take a snapshot and draw what has changed; nothing to do costs nothing."""
         control = self.app.all_runs
-        if self.app.screen is not self or (
-            not force and control.version == self._seen and not control.active
+        if (
+            not self.is_mounted
+            or self.app.screen is not self
+            or (not force and control.version == self._seen and not control.active)
         ):
             return
         # What ended last must not stand as moving until the next beat, which then never comes.
