@@ -204,6 +204,14 @@ def _vhost(
         )
     elif was and was.status is status and (busy or not journal.unfinished) and not _passing(was.last_error):
         error, hint = was.last_error, was.last_hint
+    archive = (
+        journal.archive[0] if journal.archive else (standing and standing.archive) or base.backup_archive
+    )
+    return_is_possible = (seen.archives.get(domain, 0) > 0 and not standing) or (
+        layout is Layout.NS3 and journal.migrated
+    )
+    if busy:  # what the run has archived so far counts when it has ended
+        archive, return_is_possible = base.backup_archive, base.rollback_available
     return replace(
         base,
         status=status,
@@ -212,11 +220,8 @@ def _vhost(
         uid=uid,
         gid=gid,
         vanished=False,
-        rollback_available=(seen.archives.get(domain, 0) > 0 and not standing)
-        or (layout is Layout.NS3 and journal.migrated),
-        backup_archive=journal.archive[0]
-        if journal.archive
-        else (standing and standing.archive) or base.backup_archive,
+        rollback_available=return_is_possible,
+        backup_archive=archive,
         migrated_at=(base.migrated_at or standing.written_at)
         if standing
         else migrated_at(journal, base.migrated_at),

@@ -352,6 +352,17 @@ def _word_no_debug_log() -> None:
 _word_no_debug_log()
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a line of asyncio's log says something; how a ProxyCommand ended is told elsewhere.
+
+    The transport of a process that is closed looks itself whether it has ended, ahead of who waits for it.
+    """
+    return "will report returncode 255" not in str(record.msg)
+
+
+logging.getLogger("asyncio").addFilter(_is_news)
+
+
 def _abandon(carriers: list[asyncssh.SSHClientConnection]) -> None:
     """Drop jump connections that lead nowhere."""
     for carrier in reversed(carriers):

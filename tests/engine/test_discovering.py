@@ -1,5 +1,7 @@
 """What a discovery makes of what it read: live runs, lost records, vhosts and disks that have gone."""
 
+from dataclasses import replace
+
 import pytest
 
 from nsmig_tui.domain.errors import Refused
@@ -67,6 +69,15 @@ async def test_a_run_at_work_is_not_called_stopped(scene):
     said = " ".join(result.warnings)
     assert "migrate of you@there is running" in said and f"nsmig resume vn1 {DOMAIN}" in said
     assert "--undo" not in said and "stopped" not in said
+
+
+@pytest.mark.parametrize("runners, kept", [({DOMAIN: "r1"}, None), ({}, "a.tar.gz")])
+async def test_what_a_run_has_archived_counts_when_it_has_ended(scene, runners, kept):
+    journal = BEGUN + b"3\t100\tr1\tarchive\ta.tar.gz 0 1 1\n"
+    scene.sees(OLD, journal if runners else journal + UNDONE[len(BEGUN) :], runners=runners)
+    scene.seen = replace(scene.seen, archives={DOMAIN: 1})
+    await scene.discover()
+    assert (scene.vhost.backup_archive, scene.vhost.rollback_available) == (kept, kept is not None)
 
 
 async def test_a_run_at_work_on_what_nobody_here_knew(scene):

@@ -163,7 +163,8 @@ def test_a_discovery(sh, upath):
     journal = sh.var / "a.test/journal"
     journal.parent.mkdir(parents=True)
     journal.write_text("1\t2\tr\tbegin\tmigrate me\n")
-    (upath / ".archive/pre-migration-x.tar.gz").touch()
+    for name in ("x", "x.again", "y.again"):
+        (upath / f".archive/pre-migration-{name}.tar.gz").touch()
     pools = sh.root / "etc/php/8.2/fpm"
     (pools / "pool.d").mkdir(parents=True)
     (pools / "php-fpm.conf").write_text(f"include={pools}/pool.d/*.conf\n")

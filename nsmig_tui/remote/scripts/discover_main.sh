@@ -53,7 +53,10 @@ vhost_row() {
       runner_row "$d"
       recorded_row "$d" "$u"
       n=0
-      for a in "$u"/.archive/pre-migration-*.tar.gz; do if [ -f "$a" ]; then n=$((n + 1)); fi; done
+      for a in "$u"/.archive/pre-migration-*.tar.gz; do
+        case $a in *.again.tar.gz) continue ;; esac # beside an archive, never one alone
+        if [ -f "$a" ]; then n=$((n + 1)); fi
+      done
       printf 'archives\t%s\t%s\n' "$d" "$n" ;;
   esac
 }
