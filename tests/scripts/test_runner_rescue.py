@@ -134,6 +134,17 @@ def test_what_does_not_start_gives_way_to_what_was_live_before_it(vnode):
     assert (vnode.sh.root / "alive").exists()
     assert f"unable to bind listening socket for address '{vnode.place('a.test', 'both')}" in vnode.journal()
     assert "it runs with those that it had" in vnode.journal() and "yesterday" not in vnode.journal()
+    flags = {d: (vnode.sh.var / d / "cur/flag.fpm").exists() for d in ("a.test", "s0.test")}
+    assert flags == {"a.test": False, "s0.test": True}, "its undo has nothing to do for php-fpm"
+
+
+def test_a_stage_that_was_taken_for_live_and_never_held_gives_way_as_well(vnode):
+    """Somebody else's socket answered for the new one; the reload's end was not what it seemed."""
+    vnode.vhost("a.test", "both", ["orig", "both"], "orig")
+    done = vnode.run("fpm_to final '' ''")
+    assert done.returncode == 5, (done, vnode.journal())
+    assert (vnode.stage("a.test"), vnode.stage("s0.test")) == ("orig", "final")
+    assert (vnode.sh.root / "alive").exists()
 
 
 def test_on_the_way_back_too(vnode):
@@ -155,7 +166,7 @@ def test_what_a_killed_run_left_untested_gives_way_too(vnode):
         "s0.test": "final",
     }
     assert (vnode.sh.root / "alive").exists()
-    assert "the pools of dead.test are again as php-fpm took them last" in vnode.journal()
+    assert "the pools of dead.test are again as they were (orig)" in vnode.journal()
 
 
 def test_nobodys_edit_is_overwritten_and_the_pool_at_fault_is_named(vnode):

@@ -150,6 +150,7 @@ fpm_to() { # stage sockets-that-must-accept sockets-that-must-go
 }
 
 own_change() { # kind stage accept go
+  GROUP=
   vnode_lock
   if [ "$1" = fpm ]; then note_pools "$3 $4"; fi
   stage_at "$1"

@@ -32,22 +32,37 @@ fpm_starts() { # why not is in FPM_SAYS
 fpm_goes_back() {
   WHY="php-fpm did not come up with the new pools"
   if fpm_alive; then return 0; fi
+  BACK=
   for run in "$VAR"/*/cur; do
     # a run with an answer has gone on, or is about to
-    if [ -e "$run/flag.fpm" ] && [ ! -s "${run%/cur}/got.fpm" ]; then pools_as_live "${run%/cur}"; fi
+    if [ -e "$run/flag.fpm" ] && [ ! -s "${run%/cur}/got.fpm" ]; then pools_back "${run%/cur}" live; fi
   done
-  if fpm_starts; then WHY="$WHY${FPM_SAID:+ ($FPM_SAID)}; it runs with those that it had"
+  started=1
+  if ! fpm_starts; then
+    started=
+    if [ "$PHASE" = forward ]; then # what these took last may never have held; their first places are there yet
+      for name in ${GROUP:-$DOMAIN}; do
+        if [ ! -e "$VAR/$name/cur/flag.finals" ]; then pools_back "$VAR/$name" orig; fi
+      done
+      if fpm_starts; then started=1; fi
+    fi
+  fi
+  if [ -n "$started" ]; then
+    WHY="$WHY${FPM_SAID:+ ($FPM_SAID)}; it runs with those that it had"
+    for name in $BACK; do rm -f "$VAR/$name/cur/flag.fpm"; done # an undo need not go through php-fpm again
   else WHY="php-fpm is down and does not start: $FPM_SAYS"; fi
 }
 
-pools_as_live() { # a run's folder: its pools as php-fpm took them last, where they are still as a run wrote them
+pools_back() { # a run's folder, live|orig: its pools as php-fpm took them last, or at first, where a run wrote them
   if [ "$1" != "$J" ]; then ALIEN=1; fi
   OWN_J=$J OWN_CUR=$CUR OWN_DOMAIN=$DOMAIN
   J=$1 CUR=$1/cur DOMAIN=${1##*/} said=
   stage_at fpm
+  if [ "$2" = orig ] && note_live "$CUR" fpm orig; then AT=orig; fi
   if [ -n "$AT" ] && is_untested "$AT"; then
-    said="the pools of $DOMAIN are again as php-fpm took them last"
-    if ! write_stage fpm "$AT"; then said="the pools of $DOMAIN stay as they are: $WHY"; fi
+    said="the pools of $DOMAIN are again as they were ($AT)"
+    if ! write_stage fpm "$AT"; then said="the pools of $DOMAIN stay as they are: $WHY"
+    elif [ "$AT" = orig ]; then BACK="$BACK $DOMAIN"; fi
   fi
   J=$OWN_J CUR=$OWN_CUR DOMAIN=$OWN_DOMAIN ALIEN=
   if [ -n "$said" ]; then warn "$said"; fi
