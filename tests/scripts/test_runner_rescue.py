@@ -7,7 +7,8 @@ import pytest
 
 PARTS = (
     *("prelude", "capabilities", "run_base", "run_notes", "run_look", "run_lock", "run_pins"),
-    *("run_services", "run_config", "run_rescue", "run_group", "run_keeper", "run_hold", "run_way"),
+    *("run_services", "run_fpm", "run_config", "run_whose", "run_rescue", "run_group"),
+    *("run_keeper", "run_hold", "run_way"),
     *("run_kept", "run_undo"),
 )
 
