@@ -100,7 +100,8 @@ write_changed() {
     newlines "$name"
     if [ -e "$NAMED" ] || [ -L "$NAMED" ]; then return 1; fi
   done <"$S/again.missing"
-  ! moved_on
+  if moved_on; then return 1; fi
+  awk 'NR == FNR { if (NR % 2 == 0) went[$0]; next } !($0 in went)' "$S/again.missing" "$S/changed" >"$S/changed.kept" && mv "$S/changed.kept" "$S/changed"
 }
 
 # What is missing in the archive and there again must be in the second one; what is gone leaves the manifest.
