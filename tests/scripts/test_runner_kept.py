@@ -143,7 +143,7 @@ def test_a_restores_end_leaves_what_another_run_has_staged(sh, vhost, staged):
     path.parent.mkdir(parents=True)
     path.write_text("precious")
     (sh.root / "srv/.nsmig/a.test/restore/tree").mkdir(parents=True)
-    done = run(sh, "drop_copy")
+    done = run(sh, 'mv "$CUR" "$R/record"\ndrop_copy\nmv "$R/record" "$CUR"')
     assert done.returncode == 0, done
     assert path.read_text() == "precious" and not (sh.root / "srv/.nsmig/a.test/restore").exists()
     assert "srv/.nsmig/a.test" in (sh.root / "j/journal").read_text()

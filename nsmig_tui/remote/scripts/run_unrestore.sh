@@ -1,14 +1,20 @@
 # Back from a restore, finished or not, and what may be deleted of a restore's staging. A restore exchanges what is
 # live with what was unpacked: until its end, staging is where the originals are.
 
-# Is nothing in the restore's staging one of the entries that its record names? Who cannot tell says no.
-nothing_of_value() {
+# Is nothing in the restore's staging one of the entries that its record names? Who cannot tell says no. With "full"
+# only one in which something is: what went has left its inode's number to the next empty folder.
+nothing_of_value() { # [full]
   if ! is_dir "$S/restore"; then return 0; fi
-  inodes=$(find "$S/restore" -xdev -mindepth 1 -maxdepth 3 -exec stat -c %i {} +) || return 1
-  printf '%s\n' "$inodes" | awk -v list="$J/restored/list" '
-    BEGIN { FS = "\t"; while ((getline < list) > 0) { known[$2]; known[$3] } }
-    $0 != "" && $0 in known { found = 1; exit }
-    END { exit found + 0 }'
+  live=$(find "$S/restore" -xdev -mindepth 1 -maxdepth 3 -exec stat -c '%i %n' {} +) || return 1
+  live=$(printf '%s\n' "$live" | awk -v list="$J/restored/list" '
+    BEGIN { while ((getline l < list) > 0) { split(l, c, "\t"); known[c[2]]; known[c[3]] } }
+    $1 != "" && $1 in known { sub(/^[0-9]+ /, ""); print }')
+  if [ "${1:-}" != full ]; then [ -z "$live" ]; return; fi
+  while IFS= read -r entry; do
+    if [ -n "$entry" ] && [ -n "$(find "$entry" -xdev ! -type d 2>&1 | head -n 1)" ]; then return 1; fi
+  done <<EOF
+$live
+EOF
 }
 
 # All of staging goes, but for the copy of a restore that is yet to begin, and never with what was live.
@@ -188,7 +194,7 @@ first_missing() { # folder, path in it: in name the shortest way to it that is n
 }
 
 clear_staging_of_restore() {
-  if open_restore && ! nothing_of_value; then fail "$S/restore still holds what was live; nothing of it is deleted"; fi
+  if open_restore && ! nothing_of_value full; then fail "$S/restore still holds what was live; nothing of it is deleted"; fi
   rm -rf "$J/restored"
   pt unrestore-done
   drop_copy
