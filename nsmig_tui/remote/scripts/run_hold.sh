@@ -126,8 +126,7 @@ drop_app() {
 is_app_link() { # link
   n=${1##*/}
   case $n in public|"$HOP") return 0 ;; esac
-  case $(readlink -- "$1") in "public/app/$n") return 0 ;; esac
-  leads_to_content "$1" || is_bridge "web/app/$n" "$1"
+  leads_to_app "$1" || is_bridge "web/app/$n" "$1"
 }
 
 # The transitional nginx configuration looks for this folder to know where the content stands. Where it follows no
