@@ -135,6 +135,17 @@ def test_what_is_immutable_since_keeps_its_owner_with_a_word(sh, flags):
         assert "./fixed (50:60 644)" in warnings(sh)[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "flag", "code"), [("a\nia x", "e", 0), ("a", "i", 1), ("i a", "a", 1), ("-i", "e", 0)]
+)
+def test_only_flags_tell_what_is_immutable_whatever_the_name(sh, name, flag, code):
+    then = f"""
+    lsattr() {{ shift 2; printf '%s %s\\n' '-----{flag}---' "$1"; }}
+    is_changeable '{name}'
+    """
+    assert run(sh, then).returncode == code
+
+
 @pytest.mark.parametrize("at", ["", "web/app/public", "web/log", ".archive", ".archive/legacy-1/bin"])
 @pytest.mark.parametrize("flag", ["i", "a", "e"])
 def test_nothing_is_undone_where_a_folder_cannot_be_renamed(sh, at, flag):

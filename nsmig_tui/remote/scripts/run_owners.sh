@@ -8,7 +8,7 @@ fix_owners() {
     seek_content
     in_dir "$CONTENT" "$WEB_INO" list_owners >"$S/owners.all" && leave_shared || fail "cannot list owners"
     leave_immutable
-    mv "$CUR/owners.part" "$CUR/owners" && sync_file "$CUR/owners"
+    mv "$CUR/owners.part" "$CUR/owners" && sync_file "$CUR/owners" || fail "cannot keep the owners"
     flag owners
     pt owners-recorded
   fi
@@ -37,7 +37,8 @@ leave_immutable() {
 }
 
 is_changeable() { # name: links and special files have no such flags
-  case $(lsattr -d -- "$1" 2>/dev/null | cut -d' ' -f1) in *i*|*a*) return 1 ;; esac
+  flags=$(lsattr -d -- "$1" 2>/dev/null)
+  case ${flags%% *} in *i*|*a*) return 1 ;; esac # a name may hold anything, line ends too
 }
 
 note_changeable() { # name uid gid mode, inside its folder; the record again, or a line in owners.kept
@@ -59,6 +60,10 @@ list_owners() {
 # too, so such a file stays as it is. All names of one file have the same owner, and so all that are in the content
 # are in the list. Those with several names, all of them here, go into $CUR/owners.twins as "INODE PATH".
 leave_shared() {
+  if [ ! -s "$S/owners.all" ]; then # as on most sites: no process for it
+    printf '' >"$CUR/owners.part" && printf '' >"$CUR/owners.twins" && printf '' >"$S/owners.shared"
+    return
+  fi
   tr '\n\000' '\001\n' <"$S/owners.all" | awk -v twins="$CUR/owners.twins" -v shared="$S/owners.shared" '
     BEGIN { printf "" >twins; printf "" >shared }
     !match($0, /^[0-9a-z]+ [0-9]+ [0-9]+ [0-9]+ [0-9]+ [0-7]+ /) { next } # it went before it could be looked at
