@@ -269,7 +269,9 @@ class Node:
         self._kill_strangers()
         self.sh(
             "rm -rf /var/lib/nsmig /run/systemd/system/nsmig* /tmp/nsmig* /var/tmp/nsmig* /run/nsmig*;"
-            "if [ -e /usr/bin/perl.off ]; then mv /usr/bin/perl.off /usr/bin/perl; fi"
+            "if [ -e /usr/bin/perl.off ]; then mv /usr/bin/perl.off /usr/bin/perl; fi;"
+            "for d in /run/systemd/system/*.service.d; do if [ -d $d ]; then rm -rf $d; gone=1; fi; done;"
+            'if [ -n "$gone" ]; then systemctl daemon-reload; fi'
         )
         for mount in procs.mounts_below(self.srv):
             subprocess.run(["umount", "--", mount], check=True)

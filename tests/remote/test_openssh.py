@@ -23,7 +23,10 @@ from .test_http_tunnel import Web
 from .test_login import other_key
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-pytestmark = pytest.mark.skipif(SSHD is None, reason="no sshd binary on this machine (openssh-server)")
+pytestmark = [
+    pytest.mark.skipif(SSHD is None, reason="no sshd binary on this machine (openssh-server)"),
+    pytest.mark.xdist_group("sshd"),  # each makes /run/sshd where it is missing, and takes it away
+]
 
 Start = Callable[..., Any]
 

@@ -53,7 +53,7 @@ async def test_values_and_where_they_came_from(begin):
     app, path = begin(
         'jobs = 7\n[keys]\nvalidate = "f7"\n[notify]\nwebhook = "https://t0ken@x"\n', theme="light"
     )
-    async with app.run_test(size=(100, 40)) as pilot:
+    async with app.run_test(size=(160, 40)) as pilot:
         await pilot.press("comma")
         await pilot.pause()
         lines = shown(app)
