@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 import time
@@ -31,11 +32,16 @@ async def reload(visitor):
 
 
 async def down(visitor):
-    """Wait until the service is not active any more."""
+    """Wait until the service has said why it cannot go on, and is not active any more."""
+    log = visitor.root / "var/log/php8.2-fpm.log"
     give_up = time.monotonic() + 30
-    while (await visitor.run("systemctl is-active php8.2-fpm"))[1] == b"active\n":
+    while (
+        "FPM initialization failed" not in log.read_text()
+        or (await visitor.run("systemctl is-active php8.2-fpm"))[1] == b"active\n"
+    ):
         assert time.monotonic() < give_up
-    return (visitor.root / "var/log/php8.2-fpm.log").read_text()
+        await asyncio.sleep(0.05)
+    return log.read_text()
 
 
 async def test_sockets_have_their_mode_and_children_their_names(visitor):

@@ -266,6 +266,10 @@ class Node:
             self.start()
         quiet = "systemctl kill -s KILL {0} 2>/dev/null; systemctl stop {0}; true"
         self.sh("systemctl stop 'nsmig-*' 2>/dev/null; " + quiet.format(" ".join(SERVICES)))
+        self.sh(
+            "for u in /run/systemd/transient/*.service; do"
+            " if [ -e $u ]; then systemctl stop ${u##*/}; fi; done"
+        )
         self._kill_strangers()
         self.sh(
             "rm -rf /var/lib/nsmig /run/systemd/system/nsmig* /tmp/nsmig* /var/tmp/nsmig* /run/nsmig*;"
