@@ -34,6 +34,7 @@ async def reload(visitor):
 async def down(visitor):
     """Wait until the service has said why it cannot go on, and is not active any more."""
     log = visitor.root / "var/log/php8.2-fpm.log"
+    log.touch()  # the reload that fails may be the first to write
     give_up = time.monotonic() + 30
     while (
         "FPM initialization failed" not in log.read_text()
