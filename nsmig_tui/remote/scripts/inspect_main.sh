@@ -4,20 +4,33 @@
 # Output: sections with KEY=VALUE or TAB-separated rows; paths as b64.
 D=$1 U=$2 UIDN=$3 WUIDN=$4 MODE=$5 PLACES=${6:-} STATES=${7:-} MASTERS_THEN=${8:-}
 
-ask_base64
-find_prints || :
+# Asked before anything else: what changes from here on is found by the runner, which compares again.
+SAME=
+if unchanged "$PLACES" "$STATES" "$MASTERS_THEN"; then
+  SAME=${MASTERS_THEN%%"$NL"*}
+  SAME=${SAME##* }
+fi
+ask_tools "$SAME"
 
-# The structural places, all by one stat. Not every stat knows the mount point.
+# The structural places, all by one stat, and the file systems of others. Not every stat knows the mount point.
 stat_rows() {
   set --
   for e in "$U" "$U/.ssh" "$U/bin" "$U/etc" "$U/var" "$U/web" "$U/msg" "$U/var/log" "$U/var/run" "$U/var/tmp" \
-    "$U/web/app" "$U/web/app/public" "$U/web/log" "$U/web/run" "$U/web/tmp" "$U/.archive" "${U%/*}" "${U%/*}/.nsmig/$D"; do
+    "$U/web/app" "$U/web/app/public" "$U/web/log" "$U/web/run" "$U/web/tmp" "$U/.archive" "${U%/*}" "${U%/*}/.nsmig/$D" \
+    "$VAR" "$R/var/lib" "$R/etc"; do
     if [ -e "$e" ] || [ -L "$e" ]; then set -- "$@" "$e"; fi
   done
-  { stat -c '%u:%g:%a:%i:%d:%Y:%m %n' -- "$@" 2>/dev/null || stat -c '%u:%g:%a:%i:%d:%Y: %n' -- "$@"; } | while read -r values e; do
+  rows=$(stat -c '%u:%g:%a:%i:%d:%Y:%m %n' -- "$@" 2>/dev/null) || rows=$(stat -c '%u:%g:%a:%i:%d:%Y: %n' -- "$@" 2>/dev/null)
+  old_ifs=$IFS
+  IFS=$NL
+  set -f
+  for row in $rows; do
+    IFS=$old_ifs
+    values=${row%%" /"*} e=${row#"${row%%" /"*} "}
     case $e in
-      "$U") name=upath ;;
+      "$U") name=upath; on_device "$values" "$e" ;;
       "$U"/*) name=${e#"$U"/} ;;
+      "$VAR" | "$R/var/lib" | "$R/etc") on_device "$values" "$e"; continue ;;
       "${U%/*}") name=vpath ;;
       *) name=staging ;;
     esac
@@ -26,7 +39,17 @@ stat_rows() {
     elif [ ! -d "$e" ]; then k=other; fi
     printf 'stat\t%s\t%s\t%s\t%s\n' "$name" "$k" "$values" "$target"
   done
+  set +f
+  IFS=$old_ifs
 }
+
+# Notes in DEVICES on which device a folder is.
+on_device() { # what stat says of it, path
+  if [ ! -d "$2" ]; then return; fi
+  set -- "${1#*:*:*:*:}" "$2"
+  DEVICES="$DEVICES${1%%:*} $2$NL"
+}
+DEVICES=
 
 tree_rows() {
   # awk judges the one walk: counts, sizes, short lists of what deserves a word, the names at the top and in var
@@ -95,15 +118,35 @@ tree_rows() {
       for (i = 1; i <= told; i++) print rows[i] }'
 }
 
+# What is free, KiB and inodes, in each of DEVICES; by df where stat does not know, or says what cannot be.
 space_rows() {
+  old_ifs=$IFS
+  IFS=$NL
+  set -f
   set --
-  for p in "$U" "$VAR" "$R/var/lib" "$R/etc"; do if [ -d "$p" ]; then set -- "$@" "$p"; fi; done
-  if [ $# -eq 0 ]; then return; fi
-  # one row a place from each of the three, in the order asked
-  { df -Pk "$@"; echo '='; df -Pi "$@" 2>/dev/null; echo '='; stat -c '%d %n' "$@"; } | awk '
-    $0 == "=" { part++; row = 0; next }
-    part < 2 { if (row++ > 0) free[part + 0, row - 1] = $4; next }
-    { row++; d = $1; sub(/^[^ ]+ /, ""); printf "space\t%s\t%s\t%s\t%s\n", $0, free[0, row], free[1, row], d }'
+  for row in $DEVICES; do set -- "$@" "${row#* }"; done
+  rooms=$NL$(stat -f -c '%n %a %S %d' -- "$@" 2>/dev/null)$NL
+  for row in $DEVICES; do
+    IFS=$old_ifs
+    at=${row#* } KIB='' INODES=''
+    case $rooms in *"$NL$at "*) room "${rooms#*"$NL$at "}" ;; esac
+    if [ -z "$KIB" ]; then
+      free_of -Pk "$at"
+      KIB=$FREE
+      free_of -Pi "$at"
+      INODES=$FREE
+    fi
+    printf 'space\t%s\t%s\t%s\t%s\n' "$at" "$KIB" "$INODES" "${row%% *}"
+  done
+  set +f
+  IFS=$old_ifs
+}
+
+room() { # "BLOCKS SIZE INODES", and more lines
+  # shellcheck disable=SC2086 # words
+  set -- ${1%%"$NL"*}
+  case $#/$1$2${3:-} in 3/*[!0-9]*) return ;; 3/*) ;; *) return ;; esac
+  if [ ${#1} -lt 15 ] && [ ${#2} -lt 8 ]; then KIB=$(($1 * $2 / 1024)) INODES=$3; fi
 }
 
 # Mounts, flags, sockets and the account: tables that one awk looks through. It may end at a file that is missing.
@@ -174,7 +217,7 @@ everything() {
   for f in "$R"/etc/nginx/*ns3* "$R"/etc/nginx/*/*ns3* "$R"/etc/php*/*ns3* "$R"/etc/php/*/fpm/*ns3* "$R"/etc/php/*/fpm/*/*ns3*; do
     if [ -f "$f" ]; then printf 'copy\t%s\t%s\n' "$(printf %s "$f" | b64)" "$(b64 <"$f")"; fi
   done
-  if unchanged "$PLACES" "$STATES" "$MASTERS_THEN"; then printf '@unchanged\n'; return; fi
+  if [ -n "$SAME" ]; then printf '@unchanged\n'; return; fi
   printf '@capabilities\n'
   capabilities "$U"
   cat_config "$MODE"

@@ -22,7 +22,8 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # base64 on one line; whether base64 does that by itself is asked once by scripts that encode a lot
 ONE_LINE=
 b64() { if [ -n "$ONE_LINE" ]; then base64 -w 0; else base64 | tr -d '\n'; fi; }
-ask_base64() { if base64 -w 0 </dev/null >/dev/null 2>&1; then ONE_LINE=1 ENCODE='base64 -w 0'; fi; }
+know_base64() { ONE_LINE=1 ENCODE='base64 -w 0'; }
+ask_base64() { if base64 -w 0 </dev/null >/dev/null 2>&1; then know_base64; fi; }
 ENCODE=b64 # as the end of a pipe one process less than b64
 
 # inode number of a path, the link itself when it is one; empty when it is not there

@@ -6,9 +6,10 @@
 # link's target; "unread TAB b64(file)" for what was not searched, or from where on it was not.
 # U is the vhost's top directory. Nothing else of a line is told: there may be passwords in it.
 
-# Lines "file:line:text" that hold what was looked for, as rows.
-ref_rows() { # kind, or nothing where the file says it
-  awk -v r="$R" -v kind="$1" -v u="$U" "$B64"'
+# Lines "file:line:text" that hold what was looked for, as rows. The end of a pipe. Where the file says the kind, what
+# glob_lines says comes first.
+ref_rows() { # kind, or nothing
+  exec awk -v r="$R" -v kind="$1" -v u="$U" "$B64"'
     function kind_of(f,   i) {
       if (index(f, u "/") == 1) { # of the vhost itself: what leaves the live tree, if nothing names it, apart
         f = substr(f, length(u) + 2); i = index(f, "/")
@@ -55,7 +56,13 @@ ref_rows() { # kind, or nothing where the file says it
         if (word ~ /^[^\/]*[*?[$%{][^\/]*\/./ && part[i - 1] !~ /[A-Za-z0-9._-]$/ && !told[f, word]++ && ++globs[f] <= 20)
           printf "glob\t%s\t%s\t%s\t%s\n", kind_of(f), b64(f), line, b64(top word) } }
     BEGIN { pattern = u; gsub(/[^A-Za-z0-9\/_-]/, "[&]", pattern)
-      top = u; sub(/[^\/]*$/, "", top); beside = top; gsub(/[^A-Za-z0-9\/_-]/, "[&]", beside) }
+      top = u; sub(/[^\/]*$/, "", top); beside = top; gsub(/[^A-Za-z0-9\/_-]/, "[&]", beside)
+      first = u; sub(/^\/[^\/]*\//, "", first); first = substr(u, 1, length(u) - length(first)); globbing = kind == "" }
+    globbing && /^end of patterns$/ { globbing = 0; next }
+    globbing { if (!match($0, /:[0-9]+:/)) next
+      f = substr($0, 1, RSTART - 1); line = substr($0, RSTART + 1, RLENGTH - 2); rest = substr($0, RSTART + RLENGTH)
+      if (index(rest, first) == 1 || rest ~ /^\/[^\/]*[*?[]/) printf "glob\t%s\t%s\t%s\t%s\n", (f ~ /fail2ban/ ? "fail2ban" : "logrotate"), b64(f), line, b64(rest)
+      next }
     /^unread\t/ { print "unread\t" b64(substr($0, 8)); next }
     !match($0, /:[0-9]+:/) { next }
     { f = substr($0, 1, RSTART - 1); line = substr($0, RSTART + 1, RLENGTH - 2); rest = substr($0, RSTART + RLENGTH)
@@ -75,11 +82,23 @@ ref_rows() { # kind, or nothing where the file says it
 }
 
 TEXT_ONLY=
-grep -qI x /dev/null 2>/dev/null
-if [ $? = 1 ]; then TEXT_ONLY=-I; fi
+ask_grep() {
+  grep -qI x /dev/null 2>/dev/null
+  if [ $? = 1 ]; then TEXT_ONLY=-I; fi
+}
+
+# The path as it stands in JSON, in ESCAPED.
+escape() {
+  rest=$1 ESCAPED=
+  while :; do
+    case $rest in */*) ESCAPED=$ESCAPED${rest%%/*}'\/' rest=${rest#*/} ;; *) break ;; esac
+  done
+  ESCAPED=$ESCAPED$rest
+}
 
 # shellcheck disable=SC2086 # TEXT_ONLY is one option or nothing
 application_refs() { # text files up to 1 MiB are worth reading; lines that hold fixed strings are found fast
+  escape "$U"
   find "$U/web" -xdev -type f -size -2049 -print0 2>/dev/null |
-    xargs -0 grep -snF $TEXT_ONLY -e "$U" -e "$(printf %s "$U" | sed 's|/|\\/|g')" -e dirname -e DOCUMENT_ROOT -e '/..' -e '"..' -e "'.." /dev/null 2>/dev/null | ref_rows application
+    xargs -0 grep -snF $TEXT_ONLY -e "$U" -e "$ESCAPED" -e dirname -e DOCUMENT_ROOT -e '/..' -e '"..' -e "'.." /dev/null 2>/dev/null | ref_rows application
 }

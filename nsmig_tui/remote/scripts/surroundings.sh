@@ -2,23 +2,39 @@
 # anew only when something of it may have changed: whoever asks says what it hung on when it was read.
 # Output section @surroundings, a row "hangs TAB b64(places) TAB b64(their states) TAB b64(masters)", where
 # all of that has a name and nothing of it has changed in the second in which it was read or since; the masters
-# after this boot's name. Or a section @unchanged instead of @capabilities, @nginx and @fpm.
+# after a line with this boot's name and TRAITS. Or a section @unchanged instead of @capabilities, @nginx and @fpm.
 
 # Change times are of the kernel's making: no tool sets them back.
-states_of() { # places, one a line
-  old_ifs=$IFS
+states_of() { # places, one a line; for a subshell
   IFS=$NL
   set -f
   # shellcheck disable=SC2086 # one path a word, by IFS
-  stat -c '%Z %z %i %s %n' -- $1 2>/dev/null
-  set +f
-  IFS=$old_ifs
+  exec stat -c '%Z %z %i %s %n' -- $1 2>/dev/null
+}
+
+# How the vnode's tools take what only some of them know, in ONE_LINE, FIND_PRINTS and TEXT_ONLY, and all in TRAITS.
+# They are asked only where nobody can say what they said before.
+ask_tools() { # what they said, or nothing
+  TRAITS=$1
+  case $TRAITS in
+    [01][01][01])
+      case $TRAITS in 1??) know_base64 ;; esac
+      case $TRAITS in ?1?) FIND_PRINTS=yes ;; *) FIND_PRINTS=no ;; esac
+      case $TRAITS in ??1) TEXT_ONLY=-I ;; esac
+      return ;;
+  esac
+  ask_base64
+  find_prints || :
+  ask_grep
+  TRAITS=${ONE_LINE:-0}
+  case $FIND_PRINTS in yes) TRAITS=${TRAITS}1 ;; *) TRAITS=${TRAITS}0 ;; esac
+  case $TEXT_ONLY in '') TRAITS=${TRAITS}0 ;; *) TRAITS=${TRAITS}1 ;; esac
 }
 
 unchanged() { # places, their states, masters
   if [ -z "$1" ]; then return 1; fi
   boot_id
-  if [ "${3%%"$NL"*}" != "$BOOT" ]; then return 1; fi
+  case ${3%%"$NL"*} in "$BOOT "???) ;; *) return 1 ;; esac
   old_ifs=$IFS
   IFS=$NL
   for master in ${3#*"$NL"}; do
@@ -52,5 +68,5 @@ hangs_row() { # second in which reading began
   states=$(states_of "$places")
   # a change within the second of reading may have come before or after it
   if printf '%s\n' "$states" | awk -v from="$1" '$1 >= from { late = 1; exit } END { exit !late }'; then return; fi
-  printf 'hangs\t%s\t%s\t%s\n' "$(printf %s "$places" | b64)" "$(printf %s "$states" | b64)" "$(printf %s "$BOOT$NL$running" | b64)"
+  printf 'hangs\t%s\t%s\t%s\n' "$(printf %s "$places" | b64)" "$(printf %s "$states" | b64)" "$(printf %s "$BOOT $TRAITS$NL$running" | b64)"
 }

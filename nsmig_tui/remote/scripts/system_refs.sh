@@ -2,19 +2,29 @@
 # list who may: so all of /etc is searched, and where else administrators put what is theirs. Comes after references.
 SEARCH_FOR=20 # seconds; what is left then is told as not searched
 
-# For find: lines of files that hold a text, as "file:line:text". Arguments: text, until when, options; files.
-# They end well whatever they found: BusyBox's find leaves out what comes after one that did not.
+# Seconds since boot, which cost no process, where the kernel tells; else of the clock.
+# shellcheck disable=SC2016 # also for an inner shell
+TELL_SECOND='second() { read -r SECOND _ 2>/dev/null </proc/uptime && SECOND=${SECOND%%.*} || SECOND=$(date +%s); }'
+eval "$TELL_SECOND"
+
+# For find: lines of files that hold a text, as "file:line:text". Arguments: text, until when, options, how to go on;
+# files. BusyBox's find leaves out what comes after a program that did not end well, as grep does that found nothing;
+# where that is no matter, "exec" spares a process.
 # shellcheck disable=SC2016 # the inner shell expands
-LINES_OF='u=$1 until=$2 only=$3; shift 3
-  if [ "$(date +%s)" -gt "$until" ]; then printf "unread\t%s\n" "$1"; exit 0; fi
-  grep -snF $only -e "$u" /dev/null "$@" 2>/dev/null
+LINES_OF=$TELL_SECOND'
+  u=$1 until=$2 only=$3 go=$4; shift 4
+  second
+  if [ "$SECOND" -gt "$until" ]; then printf "unread\t%s\n" "$1"; exit 0; fi
+  $go grep -snF $only -e "$u" /dev/null "$@" 2>/dev/null
   exit 0'
 
 # For a find that cannot say it of links: the same, and where they lead as line 0.
 # shellcheck disable=SC2016
-LINKS_OF='u=$1 until=$2 only=$3; shift 3
+LINKS_OF=$TELL_SECOND'
+  u=$1 until=$2 only=$3; shift 3
   ls -ld -- "$@" 2>/dev/null | sed -n "s|^[^/]*\(/.*\) -> \(.*\)|\1:0:\2|p" | grep -F -e "$u"
-  if [ "$(date +%s)" -gt "$until" ]; then exit 0; fi
+  second
+  if [ "$SECOND" -gt "$until" ]; then exit 0; fi
   for l; do if [ -f "$l" ]; then printf "%s\0" "$l"; fi; done | xargs -0 grep -snF $only -e "$u" /dev/null 2>/dev/null
   exit 0'
 
@@ -25,9 +35,10 @@ LARGE='for f; do
 done
 exit 0'
 
-# Of nginx's and php-fpm's folders only what is no configuration of theirs: that is read as they read it
-# (configs.sh), and what they do not include is no use of a path.
-system_lines() {
+# All in one search. Of nginx's and php-fpm's folders only what is no configuration of theirs: that is read as they read
+# it (configs.sh), and what they do not include is no use of a path. Of the vhost what stays at its top, such as a
+# repository with its hooks, and what may stay because something names it; never by a link.
+searched_lines() {
   set --
   for e in etc usr/local/etc usr/local/bin usr/local/sbin usr/local/lib/systemd var/spool/cron var/spool/at \
     var/spool/incron run/systemd/transient run/systemd/system root/.acme.sh root/.config/systemd/user; do
@@ -44,65 +55,56 @@ system_lines() {
     "$R"/var/lib/containers/storage/overlay-containers/*/userdata/config.json; do
     if [ -e "$e" ]; then set -- "$@" "$e"; fi
   done
-  if [ $# = 0 ]; then return; fi
-  top=${U%/*}/
-  set -- "$@" -xdev -type d \( -name .git -o -name .bzr -o -name .hg -o -name '*.wants' -o -name '*.requires' \
-    -o -path "$R/etc/rc*.d" -o -path "$R/etc/alternatives" -o -path "$R/etc/fonts" -o -path "$R/etc/selinux" \
-    -o -path "$R/etc/ssl/certs" -o -path "$R/etc/letsencrypt/archive" -o -path "$R/etc/letsencrypt/live" \
-    -o -path "$R/etc/letsencrypt/accounts" -o -path "$R/etc/letsencrypt/csr" -o -path "$R/etc/letsencrypt/keys" \) -prune -o \
-    \( -path "$R/etc/nginx/*" -o -path "$R/etc/p*" \( -path "$R/etc/passwd*" -o -path "$R/etc/php/*" -o -path "$R/etc/php[0-9]*" \
-    -o -path "$R/etc/php-fpm*" \) -o -path "$R/etc/mtab" -o -path "$R/usr/local/etc/nginx/*" -o -path "$R/usr/local/etc/php*" \) \
-    ! -name '*.ini' ! -name '*.lua' ! -name '*.js' ! -name '*.p[lmy]' ! -name '*.sh' ! -name '*.php' -o
-  if find_prints; then set -- "$@" \( ! -lname "*$top*" -o -printf '%p:0:%l\n' \) -xtype f
-  else set -- "$@" -type l -exec sh -c "$LINKS_OF" sh "$top" "$until" "$TEXT_ONLY" {} + -o -type f; fi
-  find -H "$@" -size -32769 -exec sh -c "$LINES_OF" sh "$top" "$until" "$TEXT_ONLY" {} + -o \
-    -type f -exec sh -c "$LARGE" sh {} + 2>/dev/null
-}
-
-# What stays at the vhost's top, such as a repository with its hooks, and what may stay because something names it.
-own_lines() {
-  set --
   for e in "$U"/* "$U"/.[!.]* "$U"/..?* "$U"/var/* "$U"/var/.[!.]*; do
     case ${e#"$U"/} in web | msg | var | var/log | var/run | var/tmp | .archive) continue ;; esac
     if [ -d "$e" ] || [ -f "$e" ]; then if [ ! -L "$e" ]; then set -- "$@" "$e"; fi; fi
   done
   if [ $# = 0 ]; then return; fi
-  find "$@" -xdev -path '*.git/objects' -prune -o -type f -size -32769 -exec sh -c "$LINES_OF" sh "$U$NL../web$NL../var" "$until" "$TEXT_ONLY" {} + -o \
+  top=${U%/*}/ here=$U
+  case $U in *[\*\?\[\\]*) here=$(printf %s "$U" | sed 's/[]*?[\\]/\\&/g') ;; esac
+  set -- "$@" -xdev -type d \( -path '*.git/objects' -o ! -path "$here/*" \
+    \( -name .git -o -name .bzr -o -name .hg -o -name '*.wants' -o -name '*.requires' \) -o -path "$R/etc/rc*.d" -o -path "$R/etc/alternatives" -o -path "$R/etc/fonts" -o -path "$R/etc/selinux" \
+    -o -path "$R/etc/ssl/certs" -o -path "$R/etc/letsencrypt/archive" -o -path "$R/etc/letsencrypt/live" \
+    -o -path "$R/etc/letsencrypt/accounts" -o -path "$R/etc/letsencrypt/csr" -o -path "$R/etc/letsencrypt/keys" \) -prune -o \
+    \( -path "$R/etc/nginx/*" -o -path "$R/etc/p*" \( -path "$R/etc/passwd*" -o -path "$R/etc/php/*" -o -path "$R/etc/php[0-9]*" \
+    -o -path "$R/etc/php-fpm*" \) -o -path "$R/etc/mtab" -o -path "$R/usr/local/etc/nginx/*" -o -path "$R/usr/local/etc/php*" \) \
+    ! -name '*.ini' ! -name '*.lua' ! -name '*.js' ! -name '*.p[lmy]' ! -name '*.sh' ! -name '*.php' -o
+  go=
+  if find_prints; then
+    go="exec"
+    set -- "$@" \( -path "$here/*" -type f -o ! -path "$here/*" \( ! -lname "*$top*" -o -printf '%p:0:%l\n' \) -xtype f \)
+  else set -- "$@" ! -path "$here/*" -type l -exec sh -c "$LINKS_OF" sh "$top" "$until" "$TEXT_ONLY" {} + -o -type f; fi
+  find -H "$@" -size -32769 -exec sh -c "$LINES_OF" sh "$top$NL../web$NL../var" "$until" "$TEXT_ONLY" "$go" {} + -o \
     -type f -exec sh -c "$LARGE" sh {} + 2>/dev/null
 }
 
 system_refs() {
-  until=$(($(date +%s) + SEARCH_FOR))
-  { system_lines; own_lines; home_refs; } | ref_rows ""
-  glob_rows
+  second
+  until=$((SECOND + SEARCH_FOR))
+  { glob_lines; echo end of patterns; searched_lines; home_lines; } | ref_rows ""
 }
 
 # Patterns by which logs of many vhosts are found at once.
-glob_rows() {
+glob_lines() {
   set --
   for e in "$R"/etc/logrotate.d "$R"/etc/logrotate.conf "$R"/etc/fail2ban; do
     if [ -e "$e" ]; then set -- "$@" "$e"; fi
   done
   if [ $# = 0 ]; then return; fi
-  found=$(grep -rsnoE -e '/[^][:space:]"{},;]*[*?[][^[:space:]"{},;]*' "$@" /dev/null 2>/dev/null)
-  if [ -z "$found" ]; then return; fi
-  printf '%s\n' "$found" | awk -v top="${U%"${U#/*/}"}" "$B64"'
-    match($0, /:[0-9]+:/) { f = substr($0, 1, RSTART - 1); line = substr($0, RSTART + 1, RLENGTH - 2); rest = substr($0, RSTART + RLENGTH)
-      if (index(rest, top) == 1 || rest ~ /^\/[^\/]*[*?[]/) printf "glob\t%s\t%s\t%s\t%s\n", (f ~ /fail2ban/ ? "fail2ban" : "logrotate"), b64(f), line, b64(rest) }'
+  grep -rsnoE -e '/[^][:space:]"{},;]*[*?[][^[:space:]"{},;]*' "$@" /dev/null 2>/dev/null
 }
 
 # What crontabs of accounts that live in the vhost name by "~", by $HOME, or from where cron starts them: their home.
-home_refs() {
+home_lines() {
   if [ ! -r "$R/etc/passwd" ]; then return; fi
-  homes=$(awk -F: -v u="$U" '{ h = $6; sub(/\/+$/, "", h) } h == u || index(h, u "/") == 1 { print $1 ":" h }' "$R/etc/passwd")
-  if [ -z "$homes" ]; then return; fi
   set --
   for e in "$R"/etc/crontab "$R"/etc/cron.d/* "$R"/var/spool/cron/* "$R"/var/spool/cron/crontabs/* "$R"/etc/crontabs/*; do
     if [ -f "$e" ] && [ -r "$e" ]; then set -- "$@" "$e"; fi
   done
   if [ $# = 0 ]; then return; fi
-  printf '%s\n' "$homes" | awk -v u="$U" '
-    FILENAME == "-" { i = index($0, ":"); home[substr($0, 1, i - 1)] = substr($0, i + 1); next }
+  awk -v u="$U" '
+    kind == "homes" { h = $6; sub(/\/+$/, "", h); if (h == u || index(h, u "/") == 1) { home[$1] = h; some = 1 }; next }
+    !some { exit }
     /^[ \t]*(#|$)/ { next }
     { who = FILENAME; sub(/.*\//, "", who)
       if (FILENAME ~ /\/etc\/cron(tab|\.d\/.*)$/) who = $1 ~ /^@/ ? $2 : $6
@@ -117,6 +119,6 @@ home_refs() {
       if (mine != u) { print FILENAME ":" FNR ":" mine; next }
       n = split($0, word, /[ \t"\047=;&|()<>]+/)
       for (i = 1; i <= n; i++) { sub(/^\.\//, "", word[i])
-        if (word[i] ~ /^(web|var|etc|bin|\.ssh)(\/|$)/) print FILENAME ":" FNR ":" mine "/" word[i] } }' - "$@"
+        if (word[i] ~ /^(web|var|etc|bin|\.ssh)(\/|$)/) print FILENAME ":" FNR ":" mine "/" word[i] } }' kind=homes FS=: "$R/etc/passwd" kind=crons FS=' ' "$@"
 }
 
