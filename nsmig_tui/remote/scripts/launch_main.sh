@@ -28,7 +28,7 @@ main() {
     exit 0
   fi
   for part in "$VAR/$1/runs/.$2".*; do # of launches that were killed
-    if [ ! -d "/proc/${part##*.}" ]; then rm -rf "$part"; fi
+    if [ -d "$part" ] && [ ! -d "/proc/${part##*.}" ]; then rm -rf "$part"; fi
   done
   cd / || exit 1
   lines=0

@@ -9,7 +9,8 @@ changed_names() { sed -n 's/^[a-z]*tar: \(.*\): file changed as we read it$/\1/p
 # are in changed too where the archive does not have them. What it lacks though nobody touched it is not: a fault.
 note_changed() {
   (step_back && walk "$S/again.links" >"$S/again.walk") || fail "cannot look again at what was archived"
-  if find_prints; then since=$(find "$CUR/manifest.start" -prune -printf '%T@'); else since=$(stat -c %Y "$CUR/manifest.start"); fi
+  if hand when "$CUR/manifest.start"; then since=$SAID
+  elif find_prints; then since=$(find "$CUR/manifest.start" -prune -printf '%T@'); else since=$(stat -c %Y "$CUR/manifest.start"); fi
   awk -v since="$since" -v missing="$S/names.missing" -v folders="$S/folders" '
     function is_back(up) { # the archive lacks it with a folder that was touched
       if (!(p in lost)) return 0

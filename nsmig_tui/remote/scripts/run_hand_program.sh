@@ -169,6 +169,8 @@ HAND_PROGRAM='
       my $stamps = stamps($like) or return "no";
       open(my $it, ">>", $path) or return "no" if !-e $path;
       stamp($stamps, $path) ? "ok" : "no" }],
+    # when a path was last written, as find tells it
+    when => [0, sub { my @is = unpack("q4", stamps($_[0]) || return "no"); sprintf "ok %d.%09d", @is[2, 3] }],
     noacl => [0, sub { no_acl($_[0]) ? "ok" : "no" }],
     # has anything changed since?
     newer => [0, sub { my ($like, @at) = @_;

@@ -2,10 +2,20 @@
 
 # Does a staged folder hold what came there with a folder of the vhost's?
 holds_more() { # name ["links": also when that is links alone]
-  if ! is_dir "$S/$1"; then return 1; fi
-  if [ "${2:-}" = links ]; then set -- "$S/$1" -xdev ! -type d ! -type s
-  else set -- "$S/$1" -xdev ! -type d ! -type s ! -type l; fi
-  [ -n "$(find "$@" 2>&1 | head -n 1)" ] # who cannot look says yes
+  is_dir "$S/$1" && has_more "$S/$1" "${2:-}"
+}
+
+# Looked for without a process: mostly there is nothing, and few folders.
+has_more() { # folder ["links"]
+  if ! [ -r "$1" ] || ! [ -x "$1" ]; then return 0; fi # who cannot look says yes
+  for one in "$1"/* "$1"/.[!.]* "$1"/..?*; do
+    if [ -L "$one" ]; then
+      if [ "$2" = links ]; then return 0; fi
+    elif [ -d "$one" ]; then
+      if has_more "$one" "$2"; then return 0; fi
+    elif [ -e "$one" ] && ! [ -S "$one" ]; then return 0; fi
+  done
+  return 1
 }
 
 not_ours() { # in MORE, the names of such folders
