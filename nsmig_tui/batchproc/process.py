@@ -116,7 +116,6 @@ async def conduct(
             measured=lambda vnode, speed: keep_speed(app.store, vnode, speed),
             pid=os.getpid(),
         )
-        collect(place)  # what was said to an earlier process is not meant for us
         code = await conductor.run()
         if code != ExitCode.INTERRUPTED:
             await _notify(settings, conductor.view)

@@ -23,6 +23,7 @@ from nsmig_tui.domain.batch import Limits
 from nsmig_tui.domain.batch_events import BatchEnded, BatchStarted
 from nsmig_tui.domain.events import Result, StepStarted
 from nsmig_tui.domain.options import MigrateOptions
+from nsmig_tui.engine.batch.mailbox import Command, post
 from nsmig_tui.engine.batch.measuring import kept_speed, plan_batch, spec_of
 from nsmig_tui.engine.batch.places import BatchDir
 from nsmig_tui.settings import load
@@ -181,6 +182,20 @@ async def test_one_process_a_batch_and_orders_reach_it(operator: Operator):
     assert (view.outcome, view.exit_code) == ("cancelled", 7)
     assert sum(result.ok for result in view.results.values()) == 1
     assert operator.statuses() == {"migrated", "validated"}
+
+
+async def test_an_order_that_comes_before_the_process_can_hear_is_obeyed(operator: Operator):
+    """`nsmig attach --cancel` right after the start: the process is still loading its modules."""
+    batch = await operator.start()
+    operator.batches.send(batch, "cancel")
+    view = await operator.to_its_end(batch)
+    assert view.outcome == "cancelled", operator.batches.log_tail(batch)
+    assert operator.statuses() == {"validated"}
+    post(BatchDir(operator.batches.top, batch), Command("cancel"))  # by who came too late
+    operator.batches.resume(batch)
+    view = await operator.to_its_end(batch)
+    assert (view.outcome, view.exit_code) == ("done", 0), view.results
+    assert operator.statuses() == {"migrated"}
 
 
 async def test_two_batches_over_the_same_vhosts_do_not_hurt_each_other(operator: Operator):

@@ -19,7 +19,7 @@ from ...domain.errors import Refused
 from ...domain.events import Result, RunStarted
 from .ending import settled
 from .journal import JournalTail
-from .mailbox import Command, post
+from .mailbox import Command, drop, post, waiting
 from .places import BatchDir, batch_names
 
 LOOK_EVERY = 0.1
@@ -73,12 +73,16 @@ class Batches:
         return since
 
     def _spawn(self, place: BatchDir, secrets: Mapping[str, str], more: list[str]) -> None:
+        # What was said to an earlier process is not meant for the new one. Once the lock is held people may
+        # speak to that, and are heard however long it takes to come up: so it is told apart before.
+        unheard = waiting(place)
         lock = place.take_lock()
         if lock is None:
             raise Refused(
                 f"A process already works on the batch {place.batch}.",
                 hint=f"Watch it: nsmig attach {place.batch}",
             )
+        drop(place, unheard)
         # -P: nothing is imported from the directory that the process happens to stand in.
         command = [sys.executable, "-P", "-m", "nsmig_tui.batchproc", *self._words, *more]
         command += ["--lock", str(lock), place.batch]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -34,14 +36,25 @@ def post(place: BatchDir, command: Command) -> None:
     replace_file(place.inbox / name, json.dumps(asdict(command)).encode())
 
 
-def collect(place: BatchDir) -> list[Command]:
-    """Take every command that has come, oldest first; what is no command is dropped."""
+def waiting(place: BatchDir) -> list[str]:
+    """The names of commands that nobody has taken yet, oldest first."""
     try:
-        names = sorted(name for name in os.listdir(place.inbox) if name.endswith(".json"))
+        return sorted(name for name in os.listdir(place.inbox) if name.endswith(".json"))
     except OSError:
         return []
-    found = []
+
+
+def drop(place: BatchDir, names: Iterable[str]) -> None:
+    """Take these commands away unheard."""
     for name in names:
+        with contextlib.suppress(OSError):
+            os.unlink(place.inbox / name)
+
+
+def collect(place: BatchDir) -> list[Command]:
+    """Take every command that has come, oldest first; what is no command is dropped."""
+    found = []
+    for name in waiting(place):
         path = place.inbox / name
         try:
             data: Any = json.loads(path.read_bytes())
