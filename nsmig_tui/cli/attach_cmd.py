@@ -80,13 +80,14 @@ def chosen(session: Session, batch: str | None, *, running_first: bool = False) 
     running = batches.alive() if running_first else []
     if len(running) > 1:
         raise UsageError(f"Several batches run: {', '.join(running)}.", hint="Name one.")
-    if not running and not names:
+    newest = running[0] if running else next((view.spec.batch for view in session.batches()), None)
+    if newest is None:
         raise UsageError("There is no batch yet.", hint="Start one: nsmig migrate --all-validated")
-    return running[0] if running else names[0]
+    return newest
 
 
 def _list(session: Session) -> int:
-    rows = [_row(session.app.batches.view(name)) for name in session.app.batches.names()]
+    rows = [_row(view) for view in session.batches()]
     if session.settings.json:
         session.out.document(rows)
     else:

@@ -176,10 +176,10 @@ async def _agree(session: Session, arguments: Namespace, plan: BatchPlan, vhosts
 
 def open_batches(session: Session) -> list[str]:
     """Batches that have something left to do and were not cancelled, oldest first."""
-    store, batches = session.app.store, session.app.batches
+    store = session.app.store
     found = []
-    for name in reversed(batches.names()):
-        view = batches.view(name)
+    for view in session.batches():
+        name = view.spec.batch
         if not view.over:
             found.append(name)
             continue
@@ -190,7 +190,7 @@ def open_batches(session: Session) -> list[str]:
             if known is not None and str(known.status) not in ("migrated", "native"):
                 found.append(name)
                 break
-    return found
+    return found[::-1]
 
 
 async def resume_batch(session: Session, batch: str, *, retry: bool) -> int:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
+from ..domain.batch_view import BatchView
 from ..domain.errors import ExitCode, Interrupted, NsmigError, UsageError
 from ..domain.events import Emit, Planned, Result
 from ..domain.fleet import Vhost, Vnode
@@ -60,6 +61,14 @@ class Session:
                 vhost=domain,
             )
         return found
+
+    def batches(self) -> Iterator[BatchView]:
+        """Every batch as of now, newest first; one whose file is damaged is named and passed over."""
+        for name in self.app.batches.names():
+            try:
+                yield self.app.batches.view(name)
+            except UsageError as error:
+                self.out.tell(f"nsmig: {error}")
 
     async def work(self, verb: str, targets: Sequence[tuple[str, str]], one: Work) -> int:
         """Do ``one`` for each target, in turn; print each result and the summary; answer the exit code.

@@ -83,6 +83,20 @@ def test_resume_goes_on_with_what_is_left_and_reports_it_once(bench):
     assert sum(line["type"] == "summary" for line in ended.lines) == 1
 
 
+def test_a_damaged_batch_is_named_and_stands_in_nobodys_way(bench):
+    """What a full disk or a power cut made of its file blocked the list, the report and every resume."""
+    first = bench.run(*ALL, "--detach").out.strip()
+    broken = bench.directory / "data" / "batches" / "29990101-000000-ffffff"
+    broken.mkdir()
+    (broken / "batch.json").write_text('{"batch": "2999')
+    listed = bench.run("attach", "--list", "--json")
+    assert listed.code == 0 and [row["batch"] for row in listed.document] == [first]
+    assert f"{broken}/batch.json cannot be read" in listed.err and f"mv '{broken}'" in listed.err
+    assert bench.run("resume", "--yes", "--json").lines[-1]["ok"] == 2
+    assert bench.run("attach").code == bench.run("report").code == 0
+    assert bench.run("attach", broken.name).code == 2
+
+
 def test_a_set_aside_vnode_is_taken_up_by_resume(bench):
     bench.engine.answers[("migrate", *OTHER)] = error(ConnectError, "no route")
     ended = bench.run(*ALL)

@@ -450,6 +450,28 @@ async def test_a_full_disk_holds_back_new_vhosts_and_loses_no_line(tmp_path, mon
     assert scene.events(BatchEnded)[0].outcome == "done"
 
 
+def test_a_batch_that_finds_no_room_is_not_begun(tmp_path, monkeypatch):
+    """A nearly full disk takes the first bytes of a file without a complaint."""
+    real, room = os.write, 100
+
+    def write(handle, data):
+        nonlocal room
+        if room <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = real(handle, data[:room])
+        room -= written
+        return written
+
+    place = BatchDir(tmp_path / "batches", "20260101-000000-abcdef")
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(Refused, match="No space left"):
+        place.create(spec_with("a/x.test", "a/y.test"))
+    assert not place.path.exists()
+    room = 1 << 20
+    place.create(spec_with("a/x.test", "a/y.test"))
+    assert len(place.spec().items) == 2
+
+
 async def test_left_out_ones_are_told_once(tmp_path):
     items = (BatchItem("a", "x.test"), BatchItem("a", "y.test", skip="no room", exit_code=4))
     scene = Scene(tmp_path, TableEngine(), BatchSpec("b1", "me", 1.0, items))

@@ -7,10 +7,12 @@ happened), ``ticks.json`` (where everything stands right now), ``inbox/`` (what 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +41,17 @@ class BatchDir:
         return (self.path / "batch.json").is_file()
 
     def create(self, spec: BatchSpec) -> None:
-        """Write a new batch. Raises Refused where the disk does not take it."""
+        """Write a new batch. Raises Refused, with nothing left behind, where the disk does not take it."""
+        made = False
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700)
+            made = True
             self.inbox.mkdir(mode=0o700)
             replace_file(self.path / "batch.json", json.dumps(spec.as_json()).encode(), sync=True)
         except OSError as error:
+            if made:
+                shutil.rmtree(self.path, ignore_errors=True)
             raise Refused(f"The batch could not be written to {self.path}: {error.strerror}.") from error
 
     def spec(self) -> BatchSpec:
@@ -57,7 +63,11 @@ class BatchDir:
                 f"There is no batch {self.batch!r}.", hint="See `nsmig attach --list`."
             ) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{self.path}/batch.json cannot be read: {error}.") from error
+            raise UsageError(
+                f"{self.path}/batch.json cannot be read: {error}.",
+                hint=f"Move the batch away (mv '{self.path}' somewhere); what it did is recorded on the "
+                "vnodes: nsmig discover.",
+            ) from error
 
     def take_lock(self) -> int | None:
         """The open, locked file; None when a process holds it. It may be handed to a child."""
@@ -110,9 +120,15 @@ def replace_file(path: Path, data: bytes, *, sync: bool = False) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(handle, data)
+        left = memoryview(data)
+        while left:  # a nearly full disk takes a part, and says so only when asked to take the rest
+            left = left[os.write(handle, left) :]
         if sync:
             os.fsync(handle)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+        raise
     finally:
         os.close(handle)
     os.replace(part, path)
