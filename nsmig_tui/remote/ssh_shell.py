@@ -337,10 +337,9 @@ class SshShell:
         with_password = link.privilege.way is sudo.Way.SUDO_PASSWORD
         password = link.password if with_password else None
         talk = partial(Conversation, nonce, self._limits.answer, says_ready=with_password, password=password)
+        command = link.privilege.command(nonce, prove=link is not self._link)
         opening = asyncio.ensure_future(
-            link.line.connection.create_session(
-                talk, link.privilege.command(nonce), encoding=None, request_pty=False
-            )
+            link.line.connection.create_session(talk, command, encoding=None, request_pty=False)
         )
         try:
             async with asyncio.timeout(self._limits.open):

@@ -41,15 +41,19 @@ class Privilege:
         """Whether what SSH itself does on the vnode is done as root."""
         return self.uid == 0
 
-    def command(self, nonce: str) -> str:
-        """The remote command line. It holds nothing that any login shell would treat specially."""
+    def command(self, nonce: str, *, prove: bool = False) -> str:
+        """The remote command line. It holds nothing that any login shell would treat specially.
+
+        ``prove``: sudo shall ask for the password, also when one that was given a while ago still counts.
+        """
         if self.way is Way.SUDO:
             return f"sudo -n {SHELL}"
         if self.way is Way.DOAS:
             return f"doas -n {SHELL}"
         if self.way is Way.SUDO_PASSWORD:
             start = f"{wire.say_ready(nonce)}; exec {SHELL}"
-            return f"sudo -S -p {prompt_marker(nonce)} {SHELL} -c '{start}'"
+            forget = " -k" if prove else ""
+            return f"sudo{forget} -S -p {prompt_marker(nonce)} {SHELL} -c '{start}'"
         return SHELL
 
 

@@ -21,10 +21,11 @@ from .conftest import Site
 # left for the command; every line that was tried as a password is recorded.
 SUDO = """#!/bin/sh
 log={home}/sudo.log
-n= s= prompt=Password:
+n= s= k= prompt=Password:
 while :; do
     case $1 in
     -n) n=1 ;;
+    -k) k=1 ;;
     -S) s=1 ;;
     -p) prompt=$2; shift ;;
     *) break ;;
@@ -34,6 +35,7 @@ done
 mode={mode}
 [ "$mode" = tty ] && {{ echo 'sudo: sorry, you must have a tty to run sudo' >&2; exit 1; }}
 [ "$mode" = free ] && {{ FAKE_ROOT=1; export FAKE_ROOT; exec "$@"; }}
+if [ -e {home}/fresh ] && [ -z "$k" ]; then FAKE_ROOT=1; export FAKE_ROOT; exec "$@"; fi
 [ -n "$n" ] && {{ echo 'sudo: a password is required' >&2; exit 1; }}
 [ -n "$s" ] || {{ echo 'sudo: a terminal is required to read the password' >&2; exit 1; }}
 [ "$mode" = silent ] && sleep 60
@@ -155,6 +157,21 @@ async def test_wrong_password_is_retried_once_and_nothing_else_is_tried(
     assert [line for line in server.tried if line] == ["wrong", "wrong too"]
     assert "wrong too" not in repr(caught.value.__dict__)
     assert len(person.prompts) == 2
+
+
+async def test_a_password_given_elsewhere_a_moment_ago_opens_nothing_for_long(
+    site: Site, server: Server
+) -> None:
+    """sudo's timestamp (`timestamp_type=global`) runs out in the middle of the work."""
+    server.sudo("password")
+    (server.home / "fresh").touch()
+    person = Person("wrong", "right one")
+    shell = await server.connector(person).shell(site.vnode)
+    assert len(person.prompts) == 2
+    (server.home / "fresh").unlink()
+    answers = await asyncio.gather(*(shell.run("id -u") for _ in range(3)))
+    assert answers == [(0, b"0\n")] * 3
+    assert set(server.tried[1:]) == {"right one"}
 
 
 async def test_second_password_may_be_right(site: Site, server: Server) -> None:

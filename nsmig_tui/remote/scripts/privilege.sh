@@ -7,10 +7,13 @@ if [ "${NSMIG_UNPRIVILEGED:-}" = 1 ]; then
     echo unprivileged=1
 fi
 
-# Ask for the very command that is used later: an account may be allowed that and nothing else.
+# Ask for the very command that is used later: an account may be allowed that and nothing else. With -k, sudo
+# lets a password that was given a while ago not count: it would run out in the middle of the work.
 for tool in sudo doas; do
     command -v "$tool" >/dev/null 2>&1 || continue
-    says=$("$tool" -n /bin/sh -c 'id -u' 2>&1 </dev/null)
+    forget=
+    if [ "$tool" = sudo ]; then forget=-k; fi
+    says=$("$tool" $forget -n /bin/sh -c 'id -u' 2>&1 </dev/null)
     case "
 $says" in
     *"
