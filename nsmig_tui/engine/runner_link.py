@@ -78,6 +78,7 @@ class RunnerLink:
         self.reader = JournalReader(only_run=run)
         self.step = ""
         self._since = 0.0
+        self._going = False
 
     async def start(self, files: Mapping[str, bytes]) -> None:
         """Hand over the files and start the runner, detached. Safe to call again after a lost answer.
@@ -199,18 +200,20 @@ class RunnerLink:
     def _tell(self, kind: str, detail: str, now: float) -> None:
         where = (self.vnode.name, self.domain, self.run)
         if kind == "step" and detail != self.step:
-            self.step, self._since = detail, now
+            self.step, self._since, self._going = detail, now, True
             self.emit(StepStarted(*where, detail))
         elif undo_begins(self.reader.view.verb, kind):
-            self.step, self._since = UNDO, now
+            self.step, self._since, self._going = UNDO, now, True
             self.emit(StepStarted(*where, UNDO))
-        elif self.step == UNDO and undo_ends(kind, detail):
-            self.step = ""
-            self.emit(StepFinished(*where, UNDO, round(max(now - self._since, 0.0), 2)))
+        elif self._going and undo_ends(kind, detail) and (self.step == UNDO or kind == "end"):
+            self.emit(StepFinished(*where, self.step, round(max(now - self._since, 0.0), 2)))
+            self.step, self._going = "", False
         elif kind == "step_done":
+            self._going = False
             self.emit(StepFinished(*where, detail, round(max(now - (self._since or now), 0.0), 2)))
         elif kind == "step_failed":
             step, _, why = detail.partition(" ")
+            self._going = False
             self.emit(StepFailed(*where, step, why))
         elif kind == "warning":
             self.emit(Warned(*where, detail))

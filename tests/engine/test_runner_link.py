@@ -119,6 +119,13 @@ async def test_an_undo_that_was_asked_for_is_a_step_of_its_own():
     assert said(heard) == ["step_started undo", "step_finished undo"]
 
 
+async def test_the_end_of_a_way_back_ends_its_last_step_too():
+    back = lines("begin unrestore me", "step restore_back", "reloaded nginx", "end ok")
+    follower, heard = link(FakeVnode([("yes", back)]))
+    assert (await follower.follow()).view.state == "ok"
+    assert said(heard) == ["step_started restore_back", "step_finished restore_back"]
+
+
 async def test_one_that_came_by_itself_belongs_to_the_step_that_failed():
     rows = ("begin migrate me", "step backup_creation", "step_failed backup_creation full")
     follower, heard = link(FakeVnode([("yes", lines(*rows, "undo_started full", "end undone"))]))
