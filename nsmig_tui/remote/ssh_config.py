@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 import socket
+import stat
 import tempfile
 import time
 from collections.abc import Hashable, Sequence
@@ -151,10 +152,20 @@ class SshConfig:
             told.get("hostkeyalias", [""])[0],
         )
         text = flat_text(told, defaults, lambda name: _filled(name, tokens))
-        self._scratch = self._scratch or tempfile.TemporaryDirectory(prefix="nsmig-ssh-")
+        if self._scratch is None or not _is_ours(self._scratch.name):
+            self._scratch = tempfile.TemporaryDirectory(prefix="nsmig-ssh-", ignore_cleanup_errors=True)
         path = Path(self._scratch.name) / hashlib.sha256(repr((target, user, port)).encode()).hexdigest()
         path.write_text(text, "utf-8", "surrogateescape")
         return path
+
+
+def _is_ours(directory: str) -> bool:
+    """Whether a temporary directory is still there: what is idle for days is tidied away, its name free."""
+    try:
+        found = os.lstat(directory)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _state(path: str) -> tuple[int, int]:

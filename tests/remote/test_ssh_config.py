@@ -235,6 +235,23 @@ async def test_ssh_is_asked_once_by_many_and_anew_when_its_file_changes(
     config.close()
 
 
+async def test_a_tidied_temporary_directory_strands_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd-tmpfiles takes away what has been idle in /tmp for ten days; nsmig may run longer."""
+    monkeypatch.setattr(ssh_config, "FRESH", -1.0)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "config").write_text("Host *\n  User one\n")
+    config = SshConfig(tmp_path / "config")
+    first = await config.settings("gate")
+    for found in tmp_path.glob("nsmig-ssh-*"):
+        shutil.rmtree(found)
+    again = await config.settings("gate")
+    assert again.user == "one" and Path(again.paths[0]).parent != Path(first.paths[0]).parent
+    config.close()
+    assert not list(tmp_path.glob("nsmig-ssh-*"))
+
+
 async def test_another_home_than_the_user_database_has_is_read_as_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
