@@ -126,6 +126,7 @@ class Bookkeeper:
                 if row["ok"] is None:
                     row.update(ok=ok, seconds=round(self.clock() - row["started"], 2))
         record = replace(self._record(outcome, self.clock()), backup_archive=archive, archive_sha256=sha256)
+        self.unkept = ""  # what could not be written before is written together with this
         self._keep(lambda: self.store.save_run(record, vhost))
         if self.unkept:
             again = f"`nsmig discover {self.vnode}` reads from the vnode what was done"

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from peewee import Select, Table, fn
 
+from ..domain.errors import NsmigError
 from ..domain.fleet import ArchiveRecord, Refusal, RunRecord, Status, StatusChange, Vhost, VhostBrief, Vnode
 from . import rows
 from .database import open_database, told
@@ -31,6 +32,10 @@ _KEEP_VALUE = "INSERT OR REPLACE INTO kept_value (key, value) VALUES (?, ?)"
 
 LOG_EVERY = 1.0
 """Seconds that a line of a log may wait for company: a transaction costs more than many lines."""
+
+LOG_AGAIN = 60.0
+"""Seconds until lines are tried again that could not be written: each try may wait as long as a database that
+another program holds, and meanwhile nobody hears or answers the vnodes."""
 
 
 class Store:
@@ -244,8 +249,13 @@ class Store:
         next. Who is killed before that loses them here; the vnode's journal has what they tell.
         """
         self._waiting.append((run, at, rows.plain(line)))
-        if time.monotonic() - self._logged >= LOG_EVERY:
+        if time.monotonic() - self._logged < LOG_EVERY:
+            return
+        try:
             self._write_waiting()
+        except NsmigError:
+            self._logged = time.monotonic() + LOG_AGAIN
+            raise
 
     def _write_waiting(self) -> None:
         if self._waiting or self._values:

@@ -141,6 +141,15 @@ def test_a_full_disk_here_does_not_end_what_goes_on_there(books):
     assert "nsmig discover vn1" in result.warnings[-1]
 
 
+def test_what_could_not_be_written_at_once_and_was_in_the_end_is_no_news(books, shelf):
+    books.begin()
+    books.store = FullShelf()
+    books.tell(StepStarted(*WHERE, step="verification"))
+    books.store = shelf  # whatever is written takes along what waited
+    result = books.end("ok", Vhost("vn1", "a.test", Status.MIGRATED))
+    assert result.ok and result.warnings == ()
+
+
 def test_what_is_only_kept_here_is_not_said_to_be_done(books):
     books.verb = "validate"
     books.store = FullShelf()

@@ -11,7 +11,7 @@ import pytest
 
 from nsmig_tui.domain.errors import LockHeld, Refused
 from nsmig_tui.domain.fleet import RunRecord, Vhost
-from nsmig_tui.store import database, migrations
+from nsmig_tui.store import database, fleet_store, migrations
 from nsmig_tui.store.fleet_store import Store
 
 
@@ -136,6 +136,28 @@ def test_a_database_held_by_another_program_is_told(path, monkeypatch):
         assert store.get("k") is None
     store.put("k", 2)
     assert store.get("k") == 2
+    store.close()
+
+
+def test_lines_for_a_held_database_wait_and_hold_up_nobody(path, monkeypatch):
+    """Who waits for the database does not hear the vnode meanwhile: a run there goes by the clock."""
+    tried = []
+    monkeypatch.setitem(database.PRAGMAS, "busy_timeout", 1)
+    store = Store(path)
+    write = store._write_waiting
+    monkeypatch.setattr(store, "_write_waiting", lambda: (tried.append(1), write())[1])
+    store.log("r", 1.0, "first")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        monkeypatch.setattr(fleet_store, "LOG_EVERY", 0.0)
+        with pytest.raises(LockHeld):
+            store.log("r", 2.0, "second")
+        before = len(tried)
+        for number in range(20):
+            store.log("r", 3.0 + number, "more")
+        assert len(tried) == before
+    store.put("k", 1)  # takes along what waits
+    assert len(store.log_lines("r")) == 22
     store.close()
 
 
