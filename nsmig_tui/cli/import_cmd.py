@@ -9,7 +9,7 @@ from pathlib import Path
 from ..domain.errors import ExitCode, UsageError
 from ..domain.fleet import Vnode
 from ..domain.text import clean
-from ..engine.inventory.ansible_hosts import InventoryHost, read_hosts
+from ..engine.inventory.ansible_hosts import read_hosts
 from ..engine.inventory.ssh_hosts import read_names
 from .node_cmd import checked
 from .session import Session
@@ -42,7 +42,7 @@ async def import_vnodes(session: Session, arguments: Namespace) -> int:
         session.out.tell(f"not imported: {row['reason']}")
     if stanzas:
         session.out.talk(
-            "The inventory names users or ports. OpenSSH's own files rule here; add to ~/.ssh/config:"
+            "The inventory names users, ports or keys. OpenSSH's own files rule here; add to ~/.ssh/config:"
         )
         for stanza in stanzas:
             session.out.talk(stanza)
@@ -54,19 +54,8 @@ def _read(session: Session, arguments: Namespace) -> tuple[list[Vnode], dict[str
     """The vnodes that the file names, and what ssh must be told besides."""
     if arguments.ansible_inventory:
         hosts = read_hosts(Path(arguments.ansible_inventory).expanduser())
-        vnodes = [Vnode(host.name, host.group or "default", _alias(host)) for host in hosts]
-        return vnodes, {host.name: _stanza(host) for host in hosts if host.port or host.user}
+        vnodes = [Vnode(host.name, host.group or "default", host.alias) for host in hosts]
+        return vnodes, {host.name: host.stanza for host in hosts if host.needs_stanza}
     if getattr(arguments, "ssh_config", None) is None:
         raise UsageError("Give --ssh-config FILE or --ansible-inventory FILE.")
     return [Vnode(name) for name in read_names(Path(arguments.ssh_config))], {}
-
-
-def _alias(host: InventoryHost) -> str:
-    # With a user or port of its own the host needs a stanza in ssh's configuration, under its name.
-    return "" if host.port or host.user or host.address == host.name else host.address
-
-
-def _stanza(host: InventoryHost) -> str:
-    lines = [f"Host {host.name}"]
-    values = (("HostName", host.address), ("Port", host.port), ("User", host.user))
-    return "\n".join([*lines, *(f"    {word} {value}" for word, value in values if value)])

@@ -61,6 +61,23 @@ def test_ini_inventory(tmp_path, no_tool):
     ]
 
 
+def test_an_inventory_saved_by_windows(tmp_path, no_tool):
+    """A mark at the beginning hid the first group, and the user that it says with it."""
+    path = tmp_path / "hosts"
+    path.write_bytes(b"\xef\xbb\xbf[web]\r\nw1\r\n\r\n[web:vars]\r\nansible_user=admin\r\n")
+    assert read_hosts(path) == [InventoryHost("w1", "web", user="admin")]
+
+
+def test_a_key_of_its_own_goes_into_the_stanza(tmp_path, no_tool, bench):
+    path = tmp_path / "hosts"
+    path.write_text("w1 ansible_host=192.0.2.1 ansible_ssh_private_key_file=~/.ssh/web\nw2\n")
+    found = bench.run("node", "import", "--ansible-inventory", str(path), "--json").document
+    assert found["added"] == ["w1", "w2"]
+    assert found["ssh_config"] == ["Host w1\n    HostName 192.0.2.1\n    IdentityFile ~/.ssh/web"]
+    rows = bench.run("node", "list", "--json").document
+    assert next(row["ssh_host"] for row in rows if row["name"] == "w1") == "w1"
+
+
 YAML = """\
 all:
   hosts:

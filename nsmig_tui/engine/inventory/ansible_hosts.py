@@ -25,13 +25,33 @@ _YAML_BEGINS = re.compile(r"(?:[ \t]*(?:#.*)?\n)*(?:---|[\w.-]+:[ \t]*(?:#.*)?(?
 
 @dataclass(frozen=True)
 class InventoryHost:
-    """One host: its group is the first that lists it; address, port and user are empty when not given."""
+    """One host: its group is the first that lists it; what is not given is empty. ``key``: its key's file."""
 
     name: str
     group: str = ""
     address: str = ""
     port: str = ""
     user: str = ""
+    key: str = ""
+
+    @property
+    def needs_stanza(self) -> bool:
+        """Whether ssh must be told more of it than an address."""
+        return bool(self.port or self.user or self.key)
+
+    @property
+    def alias(self) -> str:
+        """What ssh calls it; empty for its own name, under which a stanza would stand."""
+        return "" if self.needs_stanza or self.address == self.name else self.address
+
+    @property
+    def stanza(self) -> str:
+        """What to add to ssh's configuration."""
+        values = (
+            *(("HostName", self.address), ("Port", self.port), ("User", self.user)),
+            ("IdentityFile", f'"{self.key}"' if " " in self.key else self.key),
+        )
+        return "\n".join([f"Host {self.name}", *(f"    {word} {value}" for word, value in values if value)])
 
 
 def read_hosts(path: Path) -> list[InventoryHost]:
@@ -57,7 +77,7 @@ def _text(path: Path) -> str:
             data = file.read(LARGEST + 1)
         if len(data) > LARGEST:
             raise UsageError(f"{path} is no inventory: it has more than {LARGEST >> 20} MiB.")
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
@@ -119,6 +139,7 @@ def _host(name: str, group: str, variables: dict[str, Any]) -> InventoryHost:
         value("ansible_host", "ansible_ssh_host"),
         value("ansible_port", "ansible_ssh_port"),
         value("ansible_user", "ansible_ssh_user"),
+        value("ansible_ssh_private_key_file", "ansible_private_key_file"),
     )
 
 

@@ -79,7 +79,7 @@ async def import_from(ui: NsmigApp, source: str) -> None:
         wanted = [stanzas[name] for name in picked if name in stanzas]
         if wanted:
             lines = [
-                ("", "The inventory names users or ports. Add to ~/.ssh/config, which rules here:"),
+                ("", "The inventory names users, ports or keys. Add to ~/.ssh/config, which rules here:"),
                 ("", ""),
             ]
             await ui.ask(MessageDialog("For OpenSSH", [*lines, *(("bold", text) for text in wanted)]))
@@ -90,19 +90,9 @@ def read_vnodes(source: str, path: Path) -> tuple[list[Vnode], dict[str, str]]:
     if source == "ssh":
         return [Vnode(name) for name in read_names(path) if NAME.fullmatch(name)], {}
     hosts = [host for host in read_hosts(path) if NAME.fullmatch(host.name) and _is_sound(host)]
-    vnodes = [Vnode(host.name, host.group or "default", _alias(host)) for host in hosts]
-    return vnodes, {host.name: _stanza(host) for host in hosts if host.port or host.user}
+    vnodes = [Vnode(host.name, host.group or "default", host.alias) for host in hosts]
+    return vnodes, {host.name: host.stanza for host in hosts if host.needs_stanza}
 
 
 def _is_sound(host: InventoryHost) -> bool:
     return not host.address or bool(ALIAS.fullmatch(host.address))
-
-
-def _alias(host: InventoryHost) -> str:
-    # With a user or port of its own the host needs a stanza in ssh's configuration, under its name.
-    return "" if host.port or host.user or host.address == host.name else host.address
-
-
-def _stanza(host: InventoryHost) -> str:
-    values = (("HostName", host.address), ("Port", host.port), ("User", host.user))
-    return "\n".join([f"Host {host.name}", *(f"    {word} {value}" for word, value in values if value)])
