@@ -23,6 +23,9 @@ PRAGMAS = {
     "foreign_keys": 1,
     "busy_timeout": BUSY_SECONDS * 1000,
 }
+NOT_OURS = ("malformed", "not a database", "no such table", "no such column", "already exists")
+"""What SQLite says of a file that is damaged, or holds other tables than its schema number tells."""
+
 WHOLE_CHECK_LIMIT = 32 * 1024 * 1024
 
 
@@ -85,7 +88,7 @@ def told(path: Path) -> Iterator[None]:
             ) from error
         if "readonly" in words or "unable to open" in words:
             raise Refused(f"{path} cannot be written: {words}.", hint="Check its owner and mode.") from error
-        if "malformed" in words or "not a database" in words:
+        if any(sign in words for sign in NOT_OURS):
             raise _damaged(path, words) from error
         raise
 

@@ -126,6 +126,22 @@ def test_damage_is_told_with_a_way_on_and_left_alone(path, damage):
     assert path.read_bytes() == broken
 
 
+@pytest.mark.parametrize("change", ["DROP TABLE vhost", "PRAGMA user_version = 0"])
+def test_a_database_that_is_not_what_it_says_has_a_way_on(path, change):
+    """Another program's, or one that somebody mended by hand."""
+    Store(path).close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(change)
+        other.commit()
+    with pytest.raises(Refused, match="is damaged") as told:
+        store = Store(path)
+        try:
+            store.vhosts()
+        finally:
+            store.close()
+    assert "nsmig discover" in told.value.hint
+
+
 def test_a_database_held_by_another_program_is_told(path, monkeypatch):
     monkeypatch.setitem(database.PRAGMAS, "busy_timeout", 1)
     store = Store(path)
