@@ -125,6 +125,19 @@ def begin_to_migrate(pane, world, *domains):
     pane.until("Runs", "▶ backup_creation", *domains)
 
 
+def test_ctrl_c_in_the_shell_ends_what_runs_there_and_not_the_program(open_pane):
+    pane = open_pane(*NSMIG, "demo")
+    pane.until("DEMO", NODE, "? Help")
+    pane.keys("j", "s")
+    pane.until("its end returns to nsmig", "#")
+    pane.keys("C-c")
+    pane.until("DEMO", NODE, "? Help")
+    pane.keys("d")
+    pane.until("s ago")
+    pane.keys("q")
+    assert pane.exit_code() == 0
+
+
 def lose_the_terminal(pane, number):
     """The terminal goes, or the program is killed; either way it is gone afterwards."""
     shell = pane.tmux("list-panes", "-F", "#{pane_pid}").strip()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..dialogs.confirm import ConfirmDialog
@@ -70,10 +72,25 @@ async def shell(ui: NsmigApp, targets: Targets) -> None:
     await run_outside(ui, command, f"ssh {vnode.target}{' (PRODUCTION)' if vnode.production else ''}")
 
 
+@contextlib.contextmanager
+def keys_for_others() -> Iterator[None]:
+    """While this lasts, Ctrl-C and Ctrl-\\ are for the program that has the terminal, and end nothing here.
+
+    The terminal sends them to every process of its foreground group. A handler that does nothing, rather
+    than a signal that is ignored: that one would be ignored by the program too.
+    """
+    kept = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGQUIT)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
 async def run_outside(ui: NsmigApp, command: list[str], title: str) -> None:
     """Give the terminal to ``command`` until it ends. The event loop goes on, so runs do too."""
     try:
-        with ui.suspend():
+        with ui.suspend(), keys_for_others():
             print(f"\n-- {title}; its end returns to nsmig --", flush=True)
             process = await asyncio.create_subprocess_exec(*command)
             with contextlib.suppress(asyncio.CancelledError):
