@@ -198,6 +198,11 @@ class RunController:
         """The run with this key, if there was one in this session."""
         return self._states.get(key)
 
+    def options(self, key: str) -> Any:
+        """What the run with this key was asked for with; None where there is none."""
+        wish = self._wishes.get(key)
+        return wish.options if wish is not None else None
+
     def log_lines(self, key: str) -> list[tuple[float, str]]:
         """The last lines of a run's log, as (time, text)."""
         return list(self._logs.get(key, ()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...domain.batch_view import WAITING, BatchView
-from ...domain.run_state import LOOK, RunState
+from ...domain.run_state import LEFT, LOOK, RunState
 from ...engine.controller import CHANGING
 from ..dialogs.confirm import ConfirmDialog
 from ..selection import Targets
@@ -28,7 +28,13 @@ async def retry_failed(ui: NsmigApp) -> str:
         look = [state for state in ui.all_runs.snapshot() if state.phase == LOOK]
         return f"{plural(len(look), 'vhost')} first: see the error there." if look else "Nothing has failed."
     if in_batches or any(state.verb in CHANGING for state in own):
-        dialog = ConfirmDialog("Try again what failed?", retry_facts(ui, states, in_batches), verb="retry")
+        risky = work.chosen_before(*(ui.controller.options(one.key) for one in own if one.phase != LEFT),
+                              *(view.spec.options for view, _bad_ones in in_batches))  # fmt: skip
+        word = states[0].vhost if len(states) == 1 else f"retry {len(states)}"
+        facts = [*retry_facts(ui, states, in_batches), *risky]
+        dialog = ConfirmDialog(
+            "Try again what failed?", facts, verb="retry", word=word, always_typed=bool(risky)
+        )
         if await ui.ask(dialog) is None:
             return "Nothing was begun."
     count = len(ui.controller.retry([state.key for state in own]))

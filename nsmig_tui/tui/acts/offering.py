@@ -131,7 +131,9 @@ async def take_up(ui: NsmigApp, view: BatchView, *, retry: bool) -> None:
         ("", f"{plural(len(items), 'vhost')} on {plural(len(nodes), 'vnode')} migrate, those left half-way "
              "are finished; what is not validated is validated first."),
     ]  # fmt: skip
-    dialog = ConfirmDialog(f"Go on with batch {view.spec.batch}?", facts, verb="resume")
+    risky = work.chosen_before(view.spec.options)
+    dialog = ConfirmDialog(f"Go on with batch {view.spec.batch}?", [*facts, *risky], verb="resume",
+                           word=f"resume {len(items)}", always_typed=bool(risky))  # fmt: skip
     if await ui.ask(dialog) is not None:
         await batches.go_on(ui, view, retry=retry, leave=[item.key for item in left.overtaken])
         ui.open_runs()

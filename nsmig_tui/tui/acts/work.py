@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...domain.errors import NsmigError
 from ...domain.events import Planned
-from ...domain.options import MigrateOptions
+from ...domain.options import MigrateOptions, RollbackOptions
 from ...engine.controller import CHANGING, Wish
+from ..asking import STANDS
 from ..dialogs.confirm import Choice, ConfirmDialog
 from ..fleet_model import HostLine
 from ..selection import Targets
@@ -22,7 +23,14 @@ if TYPE_CHECKING:
 CHOICES = (
     Choice("owners", "o", "entries of foreign owners", ("foreign", "keep", "all"), why="(see --owners)"),
     Choice("compat", "l", "links for old paths", ("auto", "never", "always"), why="(see --compat)"),
-    Choice("no_backup", "n", "no backup", typed=True, why="NO archive: nothing to restore from later"),
+    Choice(
+        "no_backup",
+        "n",
+        "no backup",
+        typed=True,
+        unsays="Way back:",
+        why="NO archive: nothing to restore from later",
+    ),
 )
 
 # -- why not now -----------------------------------------------------------------------------------
@@ -110,23 +118,43 @@ async def migrate(ui: NsmigApp, targets: Targets) -> None:
     if len(hosts) > 1:
         await batches.start(ui, hosts, left_out, CHOICES)
         return
-    host = hosts[0]
+    chosen = await _agreed(ui, hosts[0], left_out)
+    if chosen is not None:
+        ui.unmark(hosts)
+        host = hosts[0]
+        begin(ui, [Wish("migrate", host.node.name, host.domain, options_of(ui, chosen), host.size)])
+
+
+async def _agreed(ui: NsmigApp, host: HostLine, left_out: int) -> dict[str, str] | None:
+    """What was chosen in a question that told the plan which is then followed; None where it is no.
+
+    Other choices, or time, make another plan: where it differs from what was told, it is asked anew.
+    """
     words = f"Asking {host.node.name} what a migration of {host.domain} would change …"
-    plan = await ui.busy("Planning the migration", words,
-                         ui.engine.plan_migrate(host.node.name, host.domain, options_of(ui, {})),
-                         trouble=f"{host.domain} cannot be migrated now")  # fmt: skip
-    if plan is None:
-        return
-    ui.clear_notifications()
-    title = f"Migrate {host.domain} on {host.node.name}?"
-    dialog = ConfirmDialog(
-        title, migrate_facts(host, left_out, plan), verb="migrate", choices=CHOICES, word=host.domain
-    )
-    chosen = await ui.ask(dialog, unasked=True)
-    if chosen is None:
-        return
-    ui.unmark(hosts)
-    begin(ui, [Wish("migrate", host.node.name, host.domain, options_of(ui, chosen), host.size)])
+    chosen: dict[str, str] = {}
+    told: Planned | None = None
+    while True:
+        options = options_of(ui, chosen)
+        plan = await ui.busy("Planning the migration", words,
+                             ui.engine.plan_migrate(host.node.name, host.domain, options),
+                             trouble=f"{host.domain} cannot be migrated now")  # fmt: skip
+        if plan is None or (told and (told.steps, told.warnings) == (plan.steps, plan.warnings)):
+            return None if plan is None else chosen
+        ui.clear_notifications()
+        facts = migrate_facts(host, left_out, plan)
+        if told is not None:
+            facts.append(("warn", "This is another plan than the one before: look at it again."))
+        title = f"Migrate {host.domain} on {host.node.name}?"
+        dialog = ConfirmDialog(title, facts, verb="migrate", choices=CHOICES, word=host.domain)
+        dialog.values.update(chosen)
+        began = ui.clock()
+        answer = await ui.ask(dialog, unasked=True)
+        if answer is None:
+            return None
+        chosen, told, wanted = answer, plan, options_of(ui, answer)
+        is_same = (wanted.owners, wanted.compat) == (options.owners, options.compat)
+        if is_same and 0 <= ui.clock() - began <= STANDS:
+            return chosen
 
 
 @at_once
@@ -160,6 +188,20 @@ def production_facts(hosts: list[HostLine]) -> list[tuple[str, str]]:
     """A line that names the production vnodes among those concerned."""
     names = sorted({host.node.name for host in hosts if host.vnode.production})
     return [("prod", f"PRODUCTION: {', '.join(names)}")] if names else []
+
+
+def chosen_before(*options: Any) -> list[tuple[str, str]]:
+    """What was chosen of these and cannot be made good: whoever tries again must know it, and type a word."""
+    found = []
+    if any(isinstance(one, MigrateOptions) and not one.backup for one in options):
+        found.append("NO backup, as was chosen: no archive is written, nothing to restore from later.")
+    if any(isinstance(one, RollbackOptions) and one.exact for one in options):
+        found.append(
+            "As was chosen: files that are new since are NOT carried over, they leave the live tree."
+        )
+    if any(isinstance(one, RollbackOptions) and one.with_mail for one in options):
+        found.append("As was chosen: mail is restored too, what came since leaves the mailboxes.")
+    return [("fail", words) for words in found]
 
 
 def migrate_facts(host: HostLine, left_out: int, plan: Planned) -> list[tuple[str, str]]:

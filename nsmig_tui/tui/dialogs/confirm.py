@@ -21,6 +21,7 @@ class Choice:
     """Something that can be chosen in the dialog by its ``key``; the first of ``values`` is the default.
 
     ``typed``: any other value demands that the word is typed out. ``why`` explains the value.
+    ``unsays``: facts that begin so do not hold with any other value, and are not shown then.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Choice:
     values: tuple[str, ...] = ("no", "yes")
     typed: bool = False
     why: str = ""
+    unsays: str = ""
 
 
 class ConfirmDialog(Dialog[dict[str, str] | None]):
@@ -75,8 +77,11 @@ class ConfirmDialog(Dialog[dict[str, str] | None]):
     @property
     def needs_word(self) -> bool:
         """Whether the word must be typed as things are chosen."""
-        strong = any(choice.typed and self.values[choice.id] != choice.values[0] for choice in self.choices)
+        strong = any(choice.typed and self._is_turned(choice) for choice in self.choices)
         return bool(self.word) and (self.always_typed or strong)
+
+    def _is_turned(self, choice: Choice) -> bool:
+        return self.values[choice.id] != choice.values[0]
 
     def on_key(self, event: Key) -> None:
         """A choice's key turns it on to its next value."""
@@ -118,12 +123,16 @@ class ConfirmDialog(Dialog[dict[str, str] | None]):
     def _choice_text(self, choice: Choice):
         value = self.values[choice.id]
         shown = value if choice.values != ("no", "yes") else f"[{'x' if value == 'yes' else ' '}]"
-        tail = f"   {choice.why}" if choice.why and value != choice.values[0] else ""
+        tail = f"   {choice.why}" if choice.why and self._is_turned(choice) else ""
         return content(f"{choice.key}  {choice.text}: {shown}{tail}")
 
     def _reflect(self) -> None:
         for choice in self.choices:
             self.query_one(f"#choice-{choice.id}", Static).update(self._choice_text(choice))
+        unsaid = tuple(one.unsays for one in self.choices if one.unsays and self._is_turned(one))
+        shown = [text for _style, text in self.fact_lines if text]
+        for text, fact in zip(shown, self.query("#facts > .fact"), strict=True):
+            fact.display = not text.startswith(unsaid)
         self.query_one("#ask").display = self.query_one("#word").display = self.needs_word
         go = self.query_one("#confirm", Button)
         go.can_focus = False
