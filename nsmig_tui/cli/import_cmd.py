@@ -9,9 +9,9 @@ from pathlib import Path
 from ..domain.errors import ExitCode, UsageError
 from ..domain.fleet import Vnode
 from ..domain.text import clean
+from ..domain.vnode_names import checked
 from ..engine.inventory.ansible_hosts import read_hosts
 from ..engine.inventory.ssh_hosts import read_names
-from .node_cmd import checked
 from .session import Session
 
 

@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from argparse import Namespace
-from pathlib import PurePosixPath
 
-from ..domain.errors import ExitCode, NsmigError, Refused, UsageError
+from ..domain.errors import ExitCode, NsmigError, Refused
 from ..domain.events import Summary
 from ..domain.fleet import Vnode
+from ..domain.vnode_names import checked
 from . import consent, outcome
 from .documents import vnode_row
 from .session import Session
 from .tables import print_table
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
-ALIAS = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9._:%\[\]-]{0,252}")
-
-
-def checked(vnode: Vnode) -> Vnode:
-    """``vnode`` with a tidy vpath. Raises UsageError for names that no server could have."""
-    if not NAME.fullmatch(vnode.name):
-        raise UsageError(
-            f"{vnode.name!r} is no name for a vnode.", hint="Letters, digits, dot, dash, underscore."
-        )
-    if vnode.ssh_host and (not ALIAS.fullmatch(vnode.ssh_host) or vnode.ssh_host.count(":") == 1):
-        raise UsageError(
-            f"{vnode.ssh_host!r} is no name of an SSH host.",
-            hint="An account or port goes into ~/.ssh/config: Host, User, Port.",
-        )
-    if not vnode.vsite or not vnode.vsite.isprintable():
-        raise UsageError(f"{vnode.vsite!r} is no name for a vsite.")
-    path = PurePosixPath(vnode.vpath)
-    if not path.is_absolute() or ".." in path.parts or len(path.parts) < 2 or not vnode.vpath.isprintable():
-        raise UsageError(
-            f"{vnode.vpath!r} cannot be the parent of vhosts.", hint="Give an absolute directory."
-        )
-    # A path may begin with two slashes and mean another place; we mean the plain one.
-    tidy = "/" + "/".join(path.parts[1:])
-    return Vnode(vnode.name, vnode.vsite, vnode.ssh_host, tidy, service=vnode.service)
 
 
 async def add(session: Session, arguments: Namespace) -> int:

@@ -1,6 +1,7 @@
 """Every action from the keyboard: what it does, and what it says when it must not."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 import tui_world
@@ -253,6 +254,53 @@ async def test_vnodes_are_added_edited_and_removed(world, open_app):
         await pilot.press("enter")
         await pilot.pause()
         assert world.store.vnode("vn99") is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("vpath", "/", "cannot be the parent of vhosts"),
+        ("vpath", "/srv/a\x07", "cannot be the parent of vhosts"),
+        ("ssh_host", "root@vn1", "An account or port goes into ~/.ssh/config"),
+        ("ssh_host", "vn1:2222", "An account or port goes into ~/.ssh/config"),
+    ],
+)
+async def test_the_form_refuses_what_the_command_line_refuses(world, open_app, field, value, words):
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, "vn1.example.net")
+        before = world.store.vnode("vn1.example.net")
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, VnodeForm))
+        form = app.screen
+        form.query_one(f"#{field}", Input).value = value
+        await pilot.press("enter")
+        await until(pilot, lambda: words in str(form.query_one("#complaint").render()))
+        assert world.store.vnode("vn1.example.net") == before
+
+
+async def test_an_edit_takes_back_nothing_that_was_learnt_meanwhile(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, "vn1.example.net")
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, VnodeForm))
+        world.store.save_vnode(replace(world.store.vnode("vn1.example.net"), machine_id="fresh"))
+        app.screen.query_one("#vpath", Input).value = "/data/"
+        await pilot.press("enter")
+        await until(pilot, lambda: not isinstance(app.screen, VnodeForm))
+        kept = world.store.vnode("vn1.example.net")
+        assert (kept.vpath, kept.machine_id) == ("/data", "fresh")
+
+
+async def test_removing_a_vnode_names_what_is_left_half_way_on_it(world, open_app):
+    world.store.save_run(RunRecord("r9", "migrate", "vn1.example.net", "shop.example.org", "marc", 1.0))
+    async with open_app(world) as (app, pilot):
+        await until(pilot, lambda: isinstance(app.screen, MenuDialog))
+        await pilot.press("escape")
+        await choose(app, pilot, "vn1.example.net")
+        await pilot.press("x")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
+        assert any("half-way" in text and "shop.example.org" in text for _s, text in app.screen.fact_lines)
+        await pilot.press("escape")
 
 
 async def test_copy_offers_what_there_is(world, open_app):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...domain.errors import NsmigError
+from ...domain.errors import NsmigError, UsageError
 from ...domain.fleet import Vnode
-from ...engine.inventory.ansible_hosts import InventoryHost, read_hosts
+from ...domain.vnode_names import checked
+from ...engine.inventory.ansible_hosts import read_hosts
 from ...engine.inventory.ssh_hosts import read_names
 from ..dialogs.pick import PickDialog, PromptDialog
 from ..dialogs.prompts import MenuDialog, MessageDialog
-from ..dialogs.vnode_form import NAME
 from ..selection import Targets
 from ..words import plural
 from . import nodes
@@ -21,7 +20,6 @@ from . import nodes
 if TYPE_CHECKING:
     from ..app import NsmigApp
 
-ALIAS = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9._:%\[\]@-]{0,252}")
 SOURCES = (("s", "ssh", "from ~/.ssh/config"), ("a", "ansible", "from an Ansible inventory"))
 
 
@@ -59,10 +57,12 @@ async def import_from(ui: NsmigApp, source: str) -> None:
         return
     try:
         # Reading may start ansible-inventory, which takes its time: not on the loop that draws.
-        found, stanzas = await asyncio.to_thread(read_vnodes, source, Path(path).expanduser())
+        found, stanzas, refused = await asyncio.to_thread(read_vnodes, source, Path(path).expanduser())
     except NsmigError as error:
         await ui.show_error("Nothing imported", error)
         return
+    for words in refused[:3]:
+        ui.notify(f"Not imported: {words}", severity="warning", markup=False)
     fresh = [vnode for vnode in found if ui.store.vnode(vnode.name) is None]
     if not fresh:
         ui.notify(f"{plural(len(found), 'host')} in the file, none of them new.", markup=False)
@@ -85,14 +85,21 @@ async def import_from(ui: NsmigApp, source: str) -> None:
             await ui.ask(MessageDialog("For OpenSSH", [*lines, *(("bold", text) for text in wanted)]))
 
 
-def read_vnodes(source: str, path: Path) -> tuple[list[Vnode], dict[str, str]]:
-    """The vnodes that the file names, and by name what ssh must be told besides. Raises UsageError."""
+def read_vnodes(source: str, path: Path) -> tuple[list[Vnode], dict[str, str], list[str]]:
+    """The vnodes that the file names, by name what ssh must be told besides, and why others are left out.
+
+    Raises UsageError.
+    """
     if source == "ssh":
-        return [Vnode(name) for name in read_names(path) if NAME.fullmatch(name)], {}
-    hosts = [host for host in read_hosts(path) if NAME.fullmatch(host.name) and _is_sound(host)]
-    vnodes = [Vnode(host.name, host.group or "default", host.alias) for host in hosts]
-    return vnodes, {host.name: host.stanza for host in hosts if host.needs_stanza}
-
-
-def _is_sound(host: InventoryHost) -> bool:
-    return not host.address or bool(ALIAS.fullmatch(host.address))
+        found, notes = [Vnode(name) for name in read_names(path)], {}
+    else:
+        hosts = read_hosts(path)
+        found = [Vnode(host.name, host.group or "default", host.alias) for host in hosts]
+        notes = {host.name: host.stanza for host in hosts if host.needs_stanza}
+    sound, refused = [], []
+    for vnode in found:
+        try:
+            sound.append(checked(vnode))
+        except UsageError as error:
+            refused.append(error.message)
+    return sound, notes, refused

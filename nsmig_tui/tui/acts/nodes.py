@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..dialogs.confirm import ConfirmDialog
@@ -34,15 +35,24 @@ async def add(ui: NsmigApp, targets: Targets) -> None:
 async def edit(ui: NsmigApp, targets: Targets) -> None:
     """Edit the vnode's settings."""
     vnode = await ui.ask(VnodeForm(targets.node.vnode))
-    if vnode is not None:
-        ui.store.save_vnode(vnode)
-        ui.reload_fleet(focus=vnode.name)
+    if vnode is None:
+        return
+    # What a discovery has learnt of the server while the form was open stays.
+    now = ui.store.vnode(vnode.name)
+    if now is None:
+        ui.notify(f"{vnode.name} has left the fleet meanwhile.", severity="warning", markup=False)
+    else:
+        own = {name: getattr(vnode, name) for name in ("vsite", "ssh_host", "vpath", "production")}
+        ui.store.save_vnode(replace(now, **own))
+    ui.reload_fleet(focus=vnode.name)
 
 
 async def remove(ui: NsmigApp, targets: Targets) -> None:
     """Take a vnode out of the fleet; nothing happens on the server."""
     node = targets.node
     runs = [state for state in ui.all_runs.snapshot() if state.vnode == node.name and not state.ended]
+    left = [one.vhost for one in ui.store.unfinished() if one.vnode == node.name]
+    left = [name for name in dict.fromkeys(left) if not ui.all_runs.is_busy(node.name, name)]
     facts = [
         ("prod", "PRODUCTION" if node.vnode.production else ""),
         (
@@ -52,6 +62,7 @@ async def remove(ui: NsmigApp, targets: Targets) -> None:
             if runs
             else "",
         ),
+        ("warn", f"Left half-way, and to be looked after first (r): {', '.join(left[:8])}." if left else ""),
         ("", f"{plural(len(node.hosts), 'vhost')} and what is known of them leave the fleet."),
         ("", "Nothing changes on the server; archives stay there."),
         ("ok", "Way back: add the vnode again and discover."),

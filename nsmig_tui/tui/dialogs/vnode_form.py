@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from textual import on
@@ -10,11 +9,13 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Button, Checkbox, Input, Label, Static
 
+from ...domain.errors import UsageError
 from ...domain.fleet import Vnode
+from ...domain.vnode_names import checked
 from ..safe import content
+from ..words import sentences
 from .base import Dialog
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 FIELDS = (
     ("name", "Name", "vn1"),
     ("vsite", "Vsite", "default"),
@@ -71,22 +72,14 @@ class VnodeForm(Dialog[Vnode | None]):
     def _saved(self, event) -> None:
         event.stop()
         values = {name: self.query_one(f"#{name}", Input).value.strip() for name, _l, _h in FIELDS}
-        complaint = self.complaint(values)
-        if complaint:
-            self.query_one("#complaint", Static).update(content(complaint))
-            return
-        production = self.query_one("#production", Tick).value
         values["vsite"] = values["vsite"] or "default"
-        self.dismiss(replace(self.vnode or Vnode(values["name"]), production=production, **values))
-
-    def complaint(self, values: dict[str, str]) -> str:
-        """What is wrong with ``values``; empty when nothing is."""
-        if not NAME.fullmatch(values["name"]):
-            return "A name has letters, digits, dots, dashes; it starts with a letter or digit."
-        if not self.vnode and values["name"] in self.taken:
-            return f"There is a vnode {values['name']} already."
-        if values["ssh_host"].startswith("-"):
-            return "An SSH host does not start with a dash."
-        if not values["vpath"].startswith("/") or "/.." in values["vpath"]:
-            return "VPATH is an absolute path, such as /srv."
-        return ""
+        production = self.query_one("#production", Tick).value
+        made = replace(self.vnode or Vnode(values["name"]), production=production, **values)
+        try:
+            if not self.vnode and made.name in self.taken:
+                raise UsageError(f"There is a vnode {made.name} already.")
+            vnode = checked(made)
+        except UsageError as error:
+            self.query_one("#complaint", Static).update(content(sentences(error.message, error.hint)))
+            return
+        self.dismiss(vnode)
