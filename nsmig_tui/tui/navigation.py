@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine.controller import CHANGING
 from .asking import Asking
+from .dialogs.base import Dialog
 from .dialogs.prompts import MenuDialog
 from .screens.fleet import FleetScreen
 from .screens.runs import RunsScreen
@@ -45,6 +46,7 @@ class Navigation(Asking):
     marks: set[str]
     _fleet: FleetScreen | None = None
     _left_before = False
+    _leaving = 0
 
     def open_first(self) -> None:
         """The fleet, as the first thing that is seen."""
@@ -225,13 +227,23 @@ class Navigation(Asking):
                 ("s", "stay", "stay"),
             ]
             chosen = await self.ask(MenuDialog("Quit while runs go on?", entries, facts=facts))
+            self._leaving += 1
             if chosen == "wait":
-                self.notify("Quits when all runs have ended.", markup=False)
-                await self.all_runs.wait()
+                if not await self._waited(self._leaving):
+                    return
             elif chosen != "leave":
                 return
         await self.all_runs.leave()
         self.exit(0)
+
+    async def _waited(self, asked: int) -> bool:
+        """Wait until all runs have ended; False where another word was given since, the ``asked``-th."""
+        self.notify("Quits when all runs have ended; q again to think better of it.", markup=False)
+        # Nobody is thrown out in the middle of an answer, which may begin more.
+        while self._leaving == asked and (self.all_runs.active or isinstance(self.screen, Dialog)):
+            await self.all_runs.wait()
+            await asyncio.sleep(0.2)
+        return self._leaving == asked
 
     def leaving_facts(self) -> list[str]:
         """What goes on when the program is left, and what does not; nothing when all is quiet."""

@@ -402,6 +402,38 @@ async def test_quit_asks_while_runs_go_on(world, open_app):
         assert app.return_code == 0
 
 
+async def test_stay_takes_back_an_earlier_word_to_quit_when_all_has_ended(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, BLOG)
+        await pilot.press("v")
+        for word in "ws":
+            await pilot.press("q")
+            await until(pilot, lambda: isinstance(app.screen, MenuDialog))
+            await pilot.press(word)
+            await until(pilot, lambda: not isinstance(app.screen, MenuDialog))
+        world.engine.release("blog.example.org")
+        await asyncio.wait_for(app.controller.wait(), 5)
+        await pilot.pause(0.5)
+        assert app.is_running and app.return_code is None
+
+
+async def test_who_waits_to_quit_is_not_thrown_out_of_a_question(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, BLOG)
+        await pilot.press("v", "q")
+        await until(pilot, lambda: isinstance(app.screen, MenuDialog))
+        await pilot.press("w", "n")
+        await until(pilot, lambda: isinstance(app.screen, VnodeForm))
+        world.engine.release("blog.example.org")
+        await asyncio.wait_for(app.controller.wait(), 5)
+        await pilot.pause(0.5)
+        assert app.is_running and isinstance(app.screen, VnodeForm)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.return_code == 0)
+
+
 def test_no_default_key_is_one_that_hands_press_by_habit():
     keys = {key for action in actions.ACTIONS for key in action.key.split(",")}
     assert not keys & HABIT_KEYS
