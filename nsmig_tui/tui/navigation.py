@@ -239,11 +239,12 @@ class Navigation(Asking):
     async def _waited(self, asked: int) -> bool:
         """Wait until all runs have ended; False where another word was given since, the ``asked``-th."""
         self.notify("Quits when all runs have ended; q again to think better of it.", markup=False)
-        # Nobody is thrown out in the middle of an answer, which may begin more.
-        while self._leaving == asked and (self.all_runs.active or isinstance(self.screen, Dialog)):
+        while True:
             await self.all_runs.wait()
+            # Nobody is thrown out in the middle of an answer, which may begin more.
+            if self._leaving != asked or not (self.all_runs.active or isinstance(self.screen, Dialog)):
+                return self._leaving == asked
             await asyncio.sleep(0.2)
-        return self._leaving == asked
 
     def leaving_facts(self) -> list[str]:
         """What goes on when the program is left, and what does not; nothing when all is quiet."""
