@@ -273,6 +273,14 @@ def test_cutting_loses_nothing(room):
     assert all(len(line) <= room for line in lines)
 
 
+@pytest.mark.parametrize("room", range(10, 60))
+def test_cutting_counts_the_cells_that_a_terminal_gives_to_wide_letters(room):
+    words = "open() /srv/shop.example.org/web/照片/二〇二六年九月-港口/ポスター.jpg failed 権限がありません"
+    lines = cut(words, room)
+    assert "".join(lines).replace(" ", "") == words.replace(" ", "")
+    assert all(cell_len(line) <= room for line in lines)
+
+
 def test_shortened_ends_between_words():
     assert shortened("the rest waits for you", 18) == "the rest waits…"
     assert shortened("fits", 4) == "fits"

@@ -6,6 +6,8 @@ import re
 from itertools import zip_longest
 from typing import Any
 
+from rich.cells import cell_len
+
 from ...domain.events import Planned
 from ..safe import one_line
 from ..words import Line, Signs, pad, plural, size, span
@@ -115,7 +117,7 @@ def _change(change: Any, signs: Signs, width: int, top: str) -> list[Row]:
 
 def _against_today(name: str, style: str, meaning: str, width: int) -> list[Row]:
     """One file that differs from the archive, or how many do, and what becomes of it."""
-    if len(name) + len(meaning) + 6 <= width:
+    if cell_len(name) + cell_len(meaning) + 6 <= width:
         return [Row([(f"    {name}", style), (f"  {meaning}", "dim")])]
     return [*wrap.text(name, width, style, indent=4), *wrap.text(meaning, width, "dim", indent=8)]
 

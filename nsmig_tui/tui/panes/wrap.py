@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from rich.cells import cell_len
+
 from ..safe import one_line
 from ..words import Line, pad
 
@@ -63,26 +65,40 @@ def text(words: str, width: int, style: str = "", indent: int = 0) -> list[Row]:
 
 
 def cut(words: str, room: int) -> list[str]:
-    """``words`` in lines of ``room``; what is longer, such as a path, is cut behind a mark in it."""
+    """``words`` in lines of ``room`` cells; what is longer, such as a path, is cut behind a mark in it."""
     lines, line = [], ""
     for word in WORDS.findall(words.strip()):
-        while len(line) + len(word) > room:
-            free = room - len(line)
-            if len(word.lstrip()) <= room or free < room // 3:
+        while cell_len(line) + cell_len(word) > room:
+            free = room - cell_len(line)
+            if cell_len(word.lstrip()) <= room or free < room // 3:
                 at = 0
             else:
-                at = word.rfind("/", 1, free) + 1
+                fits = fitting(word, free)
+                at = word.rfind("/", 1, fits) + 1
                 if at < len(word) - len(word.lstrip()) + 2:
-                    at = max(word.rfind(mark, 1, free) + 1 for mark in MARKS) or free
+                    at = max(word.rfind(mark, 1, fits) + 1 for mark in MARKS) or fits
                 at = at if at > len(word) - len(word.lstrip()) else 0
             if at or line:
                 lines.append((line + word[:at]).rstrip())
                 line, word = "", word[at:].lstrip()
             else:
-                lines.append(word[:room])
-                word = word[room:]
+                fits = max(1, fitting(word, room))
+                lines.append(word[:fits])
+                word = word[fits:]
         line += word
     return [*lines, line] if line else lines
+
+
+def fitting(word: str, room: int) -> int:
+    """How many characters of ``word`` fit into ``room`` cells; some take two, some none."""
+    if word.isascii():
+        return room
+    used = 0
+    for index, char in enumerate(word):
+        used += cell_len(char)
+        if used > room:
+            return index
+    return len(word)
 
 
 def fact(label: str, value: object, width: int, style: str = "", room: int = 15) -> list[Row]:
