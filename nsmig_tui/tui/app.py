@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from textual.binding import Binding
 
+from ..domain.errors import NsmigError
 from ..domain.options import MigrateOptions
 from ..domain.ports import EngineApi
 from ..domain.run_state import RunState, totals
@@ -125,7 +126,14 @@ class NsmigApp(Navigation, CalmApp):
         """The actions of the screen, each with the reason why it cannot run now ("" if it can)."""
         where = getattr(screen or self.screen, "WHERE", "")
         found = [one for one in actions.for_screen(where) if not (self.options.read_only and one.danger)]
-        return [(action, action.why_not(self, targets)) for action in found]
+        return [(action, self.why_not(action, targets)) for action in found]
+
+    def why_not(self, action: Action, targets: Targets) -> str:
+        """Why the action cannot run now; a database that cannot be read is a reason too."""
+        try:
+            return action.why_not(self, targets)
+        except NsmigError as error:
+            return error.message
 
     def title_pieces(self) -> Line:
         """What every screen's title says: who we are, dangers, runs."""

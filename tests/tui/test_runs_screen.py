@@ -1,5 +1,6 @@
 """The runs screen: live steps, failures first, leave and come back, pause, cancel, retry, log."""
 
+from collections import deque
 from dataclasses import replace
 
 import tui_world
@@ -232,3 +233,34 @@ async def test_what_ended_before_is_wrapped_to_the_width_that_there_is(world, op
         await pilot.pause(0.1)
         longest = max(len(line) for line in text(app, "#steps").splitlines())
         assert longest > 80
+
+
+async def test_a_log_at_its_longest_goes_on_to_show_what_comes(world, open_app):
+    kept = deque(((1.0, f"line {number}") for number in range(500)), maxlen=500)
+    async with open_app(world) as (app, pilot):
+        app.show_log("a long run", lambda: list(kept))
+        await until(pilot, lambda: app.screen.query("#lines"))
+        await until(pilot, lambda: "line 499" in text(app, "#lines"))
+        kept.append((2.0, "what came last"))
+        await until(pilot, lambda: "what came last" in text(app, "#lines"))
+
+
+async def test_a_database_that_cannot_be_read_ends_nothing(world, open_app, monkeypatch):
+    def damaged(*_words, **_more):
+        raise Refused("The database is damaged.", hint="Move it away.")
+
+    async with open_app(world) as (app, pilot):
+        app.reveal(SHOP)
+        await pilot.pause(0.1)
+        for name in ("vhost", "runs", "refusals", "log_lines"):
+            monkeypatch.setattr(world.store, name, damaged)
+        app.screen.detail.reload()
+        assert "The database is damaged. Move it away." in text(app, "#lines")
+        await pilot.pause(1.2)
+        await pilot.press("right_square_bracket", "3")
+        await until(pilot, lambda: app.screen.id == "dashboard")
+        await until(pilot, lambda: "The database is damaged." in text(app, "#lines"))
+        app.show_log("of the database", damaged)
+        await until(pilot, lambda: app.screen.id is None and app.screen.query("#lines"))
+        await until(pilot, lambda: "error: The database is damaged." in text(app, "#lines"))
+        assert app.is_running

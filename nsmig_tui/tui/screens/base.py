@@ -87,10 +87,7 @@ class WorkScreen(Screen[None]):
             )
             return
         targets = self.targets()
-        try:
-            why = action.why_not(self.app, targets)
-        except NsmigError as error:
-            why = error.message
+        why = self.app.why_not(action, targets)
         if why:
             self.app.notify(f"{action.name}: {why}", severity="warning", markup=False, timeout=4)
             return

@@ -185,6 +185,12 @@ class Detail(Vertical):
             self.list.redraw()
 
     def _rows(self, tab: str, width: int) -> list[Row]:
+        try:
+            return self._made(tab, width)
+        except NsmigError as error:
+            return wrap.number(wrap.text(sentences(error.message, error.hint), width, "fail"))
+
+    def _made(self, tab: str, width: int) -> list[Row]:
         line, app = self.line, self.app
         if line is None:
             return []

@@ -10,6 +10,7 @@ from textual.binding import Binding
 from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
+from ...domain.errors import NsmigError
 from .. import actions
 from ..panes import run_lines, wrap
 from ..safe import content
@@ -32,7 +33,7 @@ class LogScreen(WorkScreen):
         super().__init__()
         self.log_title, self.read = title, read
         self.query_text, self.is_wrapped = "", True
-        self._seen = -1
+        self._seen: tuple[object, ...] = ()
 
     def body(self):
         """The lines, and a filter that is shown when asked for."""
@@ -63,9 +64,14 @@ class LogScreen(WorkScreen):
         """Read again; draw when there is more."""
         if not self.is_here:
             return
-        lines = self.read()
-        if len(lines) != self._seen or force:
-            self._seen = len(lines)
+        try:
+            lines = self.read()
+        except NsmigError as error:
+            lines = [(self.app.clock(), f"error: {error.message}")]
+        # What is kept has an end: at it, each line that comes drops one.
+        seen = (len(lines), *lines[:1], *lines[-1:])
+        if seen != self._seen or force:
+            self._seen = seen
             # Before the first layout the list has no width of its own.
             width = max(20, self.list.scrollable_content_region.width or self.app.size.width - 3)
             rows = run_lines.log(lines, width, query=self.query_text, wrapped=self.is_wrapped)

@@ -6,10 +6,11 @@ from typing import ClassVar
 
 from textual.binding import Binding
 
+from ...domain.errors import NsmigError
 from ..panes import wrap
 from ..panes.wrap import Row
 from ..widgets.virtual_list import VirtualList
-from ..words import Line
+from ..words import Line, sentences
 from .base import WorkScreen
 
 NARROWEST = 40
@@ -62,7 +63,12 @@ class ListScreen(WorkScreen):
             return
         # Before the first layout the list has no width of its own: its scroll bar and padding take three.
         width = self.list.scrollable_content_region.width or self.app.size.width - 3
-        self.list.show(wrap.number(self.rows(max(NARROWEST, width))))
+        width = max(NARROWEST, width)
+        try:
+            rows = self.rows(width)
+        except NsmigError as error:
+            rows = wrap.text(sentences(error.message, error.hint), width, "fail")
+        self.list.show(wrap.number(rows))
 
     def action_back(self) -> None:
         """Back to where we came from."""

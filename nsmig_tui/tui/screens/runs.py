@@ -151,7 +151,8 @@ class RunsScreen(WorkScreen):
         self.query_one("#one").display = state is not None
         if state is None:
             return
-        width = max(20, steps.scrollable_content_region.width)
+        # Before the first layout the list has no width of its own.
+        width = max(20, steps.scrollable_content_region.width or self.app.size.width - 3)
         rows = run_lines.steps(state, self.app.signs, now, width)
         steps.styles.height = min(len(rows), max(4, self.size.height // 2))
         update(steps, rows)
