@@ -160,8 +160,24 @@ def bindings(where: str) -> list[Binding]:
     ]
 
 
+LIST_KEYS = frozenset(
+    {"up", "k", "down", "j", "pageup", "pagedown", "home", "g", "end", "enter", "left", "right", "tab"}
+    | {"shift+tab", "ctrl+q", "ctrl+c"}
+)
+"""What moves in every list or belongs to the whole program: it comes before any action."""
+
+
 def clashes(keys: Mapping[str, str]) -> list[str]:
-    """Which actions of one screen share a key, with ``keys`` (action id -> keys) for those that have some."""
+    """Which actions of one screen share a key, with ``keys`` (action id -> keys) for those that have some.
+
+    Also which have a key that lists need for themselves.
+    """
+    taken = [
+        f"{shown_key(key)} cannot be the key of {name}: lists need it. Change [keys] in the settings."
+        for name, some in keys.items()
+        for key in (part.strip() for part in some.split(","))
+        if name in BY_ID and key in LIST_KEYS
+    ]
     found: dict[tuple[str, ...], str] = {}
     for where in dict.fromkeys(name for action in ACTIONS for name in action.where.split()):
         users: dict[str, list[str]] = {}
@@ -171,7 +187,7 @@ def clashes(keys: Mapping[str, str]) -> list[str]:
         for key, names in users.items():
             if len(names) > 1 and any(name in keys for name in names):
                 found.setdefault((key, *names), where)
-    return [
+    return taken + [
         f"{shown_key(key)} is the key of {' and of '.join(names)} on the {where} screen: only one has it."
         " Change [keys] in the settings."
         for (key, *names), where in found.items()

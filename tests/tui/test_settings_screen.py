@@ -165,6 +165,11 @@ def test_a_key_of_two_actions_on_one_screen_is_named():
     assert len(actions.clashes({"help": "q"})) == 1, "said once, not for every screen"
 
 
+def test_a_key_that_lists_need_is_named():
+    assert "g cannot be the key of discover" in actions.clashes({"discover": "f9,g"})[0]
+    assert actions.clashes({"discover": "f9", "nonsense": "g"}) == []
+
+
 async def test_a_clash_of_keys_is_said_at_the_start(begin):
     app, _path = begin('[keys]\nmigrate = "v"\n')
     async with app.run_test(size=(100, 40)) as pilot:
