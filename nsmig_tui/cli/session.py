@@ -157,7 +157,8 @@ def interrupted(verb: str, vnode: str, domain: str) -> Interrupted:
     if verb not in ("migrate", "rollback", "resume"):
         return Interrupted(f"Interrupted while working on {domain or vnode}; nothing was changed there.")
     return Interrupted(
-        f"Interrupted. What has begun on {vnode} goes on there by itself.",
+        f"Interrupted. What has begun on {vnode} goes on there by itself; a migration that nobody looks "
+        "after waits at its end for a while (confirm_wait), then it is undone.",
         hint=f"`nsmig resume {vnode} {domain}` attaches to it; with --undo it is undone.",
         vnode=vnode,
         vhost=domain,

@@ -269,6 +269,11 @@ class Navigation(Asking):
             if len(begun) > looks or not looks:
                 count = plural(len(begun) - looks, "run")
                 facts.append(f"{count} under way: each goes on by itself on its vnode.")
+            if any(one.verb in ("migrate", "resume") for one in begun):
+                facts.append(
+                    "A migration that nobody looks after is undone there: it waits "
+                    f"{self.options.confirm_wait} s at its end for our word on what the site answers."
+                )
             if looks:
                 facts.append(f"{plural(looks, 'look')} (discover, validate): ends when you leave.")
             if waiting:

@@ -402,6 +402,14 @@ async def test_quit_asks_while_runs_go_on(world, open_app):
         assert app.return_code == 0
 
 
+async def test_leaving_says_that_a_migration_without_our_word_is_undone(world, open_app):
+    world.engine.hold()
+    async with open_app(world, confirm_wait=45) as (app, pilot):
+        app.controller.start(Wish("migrate", "vn1.example.net", "shop.example.org"))
+        await until(pilot, lambda: called(world, "migrate"))
+        assert any("undone there: it waits 45 s" in fact for fact in app.leaving_facts())
+
+
 async def test_stay_takes_back_an_earlier_word_to_quit_when_all_has_ended(world, open_app):
     world.engine.hold()
     async with open_app(world) as (app, pilot):
