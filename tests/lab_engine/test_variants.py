@@ -155,6 +155,24 @@ def test_busybox(lab: Lab, node: Node, tmp_path: Path) -> None:
     there_and_back(lab, scene, tmp_path, whole_seconds=True)
 
 
+def test_busybox_brings_an_archive_back(lab: Lab, node: Node, tmp_path: Path) -> None:
+    """Its tar packs what is in the vhost's folder and not the folder itself, which keeps owner and mode all the same."""
+    scene = set_scene(node, shape="literal")
+    busybox_first(node)
+    product = Product(lab, tmp_path)
+    product.add(node)
+    product.ready(node, DOMAIN)
+    went = product.migrate(node, DOMAIN)
+    assert went.ok, went
+    back = product.rollback(node, DOMAIN, archive=went.backup_archive)
+    assert back.ok, back
+    assert scene.wrong() == []
+    top, before = scene.upath.stat(), scene.before[b"srv/shop.test"]
+    assert (top.st_mode & 0o7777, top.st_uid, top.st_gid) == (before.mode & 0o7777, before.uid, before.gid)
+    assert product.resume(node, DOMAIN, undo=True).ok
+    assert scene.wrong() == []
+
+
 @pytest.mark.parametrize(("user", "password"), [("ops", ""), ("opspw", SUDO_PASSWORD)])
 def test_sudo(lab: Lab, node: Node, tmp_path: Path, user: str, password: str) -> None:
     """An account that may sudo, at once or with its password, which is kept nowhere."""

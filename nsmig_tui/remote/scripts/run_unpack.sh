@@ -59,6 +59,16 @@ unpack() { # archive [folder]
   fi
 }
 
+# BusyBox's tar packed what is in the vhost's folder and not the folder itself: whose that was, with which mode and
+# time, only the manifest knows.
+top_as_listed() ( # manifest
+  IFS="$TAB" read -r _ mode uid gid _ _ time _ <<EOF || exit 1
+$(awk -F "$TAB" '$1 == "d" && $9 == "." { print; exit }' "$1")
+EOF
+  if [ -z "${time:-}" ]; then exit 1; fi
+  chown "$uid:$gid" "$B/tree" && chmod "$mode" "$B/tree" && { touch -d "@$time" "$B/tree" || touch -d "@${time%.*}" "$B/tree"; } 2>/dev/null
+)
+
 # The unpacked tree against the manifest: everything that the archive was proven to hold is there, and as it was. A
 # file that was written to meanwhile is in the archive with a later time than in the manifest, or in the second one;
 # a folder that changed meanwhile is in the list beside the manifest, with newlines as \001.
@@ -188,6 +198,8 @@ prepare_restore() {
     in_dir "$UPATH/.archive" "$(ino "$UPATH/.archive")" gzip -dc "./${ARCHIVE%.tar.gz}.manifest.gz" >"$manifest" 2>/dev/null || fail "the archive's manifest is missing"
   fi
   check_members "$B/$ARCHIVE" "$manifest"
+  topless=
+  if ! grep -qx -e '\.' -e '\./' "$B/names"; then topless=1; fi
   if [ -n "$SECOND" ]; then check_members "$B/$SECOND" "$manifest"; fi
   touch -r "$B/$ARCHIVE" "$B/archive.time" 2>/dev/null
   in_dir "$UPATH/.archive" "$(ino "$UPATH/.archive")" touch -r "./$ARCHIVE" "$B/archive.time"
@@ -199,7 +211,7 @@ prepare_restore() {
   pt restore-checked
   step restore_unpack
   progress restore_unpack tar "$TOTAL_BYTES"
-  unpack "$B/$ARCHIVE" && touch -r "$B/tree" "$B/top.time" || fail "the archive cannot be unpacked"
+  unpack "$B/$ARCHIVE" && { [ -z "$topless" ] || top_as_listed "$manifest"; } && touch -r "$B/tree" "$B/top.time" || fail "the archive cannot be unpacked"
   if [ -n "$SECOND" ]; then
     mkdir "$B/second" && unpack "$B/$SECOND" "$B/second" || fail "$SECOND cannot be unpacked"
     lay_over "$B/second"
