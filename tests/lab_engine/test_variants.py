@@ -113,6 +113,22 @@ def test_without_perl_no_answer_hangs_on_a_path(
     assert node.sh("pgrep -u www-data -x sleep || true").stdout == ""
 
 
+def test_without_perl_a_site_that_does_not_answer_goes_back_by_itself(
+    lab: Lab, node: Node, tmp_path: Path
+) -> None:
+    """The last step fails: an application needs its old paths, and no link may stay there."""
+    scene = set_scene(node, shape="literal", content="absolute")
+    without_perl(node)
+    product = Product(lab, tmp_path)
+    product.add(node)
+    product.ready(node, DOMAIN)
+    went = product.migrate(node, DOMAIN, compat="never")
+    assert (went.ok, went.exit_code) == (False, 5), went
+    assert [what for what in scene.changed() if "php-errors.log" not in what] == []
+    assert scene.wrong() == []
+    assert not (node.srv / ".nsmig").exists()
+
+
 LOCATIONS = f"""set $base /srv/{DOMAIN};
     root $base/web;
     include
@@ -156,7 +172,7 @@ def test_busybox(lab: Lab, node: Node, tmp_path: Path) -> None:
 
 
 def test_busybox_brings_an_archive_back(lab: Lab, node: Node, tmp_path: Path) -> None:
-    """Its tar packs what is in the vhost's folder and not the folder itself, which keeps owner and mode all the same."""
+    """Its tar packs what is in the vhost's folder, not the folder itself, which keeps owner and mode."""
     scene = set_scene(node, shape="literal")
     busybox_first(node)
     product = Product(lab, tmp_path)

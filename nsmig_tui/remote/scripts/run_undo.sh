@@ -154,6 +154,7 @@ keep_undone() { # the record of what was undone stays readable, out of the way o
 undo_all() {
   flag back || : # from here on there is no way but back
   make_staging
+  modes_of_switch # where logs go without an exchange must be there again: the way there may have cleared it away
   hold_places
   finish_carry || carry_aside
   if flagged touched; then
