@@ -568,3 +568,20 @@ def test_what_the_archive_lacks_though_nobody_touched_it_stops_the_run(sh):
     done = sh.run(text(sh, then))
     assert done.returncode != 0
     assert "does not hold all that the manifest lists: ./web/page" in (sh.root / "j/journal").read_text()
+
+
+@pytest.mark.parametrize("leads", ["loop", "file/beneath", "nowhere"])
+def test_a_link_that_leads_nowhere_gives_way_to_another(sh, leads):
+    """BusyBox's mv looks where the link leads that it is to replace, and gives up when that cannot be told."""
+    then = f"""
+    mv() {{
+      for to; do :; done
+      case $(LC_ALL=C stat -L "$to" 2>&1 >/dev/null) in
+        *"Too many levels"*|*"Not a directory"*) return 1 ;;
+      esac
+      command mv "$@"
+    }}
+    cd "$R" && : >file && ln -s {leads} loop && put_link target ./loop && readlink ./loop
+    """
+    done = sh.run(text(sh, then))
+    assert (done.returncode, done.stdout) == (0, b"target\n"), done

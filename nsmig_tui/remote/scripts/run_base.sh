@@ -241,5 +241,8 @@ put_link() { # target path
   hand put "$1" "$2" "$S/ln.$$"
   case $? in 0) return 0 ;; 2) return 1 ;; esac
   if [ -L "$S/ln.$$" ]; then rm -f "$S/ln.$$"; fi
-  ln -s "$1" "$S/ln.$$" && mv -T "$S/ln.$$" "$2"
+  ln -s "$1" "$S/ln.$$" || return 1
+  if mv -T "$S/ln.$$" "$2"; then return 0; fi
+  # BusyBox's mv wants to know where the old one leads; what leads nowhere is missed by nobody
+  [ -L "$2" ] && [ ! -e "$2" ] && rm "$2" && mv -T "$S/ln.$$" "$2"
 }
