@@ -572,7 +572,7 @@ def test_what_the_archive_lacks_though_nobody_touched_it_stops_the_run(sh):
 
 @pytest.mark.parametrize("leads", ["loop", "file/beneath", "nowhere"])
 def test_a_link_that_leads_nowhere_gives_way_to_another(sh, leads):
-    """BusyBox's mv looks where the link leads that it is to replace, and gives up when that cannot be told."""
+    """BusyBox's mv looks where the link that it is to replace leads, and gives up when nobody can tell."""
     then = f"""
     mv() {{
       for to; do :; done
