@@ -161,6 +161,8 @@ class Inspection:
     old_links: tuple[tuple[str, str], ...] = ()
     mounts: tuple[str, ...] = ()
     immutable: tuple[str, ...] = ()
+    other_project: bool = False
+    """Disk quotas by project count the vhost's folder apart from the one above it."""
     references: tuple[Reference, ...] = ()
     """At least one for each old place that is named."""
     more_references: Mapping[str, int] = field(default_factory=dict)
@@ -267,6 +269,7 @@ def read_inspection(output: bytes, before: VnodeReading | None = None) -> Inspec
         old_links=tuple((as_name(r[0]), as_name(r[1])) for r in s.of("entries", "oldlink") if len(r) >= 2),
         mounts=tuple(r[0] for r in s.of("mounts", "mount") if r),
         immutable=tuple(r[0] for r in s.of("mounts", "immutable") if r),
+        other_project=any(True for _ in s.of("mounts", "project")),
         references=tuple(r for r in _references(s.of("refs", "ref")) if r.file not in read),
         more_references=_counts(s.of("refs", "more")),
         php_climbs=tuple(_references(("php", *r) for r in s.of("refs", "php"))),

@@ -141,6 +141,13 @@ def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> I
     top = seen.places.get("vpath")
     if top and top.device != seen.places["upath"].device:
         yield Finding(CRITICAL, STRUCTURE, f"{upath} is a file system of its own", hint="Not supported.")
+    if seen.other_project:
+        yield Finding(
+            CRITICAL,
+            STRUCTURE,
+            f"{upath} has a quota project of its own, and nothing can be renamed into it",
+            hint="Take the project off it for the migration: chattr -R -P, with xfs_quota project -C.",
+        )
     for mount in seen.mounts:
         yield Finding(CRITICAL, STRUCTURE, f"{mount} is a mount point", hint="Unmount it for the migration.")
     if unclear := seen.entries.get("soh", ()):

@@ -100,6 +100,7 @@ RULES = [
     ({"mounts": (f"{UPATH}/web/nfs",)}, CRITICAL, STRUCTURE, "mount point"),
     ({"entries": HEALTHY.entries | {"soh": ("web/a\x01b",)}}, ERROR, STRUCTURE, "byte"),
     ({"immutable": (f"{UPATH}/web",)}, ERROR, STRUCTURE, "immutable"),
+    ({"other_project": True}, CRITICAL, STRUCTURE, "quota project"),
     ({"tree": tree(longest=3990)}, ERROR, STRUCTURE, "too long"),
     ({"tree": {}}, ERROR, STRUCTURE, "cannot look"),
     (

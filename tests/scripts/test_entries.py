@@ -234,6 +234,22 @@ def test_an_inspection_that_ends_early_is_none(each_sh, upath):
         assert done.returncode == 64, done.stdout[:200]
 
 
+@pytest.mark.parametrize(
+    ("above", "vhost", "apart"), [("----", "---P", True), ("---P", "----", True), ("---P", "---P", False)]
+)
+def test_a_quota_project_of_the_vhosts_own_is_seen(each_sh, upath, above, vhost, apart):
+    for sh in each_sh:
+        shims = sh.root / "shims"
+        shims.mkdir(exist_ok=True)
+        lines = f"{above} {upath.parent}\n{vhost} {upath}\n--i{vhost[3]} {upath}/web\n"
+        (shims / "lsattr").write_text(f"#!/bin/sh\ncat <<'E'\n{lines}E\n")
+        (shims / "lsattr").chmod(0o755)
+        args = ("a.test", upath, os.getuid(), 33, "dry")
+        done = sh.run(load_script("inspect"), *args, PATH=f"{shims}:{sh.path}")
+        seen = read_inspection(done.stdout)
+        assert (seen.other_project, seen.immutable) == (apart, (f"{upath}/web",)), (sh.name, done.stderr)
+
+
 RUNNER = b'printf "%s 1 old-boot\\n" "$$" >"$1/pid"; cp "$1/plan" "$1/half"; mv "$1/half" "$1/ran"\n'
 
 

@@ -28,6 +28,7 @@ BASE = (
     "run_manifest",
     "run_again",
     "run_backup",
+    "run_way",
     "archive_pair",
     "run_unpack",
     "run_carry",

@@ -389,3 +389,20 @@ def test_what_is_new_and_goes_along_is_not_called_changed(sh, exact):
     done = sh.run(text(sh, then))
     told = b"web/page\n" if exact == "0" else b"web/new.txt\nweb/page\nweb/up/new?line\n"
     assert (done.returncode, done.stdout) == (0, told), done
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_nothing_is_moved_where_a_rename_would_be_a_copy(sh, copies):
+    """Between folders of different quota projects, as between file systems, mv copies."""
+    then = f"""
+    PHASE=preflight S=$R/v/.nsmig/a.test MINE=0
+    {'mv() { cp "$2" "$3" && rm "$2"; }' if copies else ""}
+    mkdir -p "$S" "$UPATH" && mkdir -m 700 "$UPATH/.archive"
+    renames_hold "$S"
+    """
+    done = sh.run(text(sh, then))
+    assert done.returncode == (4 if copies else 0), done
+    assert list((sh.root / "srv/a.test/.archive").iterdir()) == []
+    if copies:
+        assert "quota project" in journal(sh)[0][4]
+        assert not (sh.root / "v/.nsmig").exists()

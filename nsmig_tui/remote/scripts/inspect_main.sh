@@ -157,8 +157,11 @@ table_rows() {
   if [ -r /proc/net/unix ]; then set -- "$@" kind=sockets /proc/net/unix; fi
   if [ -r "$R/etc/passwd" ]; then set -- "$@" kind=accounts FS=: "$R/etc/passwd"; fi
   if [ $# = 0 ]; then return; fi
-  lsattr -d "$U" "$U/.ssh" "$U/bin" "$U/etc" "$U/web" "$U/var" "$U"/var/* 2>/dev/null | awk -v u="$U" -v r="$R" -v uid="$UIDN" '
+  # "P": quotas count by project; between folders of different ones nothing can be renamed
+  lsattr -d "${U%/*}" "$U" "$U/.ssh" "$U/bin" "$U/etc" "$U/web" "$U/var" "$U"/var/* 2>/dev/null | awk -v u="$U" -v r="$R" -v uid="$UIDN" '
     function row(section, text) { if (section != at) { at = section; print "@" at } print text }
+    kind == "flags" && index(u, $2 "/") == 1 { above = $1 ~ /P/; next }
+    kind == "flags" && $2 == u && above != ($1 ~ /P/) { row("mounts", "project\t" $2) }
     kind == "flags" && $1 ~ /[ia]/ { row("mounts", "immutable\t" $2) }
     kind == "mounts" && ($5 == u || index($5, u "/") == 1) { row("mounts", "mount\t" $5) }
     kind == "sockets" && $4 == "00010000" && $8 != "" && index($8, r) == 1 && !seen[$8]++ { row("pools", "listening\t" $8) }

@@ -88,6 +88,20 @@ publish() { # staged file, synced and root's alone; final name: into .archive, t
   in_archive mv -T "$1" "./$2" || fail "cannot publish $2 in .archive"
 }
 
+# Where quotas count by project, nothing is renamed into a folder of another project: mv copies it, and a folder that
+# is live would be another one then. Known by a file of ours, before anything of the vhost's moves.
+publish_by_rename() { # as publish
+  inode_of "$1"
+  staged=$INODE
+  publish "$1" "$2"
+  inode_of "$UPATH/.archive/$2"
+  if [ "$INODE" != "$staged" ]; then
+    in_archive rm -f "./$2"
+    rmdir "$S" "${S%/*}" 2>/dev/null
+    fail "nothing can be renamed from ${S%/*} into $UPATH: is one of them in a quota project of its own? Give both the same one (chattr -p, xfs_quota), then ask again"
+  fi
+}
+
 in_archive() { in_dir "$UPATH/.archive" "$ARCHIVE_INO" "$@"; }
 
 archive_folder() {
@@ -193,6 +207,7 @@ write_record() { # status
   NAME_TS=
   read -r NAME_TS 2>/dev/null <"$CUR/ts" || :
   sync_file "$S/record.part"
-  publish "$S/record.part" "migration-$NAME_TS.json"
+  if [ "$1" = running ]; then publish_by_rename "$S/record.part" "migration-$NAME_TS.json"
+  else publish "$S/record.part" "migration-$NAME_TS.json"; fi
   sync_dir "$UPATH/.archive"
 }

@@ -182,6 +182,7 @@ prepare_restore() {
   rm -rf "$B"
   mkdir -p "$B/tree" && chmod 700 "$B" || fail "cannot make room for the restore"
   step restore_checks
+  renames_hold "$B"
   if [ ! -f "$UPATH/.archive/$ARCHIVE" ]; then fail "$ARCHIVE is not there"; fi
   vnode_lock
   nginx_is_well_or_misses_ours

@@ -1,3 +1,11 @@
+# Does what is renamed into the vhost stay what it is?
+renames_hold() { # folder in staging
+  archive_folder
+  printf '' >"$1/probe" || fail "cannot write in $1; is there room?"
+  publish_by_rename "$1/probe" .probe
+  in_archive rm -f ./.probe
+}
+
 # Before the way back: is every folder that it needs where it must be, and does nothing stand in its way? Whoever asks
 # for an undo is refused before the first act when not. What takes the place of a folder of ours and is of its kind
 # takes its part too; what stands in the way goes aside into .archive/since-TS, where it is found again.
@@ -20,6 +28,10 @@ way_is_clear() {
   which_legacy
   nothing_fixed
   if [ -n "$LEGACY" ]; then archive_folder; fi
+  if is_dir "$UPATH/.archive"; then
+    make_staging
+    renames_hold "$S"
+  fi
   if [ -n "$VAR_INO" ] && ! is_among "$VAR_INO" "$UPATH/var" "$UPATH/.archive/${LEGACY:-.}/var"; then
     fail "the old var is neither in $UPATH nor in .archive/$LEGACY$(found_at "$VAR_INO"); put it back, then undo again"
   fi
