@@ -164,6 +164,33 @@ def test_paths_that_are_not_spelled_out(lab: Lab, node: Node, tmp_path: Path, ha
     no_static_answer_is_wrong(lab, scene, tmp_path)
 
 
+def test_a_parent_of_all_vhosts_that_is_a_link(lab: Lab, node: Node, tmp_path: Path) -> None:
+    """It leads to another disk, and nginx, php-fpm and the settings know the vhosts by way of it."""
+    scene = set_scene(node, shape="literal", content="odd")
+    node.sh(
+        "ln -s /srv /sites; grep -rl /srv/ /etc/nginx /etc/php /root/.vhosts | xargs sed -i s,/srv/,/sites/,g;"
+        "systemctl restart php8.2-fpm nginx"
+    )
+    scene.remember()
+    product = Product(lab, tmp_path)
+    product.add(node, vpath="/sites")
+    node.sh(f"mkdir /srv/{DOMAIN}/web/nfs; mount -t tmpfs none /srv/{DOMAIN}/web/nfs")
+    product.discover(node)
+    refused = product.validate(node, DOMAIN)
+    assert any("mount point" in error for error in refused.errors), refused
+    node.sh(f"umount /srv/{DOMAIN}/web/nfs; rmdir /srv/{DOMAIN}/web/nfs")
+    scene.remember()
+    product.ready(node, DOMAIN)
+    went = product.migrate(node, DOMAIN)
+    assert went.ok, went
+    assert scene.wrong() == []
+    assert product.rollback(node, DOMAIN).ok
+    scene.is_as_before()
+    back = product.rollback(node, DOMAIN, archive=went.backup_archive)
+    assert back.ok, back
+    assert scene.wrong() == []
+
+
 def test_busybox(lab: Lab, node: Node, tmp_path: Path) -> None:
     """BusyBox's tools and shell come first."""
     scene = set_scene(node, shape="literal")

@@ -241,7 +241,7 @@ def test_a_quota_project_of_the_vhosts_own_is_seen(each_sh, upath, above, vhost,
     for sh in each_sh:
         shims = sh.root / "shims"
         shims.mkdir(exist_ok=True)
-        lines = f"{above} {upath.parent}\n{vhost} {upath}\n--i{vhost[3]} {upath}/web\n"
+        lines = f"{above} {upath.parent}/.\n{vhost} {upath}\n--i{vhost[3]} {upath}/web\n"
         (shims / "lsattr").write_text(f"#!/bin/sh\ncat <<'E'\n{lines}E\n")
         (shims / "lsattr").chmod(0o755)
         args = ("a.test", upath, os.getuid(), 33, "dry")

@@ -16,7 +16,7 @@ ask_tools "$SAME"
 stat_rows() {
   set --
   for e in "$U" "$U/.ssh" "$U/bin" "$U/etc" "$U/var" "$U/web" "$U/msg" "$U/var/log" "$U/var/run" "$U/var/tmp" \
-    "$U/web/app" "$U/web/app/public" "$U/web/log" "$U/web/run" "$U/web/tmp" "$U/.archive" "${U%/*}" "${U%/*}/.nsmig/$D" \
+    "$U/web/app" "$U/web/app/public" "$U/web/log" "$U/web/run" "$U/web/tmp" "$U/.archive" "${U%/*}/." "${U%/*}/.nsmig/$D" \
     "$VAR" "$R/var/lib" "$R/etc"; do
     if [ -e "$e" ] || [ -L "$e" ]; then set -- "$@" "$e"; fi
   done
@@ -31,7 +31,7 @@ stat_rows() {
       "$U") name=upath; on_device "$values" "$e" ;;
       "$U"/*) name=${e#"$U"/} ;;
       "$VAR" | "$R/var/lib" | "$R/etc") on_device "$values" "$e"; continue ;;
-      "${U%/*}") name=vpath ;;
+      "${U%/*}/.") name=vpath ;; # it may be a link
       *) name=staging ;;
     esac
     k=dir target=
@@ -157,13 +157,15 @@ table_rows() {
   if [ -r /proc/net/unix ]; then set -- "$@" kind=sockets /proc/net/unix; fi
   if [ -r "$R/etc/passwd" ]; then set -- "$@" kind=accounts FS=: "$R/etc/passwd"; fi
   if [ $# = 0 ]; then return; fi
+  real=$U # mounts are listed by where links lead
+  if cd -P "$U" 2>/dev/null; then real=$PWD; cd /; fi
   # "P": quotas count by project; between folders of different ones nothing can be renamed
-  lsattr -d "${U%/*}" "$U" "$U/.ssh" "$U/bin" "$U/etc" "$U/web" "$U/var" "$U"/var/* 2>/dev/null | awk -v u="$U" -v r="$R" -v uid="$UIDN" '
+  lsattr -d "${U%/*}/." "$U" "$U/.ssh" "$U/bin" "$U/etc" "$U/web" "$U/var" "$U"/var/* 2>/dev/null | awk -v u="$U" -v real="$real" -v r="$R" -v uid="$UIDN" '
     function row(section, text) { if (section != at) { at = section; print "@" at } print text }
-    kind == "flags" && index(u, $2 "/") == 1 { above = $1 ~ /P/; next }
+    kind == "flags" && $2 ~ /\/\.$/ { above = $1 ~ /P/; next }
     kind == "flags" && $2 == u && above != ($1 ~ /P/) { row("mounts", "project\t" $2) }
     kind == "flags" && $1 ~ /[ia]/ { row("mounts", "immutable\t" $2) }
-    kind == "mounts" && ($5 == u || index($5, u "/") == 1) { row("mounts", "mount\t" $5) }
+    kind == "mounts" && ($5 == real || index($5, real "/") == 1) { row("mounts", "mount\t" $5) }
     kind == "sockets" && $4 == "00010000" && $8 != "" && index($8, r) == 1 && !seen[$8]++ { row("pools", "listening\t" $8) }
     kind == "accounts" && index($6, u "/") == 1 { row("account", "home\t" $1 "\t" $6) }
     kind == "accounts" && $3 == uid { row("account", "account\t" $1 "\t" $3 "\t" $4 "\t" $6 "\t" $7) }' "$@"

@@ -31,7 +31,7 @@ preflight() {
 
 # Real folders, the very ones that were examined, on the file system of VPATH. One look for all of them.
 structure_is_sound() {
-  set -- "$VPATH" "$UPATH" "$UPATH/web"
+  set -- "$VPATH/." "$UPATH" "$UPATH/web" # it may be a link
   for x in var var/log var/run var/tmp msg; do
     if [ -L "$UPATH/$x" ]; then fail "$x is a link"; fi
     if is_dir "$UPATH/$x"; then set -- "$@" "$UPATH/$x"; fi
