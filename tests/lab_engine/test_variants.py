@@ -168,7 +168,8 @@ def test_a_parent_of_all_vhosts_that_is_a_link(lab: Lab, node: Node, tmp_path: P
     """It leads to another disk, and nginx, php-fpm and the settings know the vhosts by way of it."""
     scene = set_scene(node, shape="literal", content="odd")
     node.sh(
-        "ln -s /srv /sites; grep -rl /srv/ /etc/nginx /etc/php /root/.vhosts | xargs sed -i s,/srv/,/sites/,g;"
+        "ln -s /srv /sites;"
+        "grep -rl /srv/ /etc/nginx /etc/php /root/.vhosts | xargs sed -i s,/srv/,/sites/,g;"
         "systemctl restart php8.2-fpm nginx"
     )
     scene.remember()

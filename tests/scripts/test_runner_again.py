@@ -145,3 +145,17 @@ def test_what_moves_on_before_it_is_archived_again_is_followed(sh, web, times):
     assert done.returncode == (0 if times == 1 else 4), (done, (sh.root / "j/journal").read_text())
     if times == 1:
         assert (sh.root / "b/tree/web/read/1").read_text() == "unread/one\n"
+
+
+def test_a_run_that_is_killed_when_it_has_an_archive_knows_both_parts_of_it(sh, web):
+    """The run that goes on makes none: what is not recorded of the second one by then never is."""
+    killed = 'mv() { command mv "$@"; case $* in *"$CUR/archive") kill -9 $$ ;; esac; }\n'
+    done = sh.run(script(sh, ":", 'echo more >>"$W/live/page"', killed))
+    assert done.returncode == -9, done
+    then = f"""
+    make_archive
+    judge "$UPATH/.archive" {NAME}.tar.gz "$(record_of {NAME}.tar.gz)" hash
+    echo "$JUDGED" "$(record_of {NAME}.again.tar.gz | wc -l)"
+    """
+    done = sh.run(text(sh, then))
+    assert (done.returncode, done.stdout) == (0, b"verified 1\n"), done

@@ -182,11 +182,12 @@ make_archive() {
   publish "$S/config.part" "$name.config.tar"
   publish "$S/archive.part" "$name.tar.gz"
   printf '%s\t%s\t%s\t%s\n' "$name.tar.gz" "$sum" "$bytes" "$ENTRIES" >"$CUR/archive.part"
-  sync_all "$UPATH/.archive" "$CUR/archive.part"
+  # both or none: an archive whose second one is recorded and missing counts as damaged; and before the run has its
+  # archive, since who goes on with it records nothing more
+  printf '%s%s\t%s\t%s\t%s\n' "$second" "$name.tar.gz" "$sum" "$bytes" "$ENTRIES" >>"$J/archives" || fail "cannot write $J/archives; is there room in $VAR?"
+  sync_all "$UPATH/.archive" "$CUR/archive.part" "$J/archives"
   mv "$CUR/archive.part" "$CUR/archive"
-  # both or none: an archive whose second one is recorded and missing counts as damaged
-  printf '%s%s\t%s\t%s\t%s\n' "$second" "$name.tar.gz" "$sum" "$bytes" "$ENTRIES" >>"$J/archives"
-  sync_all "$CUR" "$J/archives"
+  sync_all "$CUR"
   j archive "$name.tar.gz $sum $bytes $ENTRIES"
   cd /
   pt backup-published
