@@ -307,10 +307,9 @@ def runner_values(
     old, new = [], []
     for pool in serving.pools:
         moved = final.apply(pool.listen, {"pool": pool.name})
-        if pool.listen.startswith("/"):
+        if moved != pool.listen:
             new.append(moved)
-            if moved != pool.listen:
-                old.append(pool.listen)
+            old.append(pool.listen)
     unit = (serving.master.unit if serving.master else "") or f"php{serving.php_version}-fpm.service"
     return {
         "DOMAIN": domain,

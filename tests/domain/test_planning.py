@@ -426,3 +426,11 @@ def test_relative_links_lead_to_the_same_places_after_the_migration(links, tmp_p
 def test_files_with_names_elsewhere_keep_their_owner(owners, told):
     facts = seen(tree=HEALTHY.tree | {"n_hardlink": 2})
     assert len([w for w in plan_for(facts, owners=owners).warnings if "2 file(s)" in w]) == told
+
+
+def test_a_socket_that_stays_is_neither_new_nor_old():
+    """Something accepts there already, and is never to go."""
+    pool = POOL.replace(b"/srv/a.test/var/run/fpm.sock", b"/run/php/a.sock")
+    plan = plan_for(seen(fpm=(fpm_config(pool),)))
+    assert (plan.values["OLD_SOCKETS"], plan.values["NEW_SOCKETS"]) == ("", "")
+    assert plan.values["FPM_CONF"]
