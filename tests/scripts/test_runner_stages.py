@@ -44,13 +44,13 @@ if [ -n "${DIES_AT:-}" ]; then pt() { case $1 in "$DIES_AT"*) kill -9 $$ ;; esac
 """
 
 SWITCH = {
-    "mv": "flag touched; nginx_to bridge; : >$CUR/made.run; echo 1 >$CUR/made.run; fpm_to both '' ''; "
+    "mv": "flag touched; echo 1 >$CUR/made.run; fpm_to both '' ''; nginx_to bridge; "
     "nginx_to final; fpm_to final '' ''; fail 'all held'",
     "none": "flag touched; fpm_apart ''; nginx_to transition; echo 1 >$CUR/made.run; fpm_to both_t '' ''; "
     "nginx_to final; fpm_to final '' ''; fail 'all held'",
 }
 STAGES = {
-    "mv": ("nginx bridge", "fpm both", "nginx final", "fpm final"),
+    "mv": ("fpm both", "nginx bridge", "nginx final", "fpm final"),
     "none": ("fpm apart", "nginx transition", "fpm both_t", "nginx final", "fpm final"),
 }
 CASES = [(exchange, stage) for exchange, stages in STAGES.items() for stage in stages]

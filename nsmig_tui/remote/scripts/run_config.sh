@@ -135,7 +135,9 @@ nginx_to() { # stage
 }
 
 fpm_to() { # stage sockets-that-must-accept sockets-that-must-go
-  if ! has_stage fpm "$1"; then passes fpm "$1"; return 0; fi
+  if ! has_stage fpm "$1"; then # a pool that names no path of the vhost; what it remembers of them has to go all the same
+    case ${FPM_CONF:+$HOLD/$1} in ''|app/final) passes fpm "$1"; return 0 ;; esac
+  fi
   case $FPM_AT/$1 in
     */orig|*/apart) ;; # the way back needs none of the new sockets
     orig/*|apart/*)

@@ -4,11 +4,15 @@
 shares_reloads() { [ "$GATHER" != 0 ] && have flock && [ "$PHASE" = forward ]; }
 
 # Runs that switch together keep in step: $J/coming says which change a run asks for next, "PLACE PID FOLLOW",
-# so that whoever leads one waits for those on their way, and for nobody else. Places: 1 nginx's first change,
-# 2 php-fpm's, 3 nginx's last, 4 php-fpm's; nothing for a run that asks no more. FOLLOW: how many runs the operator
-# would begin after this one without waiting for any to end.
+# so that whoever leads one waits for those on their way, and for nobody else. Places: 1 and 2 the first changes of
+# nginx and php-fpm, $FIRST first, 3 nginx's last, 4 php-fpm's; nothing for a run that asks no more. FOLLOW: how many
+# runs the operator would begin after this one without waiting for any to end.
 place_of() { # kind stage, in PLACE
-  case $1.$2 in nginx.final) PLACE=3 ;; nginx.*) PLACE=1 ;; fpm.final) PLACE=4 ;; *) PLACE=2 ;; esac
+  case $1.$2 in
+    nginx.final) PLACE=3 ;;
+    fpm.final) PLACE=4 ;;
+    *) if [ "$1" = "${FIRST:-nginx}" ]; then PLACE=1; else PLACE=2; fi ;;
+  esac
 }
 
 come_to() { # place
@@ -39,11 +43,13 @@ want_nothing_yet() {
 others_come() { # kind place
   ASKED=0 FEWEST=
   way=1
+  case $1 in nginx) other=fpm ;; *) other=nginx ;; esac # who has another change first stands in the other line
   for mark in "$VAR"/*/coming; do
     read -r at pid follow _ 2>/dev/null <"$mark" || continue
     if [ "$at" != "$2" ] || ! is_run "$pid" "${mark%/*}"; then continue; fi
     if [ -z "$FEWEST" ] || [ "$follow" -lt "$FEWEST" ]; then FEWEST=$follow; fi
-    if [ -e "${mark%/*}/wants.$1" ] || [ -e "${mark%/*}/got.$1" ]; then ASKED=$((ASKED + 1)); else way=0; fi
+    if [ -e "${mark%/*}/wants.$1" ] || [ -e "${mark%/*}/got.$1" ]; then ASKED=$((ASKED + 1))
+    elif [ ! -e "${mark%/*}/wants.$other" ]; then way=0; fi
   done
   return "$way"
 }

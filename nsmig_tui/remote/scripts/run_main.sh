@@ -41,10 +41,21 @@ switch_over() {
   in_dir "$CONTENT" "$WEB_INO" content_modes "$CUR" "$OWNER" || fail "cannot set owner and mode of the content's folder"
   fix_owners
   step configuration_update
-  if [ "$XCHG" != none ]; then nginx_to bridge; fi
-  make_app
-  new_folder run 750
-  fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""
+  # PHP remembers where old paths led. Told new ones before it forgets, it would read a file twice that a site asks
+  # for by both, and stop. Where web/run comes nginx may serve an entry called run by a link: it has to leave first.
+  if [ "$XCHG" = none ] || [ -z "$FPM_CONF" ] || [ -L "$UPATH/web/run" ]; then
+    if [ -n "$FPM_CONF" ] && [ -L "$UPATH/web/run" ]; then own_change fpm orig "$OLD_SOCKETS" ""; fi
+    if [ "$XCHG" != none ]; then nginx_to bridge; fi
+    make_app
+    new_folder run 750
+    fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""
+  else
+    FIRST=fpm
+    new_folder run 750
+    fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""
+    nginx_to bridge
+    make_app
+  fi
   for x in log tmp; do
     if [ "$x" = log ]; then i=$LOG_INO; else i=$TMP_INO; fi
     relay_out "$x" "$i"

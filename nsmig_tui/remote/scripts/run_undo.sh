@@ -174,7 +174,7 @@ undo_all() {
     relay_home tmp "$TMP_INO"
     if flagged committed; then patience=10; else patience=3; fi # a site that may be broken waits for fewer
     let_leave "$patience"
-    if flagged fpm; then
+    if flagged fpm || { ! has_stage fpm orig && ! flagged fpmback && ! content_is "$UPATH/web"; }; then
       if [ "$XCHG" = none ] && has_stage fpm apart && has_left fpm orig; then fpm_apart "$NEW_SOCKETS"
       else fpm_to orig "$OLD_SOCKETS" "$NEW_SOCKETS"; fi
     fi
