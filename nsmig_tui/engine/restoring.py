@@ -77,7 +77,7 @@ async def plan_restore(
         seen, _ = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
         steps = undo_rows(vnode, vhost, seen)
     else:
-        steps[STEPS[5]] = [{"what": "nginx is reloaded, never stopped"}]
+        steps[STEPS[5]] = [{"what": "nginx, and php-fpm where there is PHP, are reloaded, never stopped"}]
     steps[STEPS[0]] = [{"what": f"{point.filename}: checksum and members are checked"}]
     steps[STEPS[2]] += [
         *(

@@ -112,6 +112,14 @@ put_aside() { # what was replaced: out of the live tree, into .archive under a n
   pt restore-placed
 }
 
+# php-fpm holds logs open that are put aside, and PHP what it has compiled, which it may never compare with the files
+# again (opcache.validate_timestamps=0). Asked under the vnode's lock.
+php_anew() {
+  if [ -z "${FPM_CONF:-}" ]; then return 0; fi
+  note_pools ""
+  make_live fpm "" "" || fail "$WHY"
+}
+
 restore_archive() { # of what prepare_restore has unpacked
   printf '' >"$B/changed"
   mark_time "$B/carried.time"
@@ -141,6 +149,8 @@ restore_archive() { # of what prepare_restore has unpacked
   vnode_lock
   nginx_test || fail "nginx -t after the restore: $NGINX_SAYS"
   nginx_reload || fail "nginx did not reload"
+  if [ -n "${FPM_CONF:-}" ] && ! fpm_test; then fail "php-fpm -t after the restore: $FPM_SAYS"; fi
+  php_anew
   vnode_unlock
   step restore_end
   carry_late # what began before the reload and ended after it

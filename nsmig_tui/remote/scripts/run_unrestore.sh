@@ -121,6 +121,10 @@ unrestore() {
     if nginx_test; then nginx_reload || fail "nginx did not reload"
     elif [ -e "$J/restored/sick" ]; then warn "nginx -t fails as it did before the restore: $NGINX_SAYS"
     else fail "nginx -t: $NGINX_SAYS"; fi
+    vnode_lock
+    if [ -z "${FPM_CONF:-}" ] || fpm_test; then php_anew
+    else warn "php-fpm -t: $FPM_SAYS; it is not reloaded, and may go on with what it has read"; fi
+    vnode_unlock
     mail_along
     keep_what_was_live
     pt unrestore-kept
