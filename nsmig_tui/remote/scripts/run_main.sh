@@ -44,8 +44,10 @@ switch_over() {
   # PHP remembers where old paths led. Told new ones before it forgets, it would read a file twice that a site asks
   # for by both, and stop. Where web/run comes nginx may serve an entry called run by a link: it has to leave first.
   if [ "$XCHG" = none ] || [ -z "$FPM_CONF" ] || [ -L "$UPATH/web/run" ]; then
-    if [ -n "$FPM_CONF" ] && [ -L "$UPATH/web/run" ]; then own_change fpm orig "$OLD_SOCKETS" ""; fi
-    if [ "$XCHG" != none ]; then nginx_to bridge; fi
+    if [ "$XCHG" != none ]; then
+      if [ -n "$FPM_CONF" ]; then own_change fpm orig "$OLD_SOCKETS" ""; fi
+      nginx_to bridge
+    fi
     make_app
     new_folder run 750
     fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""
