@@ -4,6 +4,7 @@
 save_originals() {
   set --
   while IFS="$TAB" read -r n kind sum path; do
+    can_change "$path"
     if [ "$sum" = absent ]; then
       if [ -e "$path" ] && ! same "$path" "$CUR/conf/$n.final"; then fail "$path exists already and is not what we would write"; fi
       continue
@@ -21,6 +22,13 @@ save_originals() {
     mv "$part" "${part%.part}" || fail "cannot save ${part%.part}"
   done
   sync_dir "$CUR/conf"
+}
+
+# Asked before anything is touched: root is kept from it by chattr, or by a file system that is read-only.
+can_change() { # file, which may be missing
+  for x in "${1%/*}" "$1"; do
+    if [ -e "$x" ] && [ ! -w "$x" ]; then fail "$x is immutable or read-only, so $1 cannot be changed; chattr -i it, then ask again"; fi
+  done
 }
 
 # What was saved is what the plan was made for. One process for all of them.

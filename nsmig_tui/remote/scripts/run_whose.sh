@@ -23,6 +23,7 @@ later_run() { # path, what we made of it
 # migration of another vhost did to it is not reverted.
 nobody_edited() {
   while IFS="$TAB" read -r n kind sum path; do
+    can_change "$path"
     if [ "$sum" = absent ] || [ ! -e "$path" ] || is_ours "$n" "$path"; then continue; fi
     later_run "$path" "$CUR/conf/$n.final"
     for its in "${LAST%.final}".*; do
