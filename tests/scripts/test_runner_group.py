@@ -37,11 +37,13 @@ fail() { printf 'failed: %s\\n' "$*"; exit 5; }
 case $DOMAIN in
   *first*) STAGE=bridge FOLLOW=1; come_to 1 ;;
   *last*) STAGE=bridge ;;
+  near*|elsewhere*) STAGE=bridge; come_to 1 ;;
   *) STAGE=final; come_to 3 ;;
 esac
 : >"$R/ready-$1"
 while [ ! -e "$R/go" ]; do sleep 0.01; done
 case $DOMAIN in late*) sleep 1.5 ;; *last*) sleep 1.5; come_to 1 ;; esac
+case $DOMAIN in elsewhere*) : >"$J/wants.fpm"; sleep 4; exit ;; esac
 nginx_to "$STAGE"
 echo "$1 is live"
 """
@@ -117,6 +119,13 @@ def test_those_that_are_not_begun_yet_are_waited_for(sh):
         settle(sh, domain, f"new {domain}\n")
     assert together(sh, domains) == {domain: f"{domain} is live" for domain in domains}
     assert count(sh, "tests") == count(sh, "reloads") == 1
+
+
+def test_who_asks_php_fpm_first_is_not_waited_for_by_nginx_and_the_other_way_round(sh):
+    for domain in ("elsewhere.test", "near.test"):
+        settle(sh, domain, f"new {domain}\n")
+    assert together(sh, ["elsewhere.test", "near.test"])["near.test"] == "near.test is live"
+    assert (sh.root / "live").stat().st_mtime - (sh.root / "go").stat().st_mtime < 3.0
 
 
 def test_who_died_on_its_way_is_not_waited_for(sh):
