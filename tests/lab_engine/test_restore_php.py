@@ -85,3 +85,16 @@ def test_a_restore_with_which_php_fpm_would_not_start_is_taken_back(
     scene.restart()
     wait_for("PHP after a restart", lambda: php_says(node) == "version 2", 20)
     assert scene.wrong() == []
+
+
+def test_a_php_fpm_that_somebody_stopped_is_not_started(node: Node, product: Product, scene: Scene) -> None:
+    write_version(scene, 1)
+    archive = archive_of(product, node)
+    (scene.upath / "web/version.php").write_text("<?php echo 'version 2';\n")
+    node.sh("systemctl stop php8.2-fpm")
+    restored = product.rollback(node, DOMAIN, archive=archive)
+    assert restored.ok, restored
+    assert any("php-fpm does not run" in word for word in restored.warnings), restored
+    assert node.sh("systemctl is-active php8.2-fpm", check=False).stdout.strip() == "inactive"
+    scene.restart()
+    wait_for("the page", lambda: php_says(node) == "version 1", 20)

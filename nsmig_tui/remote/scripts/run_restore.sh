@@ -113,9 +113,14 @@ put_aside() { # what was replaced: out of the live tree, into .archive under a n
 }
 
 # php-fpm holds logs open that are put aside, and PHP what it has compiled, which it may never compare with the files
-# again (opcache.validate_timestamps=0). Asked under the vnode's lock.
+# again (opcache.validate_timestamps=0). Asked under the vnode's lock; answers 1 when php-fpm -t fails.
 php_anew() {
   if [ -z "${FPM_CONF:-}" ]; then return 0; fi
+  if ! fpm_alive; then
+    warn "php-fpm does not run, and is not started: nobody has tried it with what is there now"
+    return 0
+  fi
+  fpm_test || return 1
   note_pools ""
   make_live fpm "" "" || fail "$WHY"
 }
@@ -149,8 +154,7 @@ restore_archive() { # of what prepare_restore has unpacked
   vnode_lock
   nginx_test || fail "nginx -t after the restore: $NGINX_SAYS"
   nginx_reload || fail "nginx did not reload"
-  if [ -n "${FPM_CONF:-}" ] && ! fpm_test; then fail "php-fpm -t after the restore: $FPM_SAYS"; fi
-  php_anew
+  php_anew || fail "php-fpm -t after the restore: $FPM_SAYS"
   vnode_unlock
   step restore_end
   carry_late # what began before the reload and ended after it

@@ -122,8 +122,7 @@ unrestore() {
     elif [ -e "$J/restored/sick" ]; then warn "nginx -t fails as it did before the restore: $NGINX_SAYS"
     else fail "nginx -t: $NGINX_SAYS"; fi
     vnode_lock
-    if [ -z "${FPM_CONF:-}" ] || fpm_test; then php_anew
-    else warn "php-fpm -t: $FPM_SAYS; it is not reloaded, and may go on with what it has read"; fi
+    php_anew || warn "php-fpm -t: $FPM_SAYS; it is not reloaded, and may go on with what it has read"
     vnode_unlock
     mail_along
     keep_what_was_live
