@@ -139,20 +139,6 @@ xchg() {
   esac
 }
 
-# What is mounted there cannot be renamed along, and what is in it is not ours to delete.
-mount_below() { # folder [folders in it that do not matter]: in MOUNT, empty when there is none; also the folder itself
-  MOUNT=
-  top=$(cd -P "$1" 2>/dev/null && pwd -P) || return 0
-  while read -r _ _ _ _ at _; do
-    case $at in "$top"|"$top"/*) ;; *) continue ;; esac
-    for but in "$@"; do
-      if [ "$but" = "$1" ]; then continue; fi
-      case $1${at#"$top"} in "$but"/*) continue 2 ;; esac
-    done
-    MOUNT=$at
-  done 2>/dev/null </proc/self/mountinfo
-}
-
 # Root's own place beside the vhosts. Another run that ends takes the folder above away when it is empty,
 # perhaps between two steps of ours.
 make_staging() {

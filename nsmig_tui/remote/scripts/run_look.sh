@@ -69,3 +69,30 @@ room_at() { # path: KiB in avail, inodes in inodes
   free_of -Pi "$1"
   inodes=$FREE
 }
+
+# What is mounted there cannot be renamed along, and what is in it is not ours to delete.
+mount_below() { # folder [folders in it that do not matter]: in MOUNT, empty when there is none; also the folder itself
+  MOUNT=
+  real=$(cd -P "$1" 2>/dev/null && pwd -P) || return 0
+  mount_at "$real" "$@"
+}
+
+mount_at() { # path without links in it [another name of it, folders by that name that do not matter]: in MOUNT
+  MOUNT=
+  as_mounted "$1"
+  top=$SPELLED called=${2:-$1}
+  while read -r _ _ _ _ at _; do
+    case $at in "$top"|"$top"/*) ;; *) continue ;; esac
+    for but in "$@"; do
+      if [ "$but" = "$1" ] || [ "$but" = "$called" ]; then continue; fi
+      as_mounted "${but#"$called"}"
+      case ${at#"$top"} in "$SPELLED"/*) continue 2 ;; esac
+    done
+    MOUNT=$at
+  done 2>/dev/null </proc/self/mountinfo
+}
+
+as_mounted() { # path: as mountinfo spells it, in SPELLED
+  SPELLED=$1
+  case $1 in *[\\\ ]*) SPELLED=$(printf %s "$1" | sed 's/\\/\\134/g; s/ /\\040/g') ;; esac
+}

@@ -60,11 +60,9 @@ unswitch_component() { # name in the pinned folder, what was there before (or no
 }
 
 # A file system that is mounted in a component would leave the site with it.
-none_mounted_in() { # component
-  within=$(printf '%s/%s' "$(cd -P "$UPATH" && pwd -P)" "$1" | sed 's/\\/\\134/g; s/ /\\040/g')
-  while read -r _ _ _ _ at _; do
-    case $at in "$within"|"$within"/*) fail "$at is a mount point and would be taken out of the site: unmount it, then ask again" ;; esac
-  done 2>/dev/null </proc/self/mountinfo
+none_mounted_in() { # component; a link is none of the places that it leads to
+  mount_at "$(cd -P "$UPATH" && pwd -P)/$1"
+  if [ -n "$MOUNT" ]; then fail "$MOUNT is a mount point and would be taken out of the site: unmount it, then ask again"; fi
 }
 
 # Where the original of a component is, in WAS; what is in .archive is only looked at.
