@@ -117,13 +117,14 @@ def test_a_mount_point_is_seen(sh):
 def test_a_mount_point_is_seen_where_names_have_blanks_and_backslashes(each_sh, tmp_path):
     for sh in each_sh:
         top = sh.root / "our vhosts/a\\b"
-        (top / "msg").mkdir(parents=True)
+        (top / "msg").mkdir(parents=True, exist_ok=True)
         spelled = str(top).replace("\\", "\\134").replace(" ", "\\040")
         mounts = tmp_path / "mountinfo"
         mounts.write_text(f"1 2 3:4 / {spelled}/msg/in rw - ext4 /dev/x rw\n")
         then = """
             say() { printf '[%s]\n' "$MOUNT"; }
-            mount_below "$1"; say; mount_below "$1" "$1/msg"; say; mount_at "$1/msg"; say; mount_at "$1/web"; say
+            mount_below "$1"; say; mount_below "$1" "$1/msg"; say
+            mount_at "$1/msg"; say; mount_at "$1/web"; say
         """
         whole = sh.parts("prelude", "run_base", "run_look", then=then)
         done = sh.run(whole.replace("/proc/self/mountinfo", str(mounts)), top)
