@@ -11,6 +11,7 @@ import pytest
 from lab.fleet import Lab
 from lab.node import Node
 from lab.product import Product
+from lab.scene import set_scene
 from lab.seed import seed_vhost, wrong_answers
 from lab_engine.test_operator_killed import killed_at
 
@@ -194,3 +195,14 @@ def test_a_killed_restore_is_taken_back_by_resume(
     with capsys.disabled():
         print(f"\nrestore: killed at {hit} points")
     assert hit > 10
+
+
+def test_what_an_undo_puts_back_is_saved_by_the_run_that_goes_on(node: Node, product: Product) -> None:
+    """The one before it was killed while it checked, when no configuration file was saved yet."""
+    scene = set_scene(node, DOMAIN)
+    product.ready(node, DOMAIN)
+    product.migrate(node, DOMAIN, crash_at=1)
+    node.sh(f"rm /var/lib/nsmig/{DOMAIN}/cur/conf/*.orig")
+    assert product.resume(node, DOMAIN).ok
+    assert product.rollback(node, DOMAIN).ok
+    scene.is_as_before()

@@ -184,6 +184,12 @@ main() {
     resume)
       PHASE=forward
       staging
+      if ! flagged touched; then # it may have been killed before it had saved what an undo puts back
+        structure_is_sound
+        vnode_lock
+        save_originals
+        vnode_unlock
+      fi
       forward ;;
     undo)
       nobody_edited
