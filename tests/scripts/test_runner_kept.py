@@ -200,3 +200,18 @@ def test_log_lines_of_the_transition_are_kept(sh, vhost, folder):
     assert (vhost / where).read_text() == "line\n"
     if folder == "taken":
         assert (logs / "access.log.transition-20260102").read_text() == "earlier"
+
+
+@pytest.mark.parametrize("name", ["page", "two\nlines", "ends in a newline\n", "back\\slash", "*"])
+def test_a_link_at_an_old_path_follows_the_content_whatever_its_name(sh, name):
+    web = sh.root / "srv/a.test/web"
+    (web / "app/public").mkdir(parents=True)
+    (web / "app/public" / name).write_text("content")
+    (web / name).symlink_to(f".nsmig-app/public/{name}")
+    begin = SETUP + "HOLD=.nsmig-app\n"
+    done = sh.run(
+        sh.parts(*PARTS, then=begin + 'compat_links "$UPATH/web" app/public "$UPATH/web/app/public"')
+    )
+    assert (done.returncode, os.readlink(web / name)) == (0, f"app/public/{name}"), done
+    done = sh.run(sh.parts(*PARTS, then=begin + 'cd "$UPATH/web" && drop_web_links'))
+    assert (done.returncode, sorted(os.listdir(web))) == (0, ["app"]), done

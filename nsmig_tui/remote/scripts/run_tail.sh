@@ -183,7 +183,7 @@ drop_web_links() {
 leads_to_content() { # link
   n=${1##*/}
   if [ "$1" -ef "${1%/*}/app/public/$n" ] || [ "$1" -ef "${1%/*}/$HOLD/public/$n" ]; then return 0; fi
-  case $(readlink -- "$1") in "$HOLD/public/$n"|app/public/"$n"|.nsmig-app/public/"$n") return 0 ;; esac
+  case $(readlink -- "$1"; printf .) in "$HOLD/public/$n$NL."|app/public/"$n$NL."|.nsmig-app/public/"$n$NL.") return 0 ;; esac
   return 1
 }
 

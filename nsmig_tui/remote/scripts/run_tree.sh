@@ -36,9 +36,9 @@ compat_links() { # folder, target prefix, content: a link in the folder for each
       x=${e##*/}
       if [ ! -e "$e" ] && [ ! -L "$e" ]; then continue; fi
       if [ -L "./$x" ]; then # ours, by way of the content's other name: it follows the content
-        case $(readlink -- "./$x") in
-          "$prefix/$x") ;;
-          "app/public/$x"|"$HOLD/public/$x") put_link "$prefix/$x" "./$x" || exit 1 ;;
+        case $(readlink -- "./$x"; printf .) in # a name may end in a newline
+          "$prefix/$x$NL.") ;;
+          "app/public/$x$NL."|"$HOLD/public/$x$NL.") put_link "$prefix/$x" "./$x" || exit 1 ;;
         esac
         continue
       fi
