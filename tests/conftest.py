@@ -84,6 +84,7 @@ def node(lab: Lab) -> Node:
     return lab["vn1"]
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes (``-n``), one of them boots all nodes: two labs at once starve each other."""
     for item in items:
