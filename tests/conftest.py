@@ -84,14 +84,6 @@ def node(lab: Lab) -> Node:
     return lab["vn1"]
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of its own
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (``-n``), one of them boots all nodes: two labs at once starve each other."""
-    for item in items:
-        if item.get_closest_marker("lab"):
-            item.add_marker(pytest.mark.xdist_group("lab"))
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Lab tests that use no lab fixture are held to the same rule."""
     if item.get_closest_marker("lab") and (reason := _why_no_lab()):

@@ -16,7 +16,8 @@ from lab.node import Node, wait_for
 from lab.prober import Prober, Target
 from lab.seed import SECRET, Vhost, seed_references, seed_vhost, serve, wrong_answers
 
-pytestmark = pytest.mark.lab
+# In one process, where there are several: they look at what is there of labs that died.
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("labs")]
 
 EXCHANGE = 'perl -e \'exit(syscall(316, -100, my $a = $ARGV[0], -100, my $b = $ARGV[1], 2) != 0)\' "$1" "$2"'
 
