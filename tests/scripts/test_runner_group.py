@@ -38,6 +38,7 @@ case $DOMAIN in
   *first*) STAGE=bridge FOLLOW=1; come_to 1 ;;
   *last*) STAGE=bridge ;;
   near*|elsewhere*) STAGE=bridge; come_to 1 ;;
+  twice*) STAGE=bridge FIRST=fpm; come_to 2 ;;
   *) STAGE=final; come_to 3 ;;
 esac
 : >"$R/ready-$1"
@@ -45,6 +46,7 @@ while [ ! -e "$R/go" ]; do sleep 0.01; done
 case $DOMAIN in late*) sleep 1.5 ;; *last*) sleep 1.5; come_to 1 ;; esac
 case $DOMAIN in elsewhere*) : >"$J/wants.fpm"; sleep 4; exit ;; esac
 nginx_to "$STAGE"
+case $DOMAIN in twice-slowly*) sleep 1.5; nginx_to final ;; twice*) nginx_to final ;; esac
 echo "$1 is live"
 """
 
@@ -126,6 +128,18 @@ def test_who_asks_php_fpm_first_is_not_waited_for_by_nginx_and_the_other_way_rou
         settle(sh, domain, f"new {domain}\n")
     assert together(sh, ["elsewhere.test", "near.test"])["near.test"] == "near.test is live"
     assert (sh.root / "live").stat().st_mtime - (sh.root / "go").stat().st_mtime < 3.0
+
+
+def test_two_changes_of_nginx_that_follow_each_other_are_two_of_all_together(sh):
+    """Also where one has its first answer to hear when another begins to gather for the second."""
+    domains = [*(f"twice{number}.test" for number in range(4)), "twice-slowly.test"]
+    for domain in domains:
+        settle(sh, domain, f"new {domain}\n")
+    begun = time.monotonic()
+    assert together(sh, domains) == {domain: f"{domain} is live" for domain in domains}
+    assert count(sh, "tests") == count(sh, "reloads") == 2
+    assert time.monotonic() - begun < GIVES_UP_S
+    assert not [*sh.var.glob("*/wants.*"), *sh.var.glob("*/got.*")]
 
 
 def test_who_died_on_its_way_is_not_waited_for(sh):

@@ -48,7 +48,9 @@ others_come() { # kind place
     read -r at pid follow _ 2>/dev/null <"$mark" || continue
     if [ "$at" != "$2" ] || ! is_run "$pid" "${mark%/*}"; then continue; fi
     if [ -z "$FEWEST" ] || [ "$follow" -lt "$FEWEST" ]; then FEWEST=$follow; fi
-    if [ -e "${mark%/*}/wants.$1" ] || [ -e "${mark%/*}/got.$1" ]; then ASKED=$((ASKED + 1))
+    said=
+    if read -r said 2>/dev/null <"${mark%/*}/got.$1" && [ "$said" = ok ]; then way=0 # of the change before, not yet heard
+    elif [ -n "$said" ] || [ -e "${mark%/*}/wants.$1" ]; then ASKED=$((ASKED + 1))
     elif [ ! -e "${mark%/*}/wants.$other" ]; then way=0; fi
   done
   return "$way"
@@ -74,7 +76,7 @@ shared_change() { # kind stage accept go
   rm -f "$J/got.$1"
   printf '%s\n%s\n%s\n%s\n%s\n' "$2" "$AT" "$3" "$4" $$ >"$J/wants.$1.part"
   mv "$J/wants.$1.part" "$J/wants.$1"
-  exec 7>>"$VAR/group.$1.lock"
+  exec 7>>"$VAR/group.$PLACE.lock" # a line for each place: who gathers for the next keeps nobody from an answer
   if ! flock_on 7 300; then rm -f "$J/wants.$1"; fail "the configuration of others took longer than 300 s"; fi
   if [ -e "$J/got.$1" ]; then j shared "$1"; else lead "$1" "$PLACE"; fi
   exec 7>&-
@@ -82,7 +84,7 @@ shared_change() { # kind stage accept go
   read -r WHY 2>/dev/null <"$J/got.$1" || :
   # noted before the answer goes: who finds php-fpm down meanwhile takes what is noted for what is live
   if [ "$WHY" = ok ] && ! note_live "$CUR" "$1" "$2"; then WHY="cannot note that $1 is at $2"; fi
-  rm -f "$J/got.$1" "$J/wants.$1"
+  rm -f "$J/wants.$1" "$J/got.$1" # in this order: a wish without an answer is a new one
   if [ "$WHY" != ok ]; then fail "${WHY:-the group of this run gave no answer}"; fi
 }
 
