@@ -37,13 +37,14 @@ fail() { printf 'failed: %s\\n' "$*"; exit 5; }
 case $DOMAIN in
   *first*) STAGE=bridge FOLLOW=1; come_to 1 ;;
   *last*) STAGE=bridge ;;
-  near*|elsewhere*) STAGE=bridge; come_to 1 ;;
+  near*|elsewhere*|heard*) STAGE=bridge; come_to 1 ;;
   twice*) STAGE=bridge FIRST=fpm; come_to 2 ;;
   *) STAGE=final; come_to 3 ;;
 esac
 : >"$R/ready-$1"
 while [ ! -e "$R/go" ]; do sleep 0.01; done
 case $DOMAIN in late*) sleep 1.5 ;; *last*) sleep 1.5; come_to 1 ;; esac
+case $DOMAIN in heard*) : >"$J/wants.fpm"; echo ok >"$J/got.fpm"; sleep 1; exit ;; esac
 case $DOMAIN in elsewhere*) : >"$J/wants.fpm"; sleep 4; exit ;; esac
 nginx_to "$STAGE"
 case $DOMAIN in twice-slowly*) sleep 1.5; nginx_to final ;; twice*) nginx_to final ;; esac
@@ -140,6 +141,14 @@ def test_two_changes_of_nginx_that_follow_each_other_are_two_of_all_together(sh)
     assert count(sh, "tests") == count(sh, "reloads") == 2
     assert time.monotonic() - begun < GIVES_UP_S
     assert not [*sh.var.glob("*/wants.*"), *sh.var.glob("*/got.*")]
+
+
+def test_who_has_yet_to_hear_that_php_fpm_is_changed_is_waited_for_by_nginx(sh):
+    """Its wish of php-fpm is still there, but answered: it comes next."""
+    for domain in ("heard.test", "near.test"):
+        settle(sh, domain, f"new {domain}\n")
+    assert together(sh, ["heard.test", "near.test"])["near.test"] == "near.test is live"
+    assert (sh.root / "live").stat().st_mtime - (sh.root / "go").stat().st_mtime > 0.9
 
 
 def test_who_died_on_its_way_is_not_waited_for(sh):

@@ -48,10 +48,16 @@ others_come() { # kind place
     read -r at pid follow _ 2>/dev/null <"$mark" || continue
     if [ "$at" != "$2" ] || ! is_run "$pid" "${mark%/*}"; then continue; fi
     if [ -z "$FEWEST" ] || [ "$follow" -lt "$FEWEST" ]; then FEWEST=$follow; fi
-    said=
-    if read -r said 2>/dev/null <"${mark%/*}/got.$1" && [ "$said" = ok ]; then way=0 # of the change before, not yet heard
-    elif [ -n "$said" ] || [ -e "${mark%/*}/wants.$1" ]; then ASKED=$((ASKED + 1))
-    elif [ ! -e "${mark%/*}/wants.$other" ]; then way=0; fi
+    said='' its=''
+    read -r said 2>/dev/null <"${mark%/*}/got.$1" || :
+    read -r its 2>/dev/null <"${mark%/*}/got.$other" || :
+    case $said/$its in
+      ok/*|*/ok) way=0 ;; # the answer to the change before, not heard yet
+      /*)
+        if [ -e "${mark%/*}/wants.$1" ]; then ASKED=$((ASKED + 1))
+        elif [ ! -e "${mark%/*}/wants.$other" ]; then way=0; fi ;;
+      *) ASKED=$((ASKED + 1)) ;;
+    esac
   done
   return "$way"
 }
