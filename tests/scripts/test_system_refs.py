@@ -174,3 +174,14 @@ def test_links_beside_web(each_sh, upath):
             for link, to in look(sh, upath).old_links
         }
         assert told == {("public_html", "web"), ("logs", "var/log"), ("var/log/site", "web/x")}, sh.name
+
+
+def test_no_link_of_the_vhost_is_followed(each_sh, upath, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    put(elsewhere / "job", f"php {upath}/web/x.php\n")
+    (upath / "tools").symlink_to(elsewhere)
+    (upath / "job").symlink_to(elsewhere / "job")
+    (upath / "bin/job").symlink_to(elsewhere / "job")
+    (upath / "var/lib").symlink_to(elsewhere)
+    for sh in each_sh:
+        assert look(sh, upath).references == (), sh.name

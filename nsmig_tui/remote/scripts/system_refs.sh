@@ -55,14 +55,14 @@ searched_lines() {
     "$R"/var/lib/containers/storage/overlay-containers/*/userdata/config.json; do
     if [ -e "$e" ]; then set -- "$@" "$e"; fi
   done
-  for e in "$U"/* "$U"/.[!.]* "$U"/..?* "$U"/var/* "$U"/var/.[!.]*; do
-    case ${e#"$U"/} in web | msg | var | var/log | var/run | var/tmp | .archive) continue ;; esac
-    if [ -d "$e" ] || [ -f "$e" ]; then if [ ! -L "$e" ]; then set -- "$@" "$e"; fi; fi
-  done
+  # the top itself, not what is in it: of a name that is given to -H an account could make a link a moment before
+  if [ -d "$U" ]; then set -- "$@" "$U"; fi
   if [ $# = 0 ]; then return; fi
   top=${U%/*}/ here=$U
   case $U in *[\*\?\[\\]*) here=$(printf %s "$U" | sed 's/[]*?[\\]/\\&/g') ;; esac
-  set -- "$@" -xdev -type d \( -path '*.git/objects' -o ! -path "$here/*" \
+  set -- "$@" -xdev \( -path "$here/web" -o -path "$here/msg" -o -path "$here/var/log" -o -path "$here/var/run" \
+    -o -path "$here/var/tmp" -o -path "$here/.archive" \) -prune -o \
+    -type d \( -path '*.git/objects' -o ! -path "$here" ! -path "$here/*" \
     \( -name .git -o -name .bzr -o -name .hg -o -name '*.wants' -o -name '*.requires' \) -o -path "$R/etc/rc*.d" -o -path "$R/etc/alternatives" -o -path "$R/etc/fonts" -o -path "$R/etc/selinux" \
     -o -path "$R/etc/ssl/certs" -o -path "$R/etc/letsencrypt/archive" -o -path "$R/etc/letsencrypt/live" \
     -o -path "$R/etc/letsencrypt/accounts" -o -path "$R/etc/letsencrypt/csr" -o -path "$R/etc/letsencrypt/keys" \) -prune -o \
