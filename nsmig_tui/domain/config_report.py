@@ -13,7 +13,7 @@ from .nginx_rewrite import LEAD_ELSEWHERE, foreseen
 from .nginx_sites import Problem, Site, Use
 from .nginx_spelling import WRITE_OUT
 from .nginx_syntax import include_pattern
-from .nginx_variables import variables_of
+from .nginx_variables import Blocks
 from .old_paths import LEGACY
 from .path_map import WORD, PathMap, below, final_map, normal, substitute
 from .php_values import map_value
@@ -27,17 +27,19 @@ def nginx_leftovers(
     var_entries: Collection[str] = (),
     standing: tuple[str, ...] = (),
     sockets: Collection[str] | None = None,
+    blocks: Blocks | None = None,
 ) -> tuple[list[Problem], tuple[Use, ...]]:
     """Values in the vhost's server blocks (and literal ones outside) that no mapping reaches; uses that stay.
 
     ``var_entries``: what is in ``var``; with anything else than the known folders ``var`` stays.
-    ``standing`` and ``sockets``: as in `PathMap` and `nginx_changes`.
+    ``standing``, ``sockets`` and ``blocks``: as in `PathMap` and `nginx_changes`.
     """
+    blocks = blocks or Blocks(model, site.domain)
     paths = final_map(site.upath, site.links, standing)
     stays = _var_stays(var_entries)
     problems: list[Problem] = []
     for server in site.servers:
-        variables = variables_of(server, site.domain, model.maps)
+        variables = blocks.of(server).server
         for placed in server.inner:
             name, where = placed.directive.name, placed.where
             for value in placed.directive.values:
@@ -52,7 +54,7 @@ def nginx_leftovers(
                 problems += _leaving(value, placed.directive.name, placed.where, paths, stays)
         if placed.directive.name == "map" and len(placed.directive.args) == 2:
             shared += _shared_map(placed, site, paths)
-    said, uses = foreseen(model, site, paths, sockets)
+    said, uses = foreseen(model, site, paths, sockets, blocks)
     if not shared:
         problems += said
     problems += [*shared, *_unread(model, site), *_read_from_within(model, site, paths)]
@@ -148,13 +150,17 @@ def named_elsewhere(
     return tuple(dict.fromkeys(found))
 
 
-def named_texts(model: NginxModel | None, site: Site, pools: Iterable[Pool]) -> list[str]:
-    """Every value of the vhost's configuration that may name a path of it, variables replaced."""
+def named_texts(site: Site, pools: Iterable[Pool], blocks: Blocks | None) -> list[str]:
+    """Every value of the vhost's configuration that may name a path of it, variables replaced.
+
+    ``blocks``: its server blocks; None where nginx's configuration could not be read.
+    """
     paths = final_map(site.upath, site.links)
     texts = []
-    if model is not None:
+    if blocks is not None:
+        model = blocks.model
         for server in site.servers:
-            variables = variables_of(server, site.domain, model.maps)
+            variables = blocks.of(server).server
             for placed in server.inner:
                 for value in placed.directive.values:
                     texts += variables.readings(value) if "$" in value else [value]

@@ -12,7 +12,7 @@ from .nginx_model import HOST_VARIABLES, NginxModel, Server, refuses_links
 from .nginx_sites import PASS, Problem, Site, Use
 from .nginx_spelling import WRITE_OUT, Speller, Spelling, Trouble
 from .nginx_syntax import Directive, walk
-from .nginx_variables import NONE, Block, Scope, block_of, names_in
+from .nginx_variables import NONE, Block, Blocks, Scope, names_in
 from .path_map import PathMap, normal, substitute
 from .rewrite import Draft, Edit, Outcome, apply_edits, newline_of, respelled
 
@@ -71,7 +71,7 @@ def nginx_changes(
     transition: Transition | None = None,
     sockets: Collection[str] | None = None,
     existing: Mapping[str, bytes] | None = None,
-    blocks: dict[int, Block] | None = None,
+    blocks: Blocks | None = None,
 ) -> Outcome:
     """The edits that map this vhost's paths by ``paths`` in all its server blocks, and nothing else.
 
@@ -80,10 +80,10 @@ def nginx_changes(
     ``transition`` sends the root through a variable. ``sockets``: the paths on which the vhost's own pools
     listen; any other socket (of a Python application, say) stays where its program made it. None: all move.
     ``existing``: content of files on the vnode that nginx does not read now, so that a copy does not take
-    a name that is in use. ``blocks``: what one call finds out about a server block, by its number, for the
-    next call with the same ``model`` and ``site``.
+    a name that is in use. ``blocks``: what is found out about the server blocks, for the next call with the
+    same ``model`` and ``site``.
     """
-    rewriter = _Rewriter(model, site, paths, copies, existing or {}, {} if blocks is None else blocks)
+    rewriter = _Rewriter(model, site, paths, copies, existing or {}, blocks)
     if transition is not None:
         rewriter.paths = paths.with_target("web", ROOT_VARIABLE)
     rewriter.sockets = None if sockets is None else {normal(path) for path in sockets}
@@ -93,10 +93,14 @@ def nginx_changes(
 
 
 def foreseen(
-    model: NginxModel, site: Site, paths: PathMap, sockets: Collection[str] | None = None
+    model: NginxModel,
+    site: Site,
+    paths: PathMap,
+    sockets: Collection[str] | None = None,
+    blocks: Blocks | None = None,
 ) -> tuple[tuple[Problem, ...], tuple[Use, ...]]:
     """All that would be said of edits by ``paths``, and what goes on naming old paths after them."""
-    rewriter = _Rewriter(model, site, paths, True, {}, {})
+    rewriter = _Rewriter(model, site, paths, True, {}, blocks)
     rewriter.sockets = None if sockets is None else {normal(path) for path in sockets}
     rewriter.all(site)
     return rewriter.draft.outcome().problems, tuple(dict.fromkeys(rewriter.uses))
@@ -112,15 +116,14 @@ class _Rewriter:
         paths: PathMap,
         copies: bool,
         existing: Mapping[str, bytes],
-        blocks: dict[int, Block],
+        blocks: Blocks | None,
     ) -> None:
         self.model, self.paths, self.aim, self.copies = model, paths, paths, copies
         self.own = {server.number for server in site.servers}
-        self.domain = site.domain
         self.variable_base = ""
         self.transition: Transition | None = None
         self.told_place = False
-        self.blocks = blocks
+        self.blocks = blocks or Blocks(model, site.domain)
         self.speller = Speller(paths, paths, Block(model, NONE, Scope({})))
         self.uses: list[Use] = []
         self.sockets: set[str] | None = None
@@ -137,9 +140,7 @@ class _Rewriter:
 
     def server(self, server: Server) -> None:
         """One server block, edited where it stands."""
-        if server.number not in self.blocks:
-            self.blocks[server.number] = block_of(self.model, server, self.domain)
-        self.speller = Speller(self.paths, self.aim, self.blocks[server.number])
+        self.speller = Speller(self.paths, self.aim, self.blocks.of(server))
         self.variable_base, self.told_place = "", False
         self.draft.edit(server.file, self._block(server.file, server.directive.block or ()))
         if not self.transition or not server.directive.body or not (self.variable_base or self.told_place):
@@ -208,6 +209,8 @@ class _Rewriter:
         use = FOLLOWS if in_map else use_of(directive.name)
         edits: list[Edit] = []
         for number, arg in enumerate(directive.args):
+            if self.speller.is_far(directive, number):
+                continue
             raw = text[arg.start : arg.end]
             if self.speller.is_plain(raw):
                 continue

@@ -52,6 +52,10 @@ class Speller:
         """The one for the block of a directive in this block."""
         return Speller(self.paths, self.aim, self.block.inside(directive))
 
+    def is_far(self, directive: Directive, number: int) -> bool:
+        """Whether it has been found out already that the argument names nothing that moves."""
+        return (id(directive), number) in self.block.far
+
     def is_plain(self, raw: str) -> bool:
         """Whether there is certainly nothing to spell in ``raw``, and nothing to say."""
         return "$" not in raw and not self.paths.is_near(raw)
@@ -61,9 +65,11 @@ class Speller:
         if "$" not in raw and "/." not in raw:
             return Spelling(_mapped(self.paths, directive, raw, {}), tuple(self.paths.find(raw)))
         variables, plain = self.block.all, self.block.plain
-        readings, whole = self.block.readings(raw)
+        readings = plain.readings(raw)
         unknown = _unknown(directive, number, readings)
-        if not any(map(self.aim.is_near, whole)):
+        if not any(map(self.aim.is_near, variables.readings(raw))):
+            if unknown is None:
+                self.block.far.add((id(directive), number))
             return Spelling(raw, trouble=unknown)
         for text in (raw, *_written_out(raw, variables)):
             ways = _ways(plain, text)
@@ -95,7 +101,7 @@ class Speller:
         spelled = {self.aim.respell(value, way) for way in _ways(self.block.plain, value)}
         return spelled.pop() if len(spelled) == 1 else value
 
-    def _open(self, readings: list[str]) -> Trouble | None:
+    def _open(self, readings: tuple[str, ...]) -> Trouble | None:
         if not any(self.aim.is_open(text) for text in readings):
             return None
         says = "has a variable that decides to which place this leads"
@@ -107,7 +113,7 @@ class Speller:
         if len({_mapped(self.aim, directive, raw, way) for way in ways}) > 1:
             says = "does not lead to this vhost with every value of its variables"
             return Trouble("error", says, WRITE_OUT)
-        first = normal(next(variables.readings(raw))).strip("\"'")
+        first = normal(variables.readings(raw)[0]).strip("\"'")
         return Trouble("error", "names the path in a form that cannot be changed", f"Write it as {first}.")
 
 
@@ -131,7 +137,7 @@ def _written_out(raw: str, variables: Variables) -> Iterator[str]:
             yield raw[: match.start()] + value + raw[match.end() :]
 
 
-def _unknown(directive: Directive, number: int, readings: list[str]) -> Trouble | None:
+def _unknown(directive: Directive, number: int, readings: tuple[str, ...]) -> Trouble | None:
     """A word on a path that begins with a variable of which nothing is known."""
     is_param = directive.name in _PARAMS and directive.values[:1] and number == 1
     inside = is_param and directive.values[0] in PHP_PARAMS

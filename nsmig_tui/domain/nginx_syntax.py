@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 _TOKEN = re.compile(
@@ -64,11 +64,12 @@ class Directive:
     line: int
     block: tuple[Directive, ...] | None = None
     body: tuple[int, int] | None = None
+    values: tuple[str, ...] = field(init=False, compare=False, repr=False)
+    """The arguments as nginx sees them."""
 
-    @property
-    def values(self) -> tuple[str, ...]:
-        """The arguments as nginx sees them."""
-        return tuple(arg.value for arg in self.args)
+    def __post_init__(self) -> None:
+        # once, as every look at a configuration asks for them
+        object.__setattr__(self, "values", tuple(arg.value for arg in self.args))
 
     @property
     def is_lua(self) -> bool:

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from .nginx_model import HOST_VARIABLES, MapRule, NginxModel, Server, name_matches, plain_names, resolved
 from .nginx_syntax import Directive
@@ -57,10 +58,16 @@ class Variables:
         values = {name: given for name, given in self.values.items() if name not in _ROOT_VARIABLES}
         return Variables(values, self.mapped)
 
-    def readings(self, text: str) -> Iterator[str]:
+    def readings(self, text: str) -> tuple[str, ...]:
         """``text`` with the known variables replaced, in each way."""
-        for one in self.assignments(text) or [{}]:
-            yield resolved(text, one)
+        kept = self._read.get(text)
+        if kept is None:
+            kept = self._read[text] = tuple(resolved(text, one) for one in self.assignments(text) or [{}])
+        return kept
+
+    @cached_property
+    def _read(self) -> dict[str, tuple[str, ...]]:
+        return {}
 
 
 NONE = Variables({})
@@ -151,15 +158,16 @@ class Block:
     """What is known of the variables inside one block, found once however often it is asked for.
 
     ``server``: the variables of the server block that it is in, or is. ``all``: those of the block itself
-    too; ``plain``: without what ``root`` says.
+    too; ``plain``: without what ``root`` says. ``far``: arguments (the identity of their directive, their
+    place) that certainly name no path of the vhost, whatever becomes of its paths.
     """
 
     def __init__(self, model: NginxModel, server: Variables, scope: Scope) -> None:
         self.model, self.server, self.scope = model, server, scope
         self.all = scope.added_to(server)
         self.plain = self.all.without_roots()
+        self.far: set[tuple[int, int]] = set()
         self._inner: dict[int, tuple[Directive, Block]] = {}
-        self._read: dict[str, tuple[list[str], list[str]]] = {}
 
     def inside(self, directive: Directive) -> Block:
         """The block of a directive in this block."""
@@ -169,17 +177,22 @@ class Block:
             kept = self._inner[id(directive)] = directive, block
         return kept[1]
 
-    def readings(self, text: str) -> tuple[list[str], list[str]]:
-        """``text`` in each way, by the plain variables and by all of them."""
-        kept = self._read.get(text)
+
+class Blocks:
+    """What is known inside the server blocks of the vhost ``domain``, found once for all who ask."""
+
+    def __init__(self, model: NginxModel, domain: str) -> None:
+        self.model, self.domain = model, domain
+        self._known: dict[int, Block] = {}
+
+    def of(self, server: Server) -> Block:
+        """Inside one of them."""
+        kept = self._known.get(server.number)
         if kept is None:
-            kept = self._read[text] = list(self.plain.readings(text)), list(self.all.readings(text))
+            variables = variables_of(server, self.domain, self.model.maps)
+            scope = scope_of(self.model, server.directive)
+            kept = self._known[server.number] = Block(self.model, variables, scope)
         return kept
-
-
-def block_of(model: NginxModel, server: Server, domain: str) -> Block:
-    """What is known inside one server block of the vhost ``domain``."""
-    return Block(model, variables_of(server, domain, model.maps), scope_of(model, server.directive))
 
 
 def _roots(model: NginxModel, block: tuple[Directive, ...], *, deep: bool, depth: int = 0) -> Iterator[str]:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .config_report import named_texts
 from .fleet import Layout, Vnode
 from .layout import layout_of
 from .old_path_findings import lost_homes
@@ -112,7 +111,7 @@ def make_plan(
     What stands in the way is in ``blocked``; the plan is still whole enough to be shown.
     """
     upath = f"{vnode.vpath}/{domain}"
-    configured = _configured(serving)
+    configured = [*serving.configured, *serving.named]
     seen = without_leaving(seen, upath, configured, stays=not options.backup)
     used = [*used_paths(seen, upath, serving.site.document_root), *(use.text for use in serving.uses)]
     must = needed(seen, upath, serving.uses)
@@ -210,12 +209,8 @@ def _configs(
 
 def moves_tmp(serving: Serving, upath: str, used: Sequence[str]) -> bool:
     """Whether something refers to var/tmp, so that it becomes web/tmp."""
-    texts = [*used, *_configured(serving)]
+    texts = [*used, *serving.configured, *serving.named]
     return any(names(text, f"{upath}/var/tmp") or _allows(text, f"{upath}/var") for text in texts)
-
-
-def _configured(serving: Serving) -> list[str]:
-    return [*named_texts(serving.nginx, serving.site, serving.pools), *serving.named]
 
 
 def _allows(text: str, folder: str) -> bool:

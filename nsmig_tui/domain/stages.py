@@ -45,7 +45,7 @@ def stages_of(
             f"{upath}/{held}",
             f"{staging}/held",
         )
-        change = partial(nginx_changes, model, site, sockets=socks, blocks={})
+        change = partial(nginx_changes, model, site, sockets=socks, blocks=serving.blocks)
         stages["bridge"] = ("nginx", change(roots, copies=False))
         stages["transition"] = ("nginx", change(detour, copies=False, transition=switch))
         stages["final"] = ("nginx", change(final, existing=beside))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from .config_report import (
@@ -12,6 +13,7 @@ from .config_report import (
     fpm_obstacles,
     master_leftovers,
     named_elsewhere,
+    named_texts,
     nginx_leftovers,
 )
 from .fpm_pools import FpmModel, Pool, PoolSet, find_pools, load_fpm
@@ -20,6 +22,7 @@ from .nginx_load import load_nginx
 from .nginx_model import NginxModel, Placed, refuses_links
 from .nginx_sites import Problem, Site, Use, find_site
 from .nginx_syntax import NginxSyntaxError
+from .nginx_variables import Blocks
 from .path_map import PathMap, below, final_map, normal
 from .readings import Capabilities, FpmMaster
 from .service_config import ServiceConfig
@@ -30,7 +33,8 @@ class Serving:
     """How one vhost is served. ``fpm`` is None for a vhost without PHP.
 
     ``standing``: what stays in ``var/run``, as in `PathMap`. ``uses``: what of nginx's configuration goes on
-    naming old paths. ``named``: paths of the vhost that others name, see `named_elsewhere`.
+    naming old paths. ``named``: paths of the vhost that others name, see `named_elsewhere`. ``blocks``: what is
+    known of its server blocks, where nginx's configuration could be read.
     """
 
     site: Site
@@ -46,6 +50,12 @@ class Serving:
     standing: tuple[str, ...] = ()
     uses: tuple[Use, ...] = ()
     named: tuple[str, ...] = ()
+    blocks: Blocks | None = field(default=None, compare=False, repr=False)
+
+    @cached_property
+    def configured(self) -> list[str]:
+        """Every value of its configuration that may name a path of it."""
+        return named_texts(self.site, self.pools, self.blocks)
 
     @property
     def paths(self) -> PathMap:
@@ -125,7 +135,8 @@ def serving_of(
     own_pools = [pool for _, s in with_pools for pool in s.pools]
     standing = standing_of(upath, [*sockets, *_named_sockets(own_pools)], own_pools)
     paths = final_map(upath, site.links, standing)
-    said, uses = nginx_leftovers(model, site, var_entries, standing, sockets_of(own_pools))
+    blocks = Blocks(model, domain)
+    said, uses = nginx_leftovers(model, site, var_entries, standing, sockets_of(own_pools), blocks)
     found += said
     found += fpm_leftovers(own_pools, upath, site.links, var_entries, standing)
     found += [p for m, s in with_pools for p in fpm_obstacles(m, s.pools, paths)]
@@ -136,6 +147,7 @@ def serving_of(
         "standing": standing,
         "uses": uses,
         "named": named,
+        "blocks": blocks,
     }
     if not site.servers:
         found.append(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from .config_report import named_texts
 from .findings import (
     COMPLETENESS,
     CONFIGURATION,
@@ -50,7 +49,7 @@ def validate(domain: str, upath: str, seen: Inspection, serving: Serving) -> lis
         (SERVICES, _services),
         (SECURITY, _security),
     )
-    configured = named_texts(serving.nginx, serving.site, serving.pools)
+    configured = serving.configured
     seen = without_leaving(seen, upath, configured, stays=False)
     found: list[Finding] = []
     for category, judge in judges:
