@@ -33,8 +33,8 @@ class Serving:
     """How one vhost is served. ``fpm`` is None for a vhost without PHP.
 
     ``standing``: what stays in ``var/run``, as in `PathMap`. ``uses``: what of nginx's configuration goes on
-    naming old paths. ``named``: paths of the vhost that others name, see `named_elsewhere`. ``blocks``: what is
-    known of its server blocks, where nginx's configuration could be read.
+    naming old paths. ``named``: paths of the vhost that others name, see `named_elsewhere`. ``blocks``: what
+    is known of its server blocks, where nginx's configuration could be read.
     """
 
     site: Site
