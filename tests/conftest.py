@@ -7,6 +7,7 @@ reason, unless ``NSMIG_REQUIRE_LAB=1`` says that this machine must be able to: t
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -54,6 +55,17 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(home / ".run"))
     monkeypatch.setenv("NSMIG_DATA_DIR", str(home / "nsmig-data"))
     monkeypatch.setenv("NSMIG_CONFIG_DIR", str(home / "nsmig-config"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def signals_as_a_terminal_gives_them() -> None:
+    """What ignores a signal hands that on to its children, as ``nohup`` and ``&`` in a script do.
+
+    A handler that does nothing spares the tests themselves all the same, and is not handed on.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
 
 
 @pytest.fixture(scope="session")

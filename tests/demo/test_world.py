@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,25 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+LIMIT = 60
+"""Seconds that a program which owns a world may take to begin and end, on a machine under load."""
+
+
+@contextlib.asynccontextmanager
+async def begun(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Python with these words; it is killed, and the test fails, when the block takes longer than LIMIT."""
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(LIMIT):
+            yield program
+    finally:
+        if program.returncode is None:
+            program.kill()
+            await program.communicate()
 
 
 def gone(world: Path) -> bool:
@@ -77,27 +98,37 @@ async def test_a_daemon_that_does_not_start_is_named_and_leaves_nothing(monkeypa
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_nothing_is_left_when_the_owner_is_ended(number):
-    owner = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", _OWNER, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    world = Path((await owner.stdout.readline()).decode().strip())
-    assert leftovers.processes(world)
-    os.kill(owner.pid, number)
-    await owner.wait()
+    async with begun("-c", _OWNER) as owner:
+        world = Path((await owner.stdout.readline()).decode().strip())
+        assert leftovers.processes(world)
+        os.kill(owner.pid, number)
+        await owner.wait()
+    assert await asyncio.to_thread(gone, world)
+
+
+async def test_what_nohup_ignores_does_not_end_the_owner():
+    code = f"import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n{_OWNER}"
+    async with begun("-c", code) as owner:
+        world = Path((await owner.stdout.readline()).decode().strip())
+        os.kill(owner.pid, signal.SIGHUP)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await owner.wait()
+        assert leftovers.processes(world)
+        os.kill(owner.pid, signal.SIGTERM)
+        await owner.wait()
     assert await asyncio.to_thread(gone, world)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_an_interrupted_walk_says_so_and_leaves_nothing(number, tmp_path):
     words = ["demo", "--run", "--data-dir", str(tmp_path / "d"), "--config-dir", str(tmp_path / "c")]
-    program = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "nsmig_tui", *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert b"servers are up" in await program.stdout.readline()
-    worlds = [path for place in leftovers.places() for path in place.glob(f"{leftovers.PREFIX}*")]
-    owned = [path for path in worlds if owner_of(path) == program.pid]
-    os.kill(program.pid, number)
-    _out, errors = await program.communicate()
+    async with begun("-m", "nsmig_tui", *words) as program:
+        assert b"servers are up" in await program.stdout.readline()
+        worlds = [path for place in leftovers.places() for path in place.glob(f"{leftovers.PREFIX}*")]
+        owned = [path for path in worlds if owner_of(path) == program.pid]
+        os.kill(program.pid, number)
+        _out, errors = await program.communicate()
     assert program.returncode == 130
     assert b"Interrupted" in errors and b"Traceback" not in errors
     assert len(owned) == 1 and not owned[0].exists() and leftovers.processes(owned[0]) == []
@@ -141,7 +172,7 @@ async def test_a_program_on_the_worlds_data_ends_with_it_and_a_reader_of_its_fil
         assert leftovers.end_processes(world)
         for program in programs:
             if program is not reader:
-                assert await asyncio.to_thread(program.wait) == -signal.SIGKILL
+                assert await asyncio.to_thread(program.wait, LIMIT) == -signal.SIGKILL
         assert reader.poll() is None
     finally:
         for program in programs:
