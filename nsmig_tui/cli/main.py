@@ -131,13 +131,18 @@ async def _session(
 
 
 def _cancel_on_signals() -> None:
-    """A closed terminal or a polite kill ends like Ctrl-C: told, and with the database closed."""
+    """A closed terminal or a polite kill ends like Ctrl-C: told, and with the database closed.
+
+    What whoever started us has us ignore, as ``nohup`` does, stays ignored.
+    """
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            continue
         # Not in the main thread (an embedding program): then its owner deals with signals.
         with contextlib.suppress(ValueError, RuntimeError):
-            loop.add_signal_handler(getattr(signal, name), task.cancel)
+            loop.add_signal_handler(number, task.cancel)
 
 
 def _printer(settings: Settings, out: Output) -> Any:

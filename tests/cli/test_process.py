@@ -110,6 +110,23 @@ def test_interrupted_is_130_with_the_way_to_go_on(environment, name):
     assert lines[-1] == '{"type": "summary", "ok": 0, "failed": 1, "skipped": 0}'
 
 
+def test_a_terminal_that_closes_does_not_end_what_nohup_started(environment):
+    running = subprocess.Popen(
+        ["nohup", sys.executable, "-c", RUN, TESTS, "migrate", "web2", "other.example", "--yes"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+    )
+    while "begun" not in (line := running.stderr.readline()):
+        assert line, "it ended before it began"
+    running.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        running.wait(0.5)
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(30) == 130
+
+
 @pytest.mark.parametrize("words", [["discover", "web2"], ["validate", "web2", "other.example"]])
 def test_a_look_that_is_broken_off_is_not_under_way_for_ever(environment, tmp_path, words):
     asked, config = tmp_path / "asked", tmp_path / "ssh_config"
