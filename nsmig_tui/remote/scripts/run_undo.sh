@@ -203,8 +203,11 @@ undo_all() {
     drop_well_known
     in_dir "$UPATH/web" "$WEB_INO" content_back "$CUR" || fail "cannot give the content its owners and modes back"
     pt undo-owners
+    # under the lock: without it, files that another run is just writing would be judged
+    vnode_lock
     remove_created
     nginx_test || fail "nginx -t after the undo: $NGINX_SAYS"
+    vnode_unlock
     times_back
     rm -f "$CUR/flag.touched"
   fi

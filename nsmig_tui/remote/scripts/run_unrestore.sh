@@ -116,10 +116,10 @@ unrestore() {
     printf '' >"$J/restored/begun" && rm -f "$J/restored/done" && sync_all "$J/restored" "$J/journal" || fail "cannot keep a record"
     pt unrestore-begun
     while IFS="$TAB" read -r c new old; do take_component_back; done <"$J/restored/list"
+    vnode_lock # without it, files that another run is just writing would be judged
     if nginx_test; then nginx_reload || fail "nginx did not reload"
     elif [ -e "$J/restored/sick" ]; then warn "nginx -t fails as it did before the restore: $NGINX_SAYS"
     else fail "nginx -t: $NGINX_SAYS"; fi
-    vnode_lock
     php_anew || warn "php-fpm -t: $FPM_SAYS; it is not reloaded, and may go on with what it has read"
     vnode_unlock
     mail_along
