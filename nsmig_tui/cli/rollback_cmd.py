@@ -29,7 +29,6 @@ async def rollback(session: Session, arguments: Namespace) -> int:
         archive=arguments.archive,
         exact=arguments.exact,
         with_mail=arguments.with_mail,
-        confirm_wait=session.settings.confirm_wait,
     )
     target = [(vhost.vnode, vhost.domain)]
     engine = session.app.engine

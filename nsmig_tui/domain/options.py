@@ -45,7 +45,6 @@ class RollbackOptions:
     archive: str | None = None
     exact: bool = False
     with_mail: bool = False
-    confirm_wait: int = 120
     crash_at: int = 0
     fail_at: str = ""
 

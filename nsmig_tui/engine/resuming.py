@@ -9,7 +9,7 @@ from ..domain.errors import ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Result
 from ..domain.fleet import Layout, Status, Vhost, Vnode
 from ..domain.layout import JournalView, migrated_at
-from ..domain.options import MigrateOptions, RollbackOptions, Standing
+from ..domain.options import RollbackOptions, Standing
 from ..domain.planning import plan_text
 from ..domain.ports import Shell
 from . import reading
@@ -173,13 +173,11 @@ def _attached(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending:
 
 
 async def _finish(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kept: Record) -> Result:
-    options = MigrateOptions()
     values = {
         **run_values(books, "resume"),
         "SEEN_RUN": kept.journal.run,
         "DOMAIN": vhost.domain,
         "UPATH": f"{vnode.vpath}/{vhost.domain}",
-        "CONFIRM_WAIT": str(options.confirm_wait),
         "CRASH_AT": "0",
         "FAIL_AT": "",
     }

@@ -176,7 +176,6 @@ def undo_files(
         "SEEN_RUN": kept.journal.run,
         "DOMAIN": vhost.domain,
         "UPATH": f"{vnode.vpath}/{vhost.domain}",
-        "CONFIRM_WAIT": str(options.confirm_wait),
         "CRASH_AT": str(options.crash_at),
         "FAIL_AT": options.fail_at,
     }

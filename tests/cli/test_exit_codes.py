@@ -236,7 +236,7 @@ def test_options_reach_the_engine(bench):
             *GOOD,
             MigrateOptions(False, True, "keep", "never", 30, nice=0, ionice="idle"),
         ),
-        ("rollback", *GOOD, RollbackOptions("a.tar.gz", exact=True, with_mail=True, confirm_wait=30)),
+        ("rollback", *GOOD, RollbackOptions("a.tar.gz", exact=True, with_mail=True)),
         ("resume", *GOOD, True),
     ]
 

@@ -383,7 +383,7 @@ def test_a_cut_journal_line_does_not_swallow_the_next_run(sh):
         "UPATH": f"{sh.root}/srv/a.test",
         "RUN": "r1",
     }
-    values |= {"VERB": "resume", "OPERATOR": "me", "CONFIRM_WAIT": "1", "CRASH_AT": "0", "XCHG": "none"}
+    values |= {"VERB": "resume", "OPERATOR": "me", "CRASH_AT": "0", "XCHG": "none"}
     values |= {"NICE": "0", "HOLD": "app", "TS": "t", "OLD_SOCKETS": "", "NEW_SOCKETS": ""}
     files = {"runner.sh": load_script("runner").encode(), "plan": plan_text(values)}
     assert launch(sh, files).stdout.startswith(b"started ")

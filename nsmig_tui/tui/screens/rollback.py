@@ -215,7 +215,6 @@ class RollbackScreen(WorkScreen):
             archive=None if row.key == UNDO else row.key,
             exact=chosen.get("exact") == LEFT,
             with_mail=chosen.get("with_mail") == RESTORED,
-            confirm_wait=self.app.options.confirm_wait,
         )
         self.dismiss(None)
         work.begin(
