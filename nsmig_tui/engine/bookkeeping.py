@@ -178,6 +178,19 @@ def count_reloads(books: Bookkeeper, view: JournalView) -> None:
         books.warnings.append(f"php-fpm was reloaded {times}; each may end requests in flight")
 
 
+def migrated(vhost: Vhost) -> Vhost:
+    """The vhost in its new layout; when, and what its archive is, the caller knows."""
+    return replace(
+        vhost,
+        status=Status.MIGRATED,
+        layout=Layout.NS3,
+        rollback_available=True,
+        last_error="",
+        last_hint="",
+        details=served_from(vhost, Layout.NS3),
+    )
+
+
 def returned(vhost: Vhost) -> Vhost:
     """The vhost in its old layout again, ready to be migrated anew."""
     return replace(

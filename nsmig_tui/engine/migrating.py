@@ -27,7 +27,7 @@ from ..domain.readings import Inspection
 from ..domain.surroundings import Serving
 from ..domain.validation import validate as judge
 from . import reading
-from .bookkeeping import Bookkeeper, count_reloads, failed, served_from
+from .bookkeeping import Bookkeeper, count_reloads, failed, migrated
 from .desk import Desk, at_work_on, ended_by, same_machine
 from .http_checks import differences, witness
 from .runner_link import Ending, RunnerLink, Verdict
@@ -164,17 +164,7 @@ def conclude(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: 
     count_reloads(books, view)
     tried = replace(vhost, migration_attempts=vhost.migration_attempts + 1, steps_completed=view.steps)
     if view.state == "ok":
-        done = replace(
-            tried,
-            status=Status.MIGRATED,
-            layout=Layout.NS3,
-            rollback_available=True,
-            migrated_at=desk.clock(),
-            backup_archive=name,
-            last_error="",
-            last_hint="",
-            details=served_from(tried, Layout.NS3),
-        )
+        done = replace(migrated(tried), migrated_at=desk.clock(), backup_archive=name)
         return books.end("ok", done, steps=view.steps, archive=name, sha256=sha)
     return badly_ended(books, vnode, tried, ending, name, sha)
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..domain.errors import ExitCode, Refused
 from ..domain.events import Planned, Result
-from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
+from ..domain.fleet import STEPS, Vhost, Vnode
 from ..domain.layout import read_journal
 from ..domain.options import MigrateOptions, RollbackOptions, RollbackPoint
 from ..domain.path_map import below
@@ -15,7 +13,7 @@ from ..domain.ports import Shell
 from ..domain.sections import split_sections
 from ..domain.text import clean
 from . import reading
-from .bookkeeping import Bookkeeper, count_reloads, failed, returned, undo_first
+from .bookkeeping import Bookkeeper, count_reloads, failed, migrated, returned, undo_first
 from .desk import Desk, same_machine
 from .migrating import badly_ended, run_values
 from .runner_link import Ending
@@ -217,8 +215,7 @@ def after_restore(
     books.errors += [e for e in view.errors if e not in books.errors]
     where = f"{vnode.name} {vhost.domain}"
     if view.state == "ok" and (committed or (view.verb == "tidy" and view.migrated)):
-        stands = replace(vhost, status=Status.MIGRATED, layout=Layout.NS3, last_error="", last_hint="")
-        return books.end("ok", stands, archive=vhost.backup_archive)
+        return books.end("ok", migrated(vhost), archive=vhost.backup_archive)
     if view.state == "ok":
         return books.end("ok", returned(vhost), archive=vhost.backup_archive)
     if view.state == "refused":

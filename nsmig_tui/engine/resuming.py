@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from ..domain.errors import ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Result
-from ..domain.fleet import Layout, Status, Vhost, Vnode
+from ..domain.fleet import Vhost, Vnode
 from ..domain.layout import JournalView, migrated_at
 from ..domain.options import RollbackOptions, Standing
 from ..domain.planning import plan_text
 from ..domain.ports import Shell
 from . import reading
-from .bookkeeping import Bookkeeper
+from .bookkeeping import Bookkeeper, migrated, returned
 from .desk import Desk, ended_by
 from .migrating import answers_as_before, conclude, run_values
 from .reading import Record
@@ -137,19 +137,16 @@ def _reconcile(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kept: 
         )
     books.warnings.append(f"the last run had ended on the vnode already: {journal.verb} {journal.state}")
     name = journal.archive[0] if journal.archive else vhost.backup_archive
-    status, layout = vhost.status, vhost.layout
+    seen = replace(vhost, migrated_at=None)
     if kept.committed:
-        status, layout = Status.MIGRATED, Layout.NS3
+        at = migrated_at(journal, vhost.migrated_at) or desk.clock()
+        steps = journal.steps or vhost.steps_completed
+        seen = replace(migrated(vhost), migrated_at=at, steps_completed=steps)
     elif journal.verb in GOING_BACK and journal.state == "ok":
-        status, layout = Status.VALIDATED, Layout.NS1
-    seen = replace(
-        vhost,
-        status=status,
-        layout=layout,
-        backup_archive=name,
-        rollback_available=name is not None,
-        migrated_at=(migrated_at(journal, vhost.migrated_at) or desk.clock()) if kept.committed else None,
-    )
+        seen = returned(vhost)
+    # a migration that stands goes back by its record, with or without an archive
+    back = kept.committed or name is not None
+    seen = replace(seen, backup_archive=name, rollback_available=back)
     if journal.state != "ok":
         return _attached(desk, books, vnode, seen, Ending(journal))
     return books.end("ok", seen, steps=journal.steps if kept.committed else (), archive=name)

@@ -150,6 +150,31 @@ async def test_the_time_of_a_migration_that_ended_unseen_is_the_vnodes(scene):
     assert scene.desk.store.vhost(VNODE, DOMAIN).migrated_at == 100.0
 
 
+async def test_a_migration_that_ended_unseen_is_recorded_like_any_other(scene):
+    """Here one without an archive, that somebody else finished after `discover` had called it failed."""
+    store = scene.desk.store
+    details = {"upath": f"/srv/{DOMAIN}", "document_root": f"/srv/{DOMAIN}/web"}
+    words = {"last_error": "a migrate stopped in backup_creation", "last_hint": "Finish it: nsmig resume"}
+    store.save_vhost(Vhost(VNODE, DOMAIN, status=Status.FAILED, details=details, **words))
+    scene.looks = [(Record(exists=True, committed=True, journal=journal("r1", *MIGRATED)), False)]
+    assert (await scene.resume()).ok
+    seen = store.vhost(VNODE, DOMAIN)
+    assert (seen.status, seen.layout, seen.backup_archive) == ("migrated", "ns3", None)
+    assert seen.rollback_available, "its undo needs no archive"
+    assert (seen.last_error, seen.last_hint) == ("", "")
+    assert seen.details["document_root"] == f"/srv/{DOMAIN}/web/app/public"
+    assert seen.steps_completed == journal("r1", *MIGRATED).steps
+
+
+async def test_an_undo_that_ended_unseen_leaves_no_word_of_what_was_wrong_before(scene):
+    store = scene.desk.store
+    store.save_vhost(Vhost(VNODE, DOMAIN, status=Status.FAILED, last_error="an undo stopped", last_hint="x"))
+    scene.looks = [(Record(journal=journal("r1", "begin undo me", "end ok")), False)]
+    assert (await scene.resume()).ok
+    seen = store.vhost(VNODE, DOMAIN)
+    assert (seen.status, seen.layout, seen.last_error, seen.last_hint) == ("validated", "ns1", "", "")
+
+
 @pytest.mark.parametrize("alive", [True, False], ids=["attached to", "ended unseen"])
 async def test_a_run_that_nobody_watched_has_its_steps_in_the_history(scene, alive):
     whole = journal("r1", *MIGRATED[:2], "step_done backup_creation", *MIGRATED[2:])
