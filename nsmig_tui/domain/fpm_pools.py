@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 
+from .names import MAX_SOCKET_PATH
 from .nginx_sites import Problem
 from .nginx_syntax import decode, matches_include
 from .path_map import below
@@ -261,7 +262,7 @@ def _unsupported(pool: Pool) -> list[Problem]:
         if pool.value(key):
             message = f"the pool [{pool.name}] uses {key}, which is not supported"
             problems.append(Problem("critical", message, pool.where, f"Remove {key} from the pool."))
-    if pool.listen.startswith("/") and len(pool.listen.encode("utf-8", "surrogateescape")) > 107:
+    if pool.listen.startswith("/") and len(pool.listen.encode("utf-8", "surrogateescape")) > MAX_SOCKET_PATH:
         message = f"the socket path of the pool [{pool.name}] is too long"
         problems.append(Problem("critical", message, pool.where, "php-fpm cuts it off silently."))
     return problems

@@ -206,16 +206,17 @@ def _configuration(domain: str, upath: str, seen: Inspection, serving: Serving) 
             serving.site.document_root,
             "Nothing here would change for visitors; this shape is not supported.",
         )
-    socket = f"{upath}/web/run/fpm.sock"
-    if len(socket.encode()) > MAX_SOCKET_PATH:
-        yield Finding(
-            ERROR,
-            CONFIGURATION,
-            "the new socket's path is too long",
-            f"<= {MAX_SOCKET_PATH}",
-            socket,
-            "Give the pool a `listen` outside of the vhost, for example in /run/php.",
-        )
+    for pool in serving.pools:
+        socket = serving.paths.apply(pool.listen, {"pool": pool.name})
+        if socket != pool.listen and len(socket.encode("utf-8", "surrogateescape")) > MAX_SOCKET_PATH:
+            yield Finding(
+                ERROR,
+                CONFIGURATION,
+                f"the new socket's path of the pool [{pool.name}] is too long",
+                f"<= {MAX_SOCKET_PATH}",
+                socket,
+                "Give the pool a `listen` outside of the vhost, for example in /run/php.",
+            )
     for pool in serving.pools if serving.master is not None else ():
         if pool.listen.startswith("/") and pool.listen not in seen.listening and seen.listening:
             yield Finding(

@@ -36,6 +36,7 @@ from nsmig_tui.domain.findings import (
     SETTINGS as SETTINGS_,
 )
 from nsmig_tui.domain.readings import Inspection, Reference
+from nsmig_tui.domain.surroundings import serving_of
 from nsmig_tui.domain.validation import STRUCTURAL, validate
 
 UPATH = "/srv/a.test"
@@ -250,11 +251,19 @@ def test_a_site_served_from_elsewhere_is_refused():
     assert any(f.severity == ERROR and "web directory" in f.message for f in found)
 
 
-def test_a_socket_path_that_would_be_cut_is_an_error():
-    domain = "a" * 60 + "." + "b" * 40
-    facts = seen(nginx=nginx_config(f"server {{ server_name {domain}; root /srv/{domain}/web; }}".encode()))
-    from nsmig_tui.domain.surroundings import serving_of
-
-    served = serving_of(domain, f"/srv/{domain}", facts.nginx, (), CAN)
+@pytest.mark.parametrize(
+    ("listen", "is_cut"),
+    [("", False), ("/run/php/long.sock", False), ("UPATH/web/php.sock", True)],
+    ids=["no PHP", "elsewhere", "in a place that gets longer"],
+)
+def test_a_socket_path_that_would_be_cut_is_an_error(listen, is_cut):
+    domain = "a" * 60 + "." + "b" * 28
+    listen = listen.replace("UPATH", f"/srv/{domain}")
+    server = f"server {{ server_name {domain}; root /srv/{domain}/web; "
+    server += f"location ~ \\.php$ {{ fastcgi_pass unix:{listen}; }} }}" if listen else "}"
+    pool = f"[a]\nuser = a\nlisten = {listen}\n".encode()
+    facts = seen(nginx=nginx_config(server.encode()), fpm=(fpm_config(pool),) if listen else ())
+    served = serving_of(domain, f"/srv/{domain}", facts.nginx, facts.fpm, CAN)
     found = validate(domain, f"/srv/{domain}", facts, served)
-    assert any(f.severity == ERROR and "socket" in f.message for f in found)
+    said = [f for f in found if f.blocks and "socket" in f.message and "too long" in f.message]
+    assert bool(said) is is_cut, said
