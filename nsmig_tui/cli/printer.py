@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from ..domain.errors import NsmigError
 from ..domain.events import Planned, Result, Summary
-from .documents import error_line
 from .output import Output
 
 
@@ -27,10 +25,6 @@ class Printer(Protocol):
 
     def summary(self, summary: Summary) -> None:
         """Show the counts; the last line of any work."""
-        ...
-
-    def error(self, error: NsmigError) -> None:
-        """Show an error that belongs to no result."""
         ...
 
     def pause(self) -> None:
@@ -60,10 +54,6 @@ class JsonPrinter:
     def summary(self, summary: Summary) -> None:
         """One line."""
         self._out.json_line(summary.as_json())
-
-    def error(self, error: NsmigError) -> None:
-        """One line of type ``error``."""
-        self._out.json_line(error_line(error))
 
     def pause(self) -> None:
         """Nothing moves here."""

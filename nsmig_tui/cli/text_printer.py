@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..domain import events
-from ..domain.errors import NsmigError
 from ..domain.events import Planned, Result, Summary
 from ..domain.text import clean
 from .output import Output
@@ -85,9 +84,6 @@ class TextPrinter:
         """The counts."""
         self.pause()
         self._line(f"{summary.ok} ok, {summary.failed} failed, {summary.skipped} skipped")
-
-    def error(self, error: NsmigError) -> None:
-        """Errors are told once, by main."""
 
     def pause(self) -> None:
         """Take the bars away."""

@@ -165,17 +165,3 @@ class StatusChange:
     old: Status | None
     new: Status
     reason: str = ""
-
-
-ALLOWED = {
-    Status.DISCOVERED: {Status.VALIDATED, Status.DISCOVERED, Status.NATIVE, Status.MIGRATED, Status.FAILED},
-    Status.VALIDATED: {Status.MIGRATED, Status.FAILED, Status.VALIDATED, Status.DISCOVERED},
-    Status.MIGRATED: {Status.VALIDATED, Status.FAILED, Status.MIGRATED},
-    Status.FAILED: {Status.VALIDATED, Status.MIGRATED, Status.DISCOVERED, Status.FAILED, Status.NATIVE},
-    Status.NATIVE: {Status.NATIVE, Status.DISCOVERED, Status.FAILED},
-}
-
-
-def may_become(old: Status, new: Status) -> bool:
-    """Whether a vhost's status may change from ``old`` to ``new``."""
-    return new in ALLOWED[old]

@@ -24,7 +24,7 @@ _DEPTH = 40
 
 
 def load_nginx(files: Mapping[str, bytes], resolve: Mapping[str, str] | None = None) -> NginxModel:
-    """The model of ``files`` (path -> content, the main file first, as `split_dump` gives them).
+    """The model of ``files`` (path -> content, the main file first).
 
     Raises NginxSyntaxError. The same files give the same model.
     """

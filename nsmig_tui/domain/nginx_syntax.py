@@ -1,4 +1,4 @@
-"""nginx's configuration language with exact offsets, and the files in what ``nginx -T`` prints.
+"""nginx's configuration language with exact offsets.
 
 Text is bytes decoded as UTF-8 with ``surrogateescape`` (`decode`, `encode`), so that any byte survives
 the round trip. Offsets count characters of that text.
@@ -27,7 +27,6 @@ _LUA = re.compile(
     r"""|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[{}]""",
     re.DOTALL,
 )
-_SEPARATOR = re.compile(rb"^# configuration file (/[^\n]*):\r?\n", re.MULTILINE)
 
 
 class NginxSyntaxError(ValueError):
@@ -180,46 +179,6 @@ def matches_include(pattern: str, path: str) -> bool:
 def include_pattern(argument: str, main: str) -> str:
     """The absolute pattern of an ``include``; relative ones start at the directory of ``main``."""
     return argument if argument.startswith("/") else posixpath.join(posixpath.dirname(main), argument)
-
-
-def split_dump(dump: bytes) -> dict[str, bytes]:
-    """The files that ``nginx -T`` printed, by path; the main one first.
-
-    A separator line counts only where a file can start: what stands before it is whole, and the path is
-    asked for by an include already seen and is new (or the same text comes again, as old versions print).
-    Any other such line is text of the file it stands in.
-    Raises NginxSyntaxError when the dump does not begin with a separator.
-    """
-    heads = list(_SEPARATOR.finditer(dump))
-    if not heads:
-        raise NginxSyntaxError("this is not what nginx -T prints", "nginx -T", 1)
-    main = decode(heads[0][1])
-    files: dict[str, bytes] = {}
-    patterns: list[str] = []
-    path, start = main, heads[0].end()
-    for head in heads[1:]:
-        following = decode(head[1])
-        body = dump[start : head.start()]
-        try:
-            tree = parse(decode(body), path)
-        except NginxSyntaxError:
-            continue
-        known = [*patterns, *_include_patterns(tree, main)]
-        if not body.endswith(b"\n") or not any(matches_include(pattern, following) for pattern in known):
-            continue
-        seen = {**files, path: body[:-1]}.get(following)
-        if seen is not None and not dump.startswith(seen + b"\n", head.end()):
-            continue
-        patterns = known
-        files.setdefault(path, body[:-1])
-        path, start = following, head.end()
-    body = dump[start:]
-    files.setdefault(path, body[:-1] if body.endswith(b"\n") else body)
-    return files
-
-
-def _include_patterns(tree: tuple[Directive, ...], main: str) -> list[str]:
-    return [include_pattern(d.values[0], main) for d in walk(tree) if d.name == "include" and d.args]
 
 
 def _part_matches(pattern: str, name: str) -> bool:

@@ -236,11 +236,6 @@ def final_map(upath: str, aliases: tuple[str, ...] = (), standing: tuple[str, ..
     return PathMap(upath, rules, aliases, standing)
 
 
-def bridge_map(upath: str, aliases: tuple[str, ...] = ()) -> PathMap:
-    """New roots and logs, but everything below ``var/run`` (the socket) still at its old place."""
-    return final_map(upath, aliases).without("var/run")
-
-
 def normal(text: str) -> str:
     """``text`` with every path in it spelled without ``.``, ``..`` and doubled slashes."""
     return WORD.sub(lambda match: posixpath.normpath(match[0]).replace("//", "/"), text)

@@ -18,7 +18,7 @@ from ..domain.errors import (
     VnodeTrouble,
 )
 from ..domain.events import Emit, Result
-from ..domain.fleet import Status, Vhost, Vnode, may_become
+from ..domain.fleet import Vhost, Vnode
 from ..domain.layout import JournalView
 from ..domain.ports import Connector, FleetStore, Shell
 from ..domain.readings import Capabilities, Inspection, VnodeReading
@@ -38,7 +38,6 @@ class Desk:
     operator: str
     clock: Callable[[], float] = time.time
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    read_only: bool = False
     readings: dict[str, VnodeReading] = field(default_factory=dict)
     _watches: dict[tuple[str, str], JournalWatch] = field(default_factory=dict)
 
@@ -156,13 +155,6 @@ def at_work_on(vnode: Vnode, domain: str, journal: JournalView) -> LockHeld:
         vnode=vnode.name,
         vhost=domain,
     )
-
-
-def move(vhost: Vhost, status: Status) -> Vhost:
-    """The vhost under a new status. Raises Refused for a transition that is none."""
-    if not may_become(vhost.status, status):
-        raise Refused(f"a vhost that is {vhost.status} cannot become {status}", vhost=vhost.domain)
-    return replace(vhost, status=status)
 
 
 def ended_by(error: NsmigError, books: Bookkeeper, vhost: Vhost) -> Result:

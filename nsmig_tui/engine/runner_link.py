@@ -39,7 +39,7 @@ Verdict = Callable[[Shell], Awaitable[str]]
 
 @dataclass(frozen=True)
 class Ending:
-    """How a followed run stopped. ``alive`` is False for a runner that died without an end in its journal."""
+    """How a followed run stopped. ``died``: its runner is gone without an end in its journal."""
 
     view: JournalView
     died: bool = False
@@ -126,7 +126,7 @@ class RunnerLink:
                 vhost=self.domain,
             )
 
-    async def follow(self, verdict: Verdict | None = None, *, total: int = 0) -> Ending:
+    async def follow(self, verdict: Verdict | None = None) -> Ending:
         """Watch until the run has ended. Raises LockHeld, or Interrupted when the link stays lost."""
         lost_since: float | None = None
         unborn = 0

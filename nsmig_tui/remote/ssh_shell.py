@@ -139,22 +139,6 @@ class SshShell:
 
         return list(await asyncio.gather(*map(one, requests)))
 
-    async def unix_accepts(self, path: str) -> bool | None:
-        """Whether a Unix socket on the vnode accepts connections; None when nobody can look."""
-        link = await self._linked()
-        try:
-            async with asyncio.timeout(self._limits.open):
-                _, writer = await link.line.connection.open_unix_connection(path)
-            writer.close()
-            return True
-        except asyncssh.ChannelOpenError:
-            # sshd says the same when it forbids forwarding, and when the login may not open the socket.
-            pass
-        except (OSError, asyncssh.Error) as error:
-            raise explain(error, self._vnode, self._target) from error
-        rc, _ = await self.run(_script("unix_accepts.sh"), [path], timeout=self._limits.open)
-        return {0: True, 1: False}.get(rc)
-
     async def close(self) -> None:
         """End the connection. Later calls are refused."""
         self._closed = True

@@ -36,11 +36,6 @@ class Privilege:
     uid: int
     unprivileged: bool = False
 
-    @property
-    def login_is_root(self) -> bool:
-        """Whether what SSH itself does on the vnode is done as root."""
-        return self.uid == 0
-
     def command(self, nonce: str, *, prove: bool = False) -> str:
         """The remote command line. It holds nothing that any login shell would treat specially.
 

@@ -102,11 +102,6 @@ class Signs:
         """From → to."""
         return "->" if self.ascii else "→"
 
-    @property
-    def dots(self) -> str:
-        """Something is left out, or under way."""
-        return "..." if self.ascii else "…"
-
 
 def size(count: int | float | None) -> str:
     """Bytes as people read them; ``-`` when unknown."""

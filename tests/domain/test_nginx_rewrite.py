@@ -10,8 +10,10 @@ from web_config_cases import A_SITE, B_SITE, COMMON, LITERAL, PHP, UPATH, nginx,
 from nsmig_tui.domain.nginx_load import load_nginx
 from nsmig_tui.domain.nginx_rewrite import Transition, nginx_changes
 from nsmig_tui.domain.nginx_syntax import parse
-from nsmig_tui.domain.path_map import PathMap, bridge_map, final_map
+from nsmig_tui.domain.path_map import PathMap, final_map
 from nsmig_tui.domain.rewrite import Edit, apply_edits, diff
+
+BRIDGE = final_map(UPATH).without("var/run")
 
 SITES = "/etc/nginx/sites-enabled"
 STAGED = "/srv/.nsmig/a.test/new/app/public"
@@ -41,7 +43,7 @@ def test_literal_file_is_edited_in_place_and_only_there():
 
 def test_bridge_keeps_the_old_socket():
     model = nginx({"all": LITERAL})
-    new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False))[f"{SITES}/all"]
+    new = texts(nginx_changes(model, site(model), BRIDGE, copies=False))[f"{SITES}/all"]
     assert b"unix:/srv/a.test/var/run/fpm.sock" in new
     assert b"/srv/a.test/web/app/public/files/" in new
 
@@ -96,7 +98,7 @@ def test_no_include_reads_a_copy_by_chance(pattern, expected):
 
 def test_stages_that_pass_put_the_text_in_place_of_the_include():
     model = nginx({"a": A_SITE, "b": B_SITE})
-    new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False))
+    new = texts(nginx_changes(model, site(model), BRIDGE, copies=False))
     assert set(new) == {f"{SITES}/a"}
     inlined = COMMON.replace(b"root /srv/$host/web", b"root /srv/$host/web/app/public").replace(
         b"access_log /srv/$host/var/log", b"access_log /srv/$host/web/log"
@@ -178,7 +180,7 @@ def test_what_cannot_be_changed_is_said():
 
 
 def test_transition_sends_the_root_through_a_variable():
-    paths = bridge_map(UPATH).with_target("var/log", "/srv/.nsmig/a.test/log")
+    paths = BRIDGE.with_target("var/log", "/srv/.nsmig/a.test/log")
     model = nginx({"all": LITERAL})
     new = texts(nginx_changes(model, site(model), paths, copies=False, transition=TRANSITION))[f"{SITES}/all"]
     head = (
@@ -200,7 +202,7 @@ def test_transition_sends_the_root_through_a_variable():
 
 def test_what_other_programs_are_told_in_transition_is_the_place_on_disk():
     model = nginx({"a": A_SITE, "b": B_SITE})
-    new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False, transition=TRANSITION))
+    new = texts(nginx_changes(model, site(model), BRIDGE, copies=False, transition=TRANSITION))
     text = new[f"{SITES}/a"].decode()
     locations = re.findall(r"location [^{]*\{([^}]*)\}", text)
     php = [inner for inner in locations if "fastcgi_pass" in inner]
@@ -215,7 +217,7 @@ def test_a_place_that_hands_on_by_an_include_is_told_the_place_on_disk_too():
         location /x { if ($arg_a) { proxy_pass http://127.0.0.1:8; } }
         location /plain { expires 1d; } }"""
     model = nginx({"a": text}, inner=b"fastcgi_pass unix:/run/other.sock;")
-    new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False, transition=TRANSITION))
+    new = texts(nginx_changes(model, site(model), BRIDGE, copies=False, transition=TRANSITION))
     assert new[f"{SITES}/a"].count(b"{ set $nsmig_root $nsmig_disk;") == 2
     assert b"@app { set $nsmig_root $nsmig_disk; include" in new[f"{SITES}/a"]
     assert b"/x { set $nsmig_root $nsmig_disk; if" in new[f"{SITES}/a"]
@@ -225,7 +227,7 @@ def test_a_server_that_hands_all_on_still_knows_the_variables():
     text = b"server { server_name a.test; root /srv/a.test/web; }\n"
     other = b"server { listen 81; server_name a.test; location / { proxy_pass http://127.0.0.1:8; } }"
     model = nginx({"a": text + other})
-    new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False, transition=TRANSITION))
+    new = texts(nginx_changes(model, site(model), BRIDGE, copies=False, transition=TRANSITION))
     assert new[f"{SITES}/a"].count(b"set $nsmig_disk /srv/a.test/web;") == 2
 
 
@@ -235,7 +237,7 @@ def test_nothing_is_remembered_of_where_the_root_was(where):
     text = f"""server {{ server_name a.test; root /srv/a.test/web; {cache.get("server", "")}
         location /x {{ {cache.get("location", "")} expires 1d; }} }}"""
     model = nginx({"0": cache.get("http", "").encode(), "a": text.encode()})
-    new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False, transition=TRANSITION))
+    new = texts(nginx_changes(model, site(model), BRIDGE, copies=False, transition=TRANSITION))
     expected = {"http": 1, "server": 1, "location": 2, "": 0}[where]
     assert new[f"{SITES}/a"].count(b"open_file_cache off;") == expected
     assert b"max=1000" not in new[f"{SITES}/a"]
@@ -246,7 +248,7 @@ def test_no_link_is_followed_where_links_are_forbidden(word, followed):
     text = f"""server {{ server_name a.test; root /srv/a.test/web;
         location /x {{ disable_symlinks {word}; }} }}"""
     model = nginx({"a": text.encode()})
-    new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False, transition=TRANSITION))
+    new = texts(nginx_changes(model, site(model), BRIDGE, copies=False, transition=TRANSITION))
     assert (HELD.encode() in new[f"{SITES}/a"]) is followed
     first = new[f"{SITES}/a"].partition(b"set $")[2].partition(b" ")[0]
     assert (first == b"nsmig_root") is not followed, "what is asked for first is set first"
@@ -255,13 +257,13 @@ def test_no_link_is_followed_where_links_are_forbidden(word, followed):
 def test_transition_refuses_what_takes_no_variable():
     text = b"server { server_name a.test; root /srv/a.test/web; ssl_certificate /srv/a.test/web/c.pem; }"
     model = nginx({"a": text})
-    outcome = nginx_changes(model, site(model), bridge_map(UPATH), copies=False, transition=TRANSITION)
+    outcome = nginx_changes(model, site(model), BRIDGE, copies=False, transition=TRANSITION)
     assert [problem.severity for problem in outcome.problems] == ["critical"]
 
 
 def test_shared_root_in_transition_keeps_the_template_as_default():
     model = nginx({"a": A_SITE, "b": B_SITE})
-    new = texts(nginx_changes(model, site(model), bridge_map(UPATH), copies=False, transition=TRANSITION))
+    new = texts(nginx_changes(model, site(model), BRIDGE, copies=False, transition=TRANSITION))
     assert b"set $nsmig_disk /srv/$host/web;" in new[f"{SITES}/a"]
     assert b"root $nsmig_root;" in new[f"{SITES}/a"]
     assert set(new) == {f"{SITES}/a"}

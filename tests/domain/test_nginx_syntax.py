@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from web_config_cases import A_SITE, SHARED
 
 from nsmig_tui.domain.nginx_syntax import (
     NginxSyntaxError,
@@ -12,7 +11,6 @@ from nsmig_tui.domain.nginx_syntax import (
     include_pattern,
     matches_include,
     parse,
-    split_dump,
     walk,
 )
 
@@ -130,42 +128,3 @@ def test_include_patterns(pattern, path, expected):
 def test_relative_includes_start_beside_the_main_file():
     assert include_pattern("sites/*", "/opt/n/nginx.conf") == "/opt/n/sites/*"
     assert include_pattern("/x/*", "/opt/n/nginx.conf") == "/x/*"
-
-
-ORDER = ["nginx.conf", "mime.types", "sites-enabled/a", "common.conf", "php.conf", "fastcgi_params"]
-PRINTED = {
-    f"/etc/nginx/{n}": (SHARED | {"/etc/nginx/sites-enabled/a": A_SITE})[f"/etc/nginx/{n}"] for n in ORDER
-}
-
-
-def dump(files):
-    return b"".join(b"# configuration file %s:\n%s\n" % (encode(k), v) for k, v in files.items())
-
-
-def test_dump_is_cut_into_files():
-    assert split_dump(dump(PRINTED)) == PRINTED
-
-
-def test_a_file_printed_twice_by_an_old_nginx_is_one_file():
-    again = dump(PRINTED) + dump({"/etc/nginx/php.conf": PRINTED["/etc/nginx/php.conf"]})
-    assert split_dump(again) == PRINTED
-
-
-@pytest.mark.parametrize(
-    "fake",
-    [
-        b"a;\n# configuration file /etc/nginx/nginx.conf:\nb;\n",
-        b"a;\n# configuration file /tmp/evil:\nb;",
-        b"a;\n# configuration file relative:\nb;",
-        b"map $a $b {\n# configuration file /etc/nginx/php.conf:\nc d; }\n",
-        b"a;\n# configuration file /etc/nginx/common.conf:\nother;\n",
-    ],
-)
-def test_a_separator_inside_a_file_is_text(fake):
-    files = PRINTED | {"/etc/nginx/sites-enabled/x": fake}
-    assert split_dump(dump(files)) == files
-
-
-def test_anything_else_is_no_dump():
-    with pytest.raises(NginxSyntaxError):
-        split_dump(b"nginx: [emerg] no such file\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import ssl
 import subprocess
@@ -319,20 +318,6 @@ async def test_silence_of_a_line_is_no_answer_of_the_web_server(
     shell._link.line.connection._transport.pause_reading()
     with pytest.raises(ConnectError):
         await asking
-
-
-@pytest.mark.parametrize("forwarding", [True, False])
-async def test_unix_socket_accepts_or_not(site: Site, tmp_path: Path, forwarding: bool) -> None:
-    site.habits.forwarding = forwarding
-    path = str(tmp_path / "s")
-    server = await asyncio.start_unix_server(lambda _reader, writer: writer.close(), path)
-    shell = await site.connector().shell(site.vnode)
-    assert await shell.unix_accepts(path) is True
-    server.close()
-    await server.wait_closed()
-    if not os.path.exists(path):
-        Path(path).touch()
-    assert await shell.unix_accepts(path) is False
 
 
 @pytest.mark.parametrize(

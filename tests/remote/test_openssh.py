@@ -127,20 +127,14 @@ async def test_busy_server_drops_some_logins_but_serves_all(start: Start) -> Non
 
 
 @pytest.mark.parametrize("forwarding", ["yes", "no"])
-async def test_http_and_sockets_with_and_without_forwarding(start: Start, forwarding: str) -> None:
-    sshd = await start(f"AllowTcpForwarding {forwarding}", f"AllowStreamLocalForwarding {forwarding}")
+async def test_http_with_and_without_forwarding(start: Start, forwarding: str) -> None:
+    sshd = await start(f"AllowTcpForwarding {forwarding}")
     web = Web()
     server = await web.start()
-    path = str(sshd.home / "s")
-    sockets = await asyncio.start_unix_server(lambda _reader, writer: writer.close(), path)
     shell = await sshd.connector().shell(sshd.vnode)
     answer = await shell.http(web.request())
     assert (answer.status, answer.body) == (200, b"hi")
     assert (await shell.http(HttpRequest("shop.example", "/", "127.0.0.1", 1))).status == 0
-    assert await shell.unix_accepts(path) is True
-    sockets.close()
-    await sockets.wait_closed()
-    assert await shell.unix_accepts(path) is False
     server.close()
 
 
