@@ -14,11 +14,10 @@ from .service_config import ServiceConfig, read_service_configs
 
 @dataclass(frozen=True)
 class FpmMaster:
-    """A running php-fpm master: its configuration file, program and unit (empty when unknown)."""
+    """A running php-fpm master: its configuration file and unit (empty when unknown)."""
 
     pid: int
     conf: str
-    exe: str
     unit: str
 
 
@@ -32,7 +31,6 @@ class Capabilities:
     machine_id: str = ""
     hostname: str = ""
     os: str = ""
-    os_id: str = ""
     kernel: str = ""
     uid: int = -1
     root_id: str = "0:0"
@@ -41,7 +39,6 @@ class Capabilities:
     exchange: str = "none"
     tar: str = "other"
     gzip: str = ""
-    boot_id: str = ""
     now: float = 0.0
     tools: frozenset[str] = frozenset()
     disk_kb: int = 0
@@ -68,8 +65,8 @@ def read_capabilities(sections: Sections, section: str = "capabilities") -> Capa
     workers: set[tuple[int, int]] = set()
     for row in (*sections.rows.get(section, ()), *sections.rows.get("web account", ())):
         key, _, rest = row[0].partition("=")
-        if key == "fpm" and len(row) >= 4:
-            masters.append(FpmMaster(number(rest), row[1], row[2], row[3]))
+        if key == "fpm" and len(row) >= 3:
+            masters.append(FpmMaster(number(rest), row[1], row[2]))
         elif key in ("wugid", "wuid"):
             name, _, digits = rest.partition(":")
             (groups if key == "wugid" else users).setdefault(name, number(digits))
@@ -82,7 +79,6 @@ def read_capabilities(sections: Sections, section: str = "capabilities") -> Capa
         machine_id="".join(c for c in value.get("machine_id", "") if c.isalnum()),
         hostname=value.get("hostname", ""),
         os=value.get("os", ""),
-        os_id=value.get("os_id", ""),
         kernel=value.get("kernel", ""),
         uid=number(value.get("uid"), -1),
         root_id=value.get("root_id", "0:0"),
@@ -91,7 +87,6 @@ def read_capabilities(sections: Sections, section: str = "capabilities") -> Capa
         exchange=value.get("exchange", "none"),
         tar=value.get("tar", "other"),
         gzip=value.get("gzip", ""),
-        boot_id=value.get("boot_id", ""),
         now=float(number(value.get("now"))),
         tools=frozenset(value.get("tools", "").split()),
         disk_kb=number(value.get("disk_kb")),
@@ -174,7 +169,6 @@ class Inspection:
     homes: tuple[tuple[str, str], ...] = ()
     """(account, home) of those who live below the vhost's top directory."""
     space: Mapping[str, tuple[int, int, str]] = field(default_factory=dict)
-    readonly: tuple[str, ...] = ()
     journal: bytes = b""
     listening: frozenset[str] = frozenset()
     capabilities: Capabilities = field(default_factory=Capabilities)
@@ -277,7 +271,6 @@ def read_inspection(output: bytes, before: VnodeReading | None = None) -> Inspec
         unread=tuple(as_name(r[0]) for r in s.of("refs", "unread") if r),
         homes=tuple(dict.fromkeys(homes)),
         space={r[0]: (number(r[1]), number(r[2], -1), r[3]) for r in s.of("space", "space") if len(r) >= 4},
-        readonly=tuple(r[0] for r in s.of("space", "readonly") if r),
         journal=unb64(next((r[0] for r in s.of("journal", "journal") if r), "")),
         listening=frozenset(r[0] for r in s.of("pools", "listening") if r),
         mail={r[0]: r[1] == "yes" for r in s.of("mail", "mail") if len(r) >= 2},

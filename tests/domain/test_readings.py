@@ -43,7 +43,7 @@ def packed(files: dict[str, bytes]) -> str:
 
 SECTIONS = "@stat @tree @entries @nginx @fpm @settings @account @vhosts @passwd @ @refs @space @mounts @pools"
 KINDS = """@copies @journal @capabilities stat odd entry sibling climb conf file files names pid test vhost
-journal archives settings account ref space readonly listening copy oldlink mount immutable project"""
+journal archives settings account ref space listening copy oldlink mount immutable project"""
 VALUES = """fpm=1 wugid=www-data:33 now=inf entries=nan avail_kb=1e999 uid= = inodes_free=- dir link 1:2:3 ²
 1:2:755:4:5:6:/ YQ== YQ a=b \udcff"""
 WORDS = st.sampled_from([*f"{SECTIONS} {KINDS} {VALUES}".split(), "", "\t", "9" * 400])
@@ -95,7 +95,7 @@ def test_a_whole_inspection():
             "tools=nginx perl",
             "wugid=nginx:101",
             "wuid=nginx:100",
-            ("fpm=7", "/etc/php-fpm.conf", "/usr/sbin/php-fpm", "php-fpm.service"),
+            ("fpm=7", "/etc/php-fpm.conf", "php-fpm.service"),
             "@settings",
             ("settings", b64(b"UUSER=second\nDPASS=geheim\n")),
             "@account",
@@ -115,7 +115,7 @@ def test_a_whole_inspection():
     assert seen.odd["setuid"] == ("./web/su\n", "./web/su2")
     assert seen.mounts == ("/srv/a.test/web/m",)
     assert seen.references[0].file == "/etc/cron.d/a" and seen.references[0].line == "3"
-    assert seen.space["/srv/a.test"] == (1000, -1, "9") or seen.space["/srv/a.test"][0] == 1000
+    assert seen.space["/srv/a.test"] == (1000, -1, "9")
     assert seen.account and seen.account[0] == "second"
     assert seen.settings == {"UUSER": "second"}
     assert "geheim" not in repr(seen)

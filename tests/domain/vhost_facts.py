@@ -36,7 +36,7 @@ CAN = Capabilities(
     web_user="www-data",
     web_uid=33,
     web_gid=33,
-    masters=(FpmMaster(7, FPM_MAIN, "/usr/sbin/php-fpm8.2", "php8.2-fpm.service"),),
+    masters=(FpmMaster(7, FPM_MAIN, "php8.2-fpm.service"),),
 )
 SETTINGS = {
     "VHOST": DOMAIN,

@@ -1,5 +1,5 @@
 # What this vnode can do. Output: KEY=VALUE lines. Changes nothing.
-# Argument: VPATH (for space and file system).
+# Argument: VPATH (for space).
 # The first line of a text with what harms no terminal, in LINE.
 one_line() { # text
   LINE=${1%%"$NL"*}
@@ -13,14 +13,14 @@ file_line() { # file: its first line, in LINE
 }
 
 os_rows() {
-  pretty='' id=''
+  pretty=
   while IFS='=' read -r key value; do
     value=${value#[\"\']}
     value=${value%[\"\']}
     one_line "$value"
-    case $key in PRETTY_NAME) pretty=$LINE ;; ID) id=$LINE ;; esac
+    case $key in PRETTY_NAME) pretty=$LINE ;; esac
   done 2>/dev/null <"$R/etc/os-release"
-  printf 'os=%s\nos_id=%s\n' "$pretty" "$id"
+  printf 'os=%s\n' "$pretty"
 }
 
 service_manager() {
@@ -46,7 +46,7 @@ compressor() {
   for c in igzip pigz gzip; do if have "$c"; then printf '%s' "$c"; return; fi; done
 }
 
-# Rows "fpm=PID TAB CONF TAB EXE TAB UNIT", one a running php-fpm master of this system. A master that reloads
+# Rows "fpm=PID TAB CONF TAB UNIT", one a running php-fpm master of this system. A master that reloads
 # replaces itself, and for a moment shows the command it was started with instead of its title.
 fpm_masters() {
   tries=0
@@ -89,7 +89,7 @@ look_for_masters() {
         */*php*.service*) unit=${group%%.service*}; unit=${unit##*/}.service; break ;;
       esac
     done 2>/dev/null <"$p/cgroup"
-    MASTERS="${MASTERS}fpm=${p#/proc/}$TAB$conf$TAB$(readlink "$p/exe" 2>/dev/null)$TAB$unit$NL"
+    MASTERS="${MASTERS}fpm=${p#/proc/}$TAB$conf$TAB$unit$NL"
   done
   [ -z "$reloading" ]
 }
@@ -132,9 +132,6 @@ capabilities() {
   printf '\ngzip='
   compressor
   echo
-  boot_id
-  one_line "$BOOT"
-  printf 'boot_id=%s\n' "$LINE"
   tools=
   for t in nginx perl flock setsid getfacl setfacl getfattr setfattr getcap setcap lsattr sha256sum base64 curl wget ionice nice; do
     if have "$t"; then tools="$tools $t"; fi
@@ -144,7 +141,6 @@ capabilities() {
   if [ -n "$FREE" ]; then printf 'disk_kb=%s\navail_kb=%s\n' "$SIZE" "$FREE"; fi
   free_of -Pi "$at"
   case $FREE in ''|*[!0-9]*) ;; *) printf 'inodes_free=%s\n' "$FREE" ;; esac
-  stat -f -c 'fs=%T' "$at" 2>/dev/null
   awk -F: '$1 == "www-data" || $1 == "nginx" { print (FILENAME ~ /group$/ ? "wugid=" : "wuid=") $1 ":" $3 }' "$R/etc/group" "$R/etc/passwd" 2>/dev/null
   fpm_masters
 }

@@ -197,9 +197,6 @@ everything() {
   system_refs
   printf '@space\n'
   space_rows
-  for p in "$U" "$R/etc" "$R/var/lib"; do
-    if [ -d "$p" ] && ! [ -w "$p" ]; then printf 'readonly\t%s\n' "$p"; fi
-  done
   printf '@journal\n'
   if [ -f "$VAR/$D/journal" ]; then
     printf 'journal\t'

@@ -1,5 +1,5 @@
 # What the vnode keeps of a vhost's unfinished or finished migration. Argument: DOMAIN.
-# Rows: "baseline TAB b64", "flag TAB name", "run TAB name" of the newest run's directory.
+# Rows: "baseline TAB b64", "flag TAB name", "record TAB yes" where there is one, "journal TAB b64".
 CUR=$VAR/$1/cur
 if [ -f "$CUR/baseline.json" ]; then printf 'baseline\t%s\n' "$(b64 <"$CUR/baseline.json")"; fi
 for f in "$CUR"/flag.*; do if [ -e "$f" ]; then printf 'flag\t%s\n' "${f##*.}"; fi; done
