@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
+from ..domain.batch_report import iso
 from ..domain.errors import NsmigError
 from ..domain.fleet import RunRecord, Vhost, Vnode
 from ..domain.options import RollbackPoint
-
-
-def iso(at: float | None) -> str | None:
-    """Seconds since the epoch as ``2026-01-31T12:00:00Z``."""
-    if at is None:
-        return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def vnode_row(vnode: Vnode) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class RetryAsked(Event):
 
 @dataclass(frozen=True)
 class BatchEnded(Event):
-    """The batch's process ended. ``outcome``: done, partial, failed, or interrupted (then resume it)."""
+    """The batch's process ended. ``outcome``: done, partial, failed, cancelled, interrupted (resume it)."""
 
     batch: str = ""
     outcome: str = ""

@@ -25,7 +25,7 @@ class Event:
 
 @dataclass(frozen=True)
 class RunStarted(Event):
-    """Work on one vhost began; ``verb`` is discover, validate, migrate, undo, restore or resume."""
+    """Work on one vhost, or of discover on a vnode, began; ``verb`` as in RunRecord."""
 
     verb: str = ""
     type = "run_started"

@@ -113,12 +113,16 @@ class Refusal(NamedTuple):
     reason: str
 
 
+ON_THE_VNODE = ("migrate", "undo", "restore", "resume")
+"""Verbs of runs that change a vnode: they may leave it half-done, and its journal is their truth."""
+
+
 @dataclass(frozen=True)
 class RunRecord:
     """One kept run: who did what to which vhost, when, and how it ended.
 
-    ``verb`` is migrate, undo, restore, validate or discover; ``outcome`` is running, ok, undone,
-    failed, refused, interrupted. ``steps`` is a list of ``{name, ok, started, seconds}``.
+    ``verb`` is one of ON_THE_VNODE, or discover, validate, verify or prune; ``outcome`` is running, ok,
+    undone, failed, refused, interrupted. ``steps`` is a list of ``{name, ok, started, seconds}``.
     """
 
     run: str

@@ -21,15 +21,12 @@ from ..domain.events import (
     StepStarted,
     Warned,
 )
-from ..domain.fleet import Layout, RunRecord, Status, Vhost
+from ..domain.fleet import ON_THE_VNODE, Layout, RunRecord, Status, Vhost
 from ..domain.layout import JournalView
 from ..domain.path_map import below, final_map
 from ..domain.ports import FleetStore
 
 Clock = Callable[[], float]
-
-ON_THE_VNODE = ("migrate", "undo", "restore", "resume")
-"""Verbs whose truth is the vnode's journal: they go on when the database cannot be written."""
 
 
 @dataclass
@@ -100,7 +97,7 @@ class Bookkeeper:
             self._keep(lambda: self.store.log(self.run, self.clock(), line))
 
     def _keep(self, write: Callable[[], None]) -> None:
-        """Write into the database; a run that is under way on the vnode does not end because of it."""
+        """Write into the database; a run that its vnode's journal tells of goes on without."""
         try:
             write()
         except NsmigError as error:

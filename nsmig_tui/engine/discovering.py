@@ -8,7 +8,7 @@ from typing import Any
 
 from ..domain.errors import ConnectError, ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Found, Result
-from ..domain.fleet import Layout, Status, Vhost, Vnode
+from ..domain.fleet import ON_THE_VNODE, Layout, Status, Vhost, Vnode
 from ..domain.fpm_pools import FpmModel, find_pools
 from ..domain.layout import JournalView, at_work, layout_of, migrated_at, read_journal, status_from_disk
 from ..domain.names import is_domain
@@ -17,7 +17,7 @@ from ..domain.nginx_sites import find_site
 from ..domain.readings import Capabilities, Discovery, FoundVhost
 from ..domain.surroundings import fpm_models, nginx_model
 from . import reading
-from .bookkeeping import ON_THE_VNODE, Bookkeeper
+from .bookkeeping import Bookkeeper
 from .desk import Desk, same_machine
 
 RUNNING = " is running on it"

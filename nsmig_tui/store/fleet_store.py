@@ -12,7 +12,17 @@ from typing import Any, TypeVar
 from peewee import Select, Table, fn
 
 from ..domain.errors import NsmigError
-from ..domain.fleet import ArchiveRecord, Refusal, RunRecord, Status, StatusChange, Vhost, VhostBrief, Vnode
+from ..domain.fleet import (
+    ON_THE_VNODE,
+    ArchiveRecord,
+    Refusal,
+    RunRecord,
+    Status,
+    StatusChange,
+    Vhost,
+    VhostBrief,
+    Vnode,
+)
 from . import rows
 from .database import open_database, told
 
@@ -22,9 +32,6 @@ Many = Callable[[str, list[Any]], None]
 
 UNFINISHED = ("running", "interrupted")
 SETTLED = ("ok", "undone")
-CHANGING = ("migrate", "rollback", "undo", "restore", "resume")
-"""Verbs that can leave something half-done on a vnode."""
-
 _VNODES = f"SELECT {', '.join(rows.VNODE)} FROM vnode"
 _VHOSTS = f"SELECT {', '.join(rows.VHOST)} FROM vhost"
 
@@ -232,12 +239,12 @@ class Store:
             (later.vnode == table.vnode)
             & (later.vhost == table.vhost)
             & (later.started > table.started)
-            & later.verb.in_(CHANGING)
+            & later.verb.in_(ON_THE_VNODE)
             & later.outcome.in_(SETTLED)
         )
         query = (
             table.select()
-            .where(table.outcome.in_(UNFINISHED) & table.verb.in_(CHANGING) & ~fn.EXISTS(settled))
+            .where(table.outcome.in_(UNFINISHED) & table.verb.in_(ON_THE_VNODE) & ~fn.EXISTS(settled))
             .order_by(table.started)
         )
         return [rows.to_run(row) for row in self._fetch(query)]

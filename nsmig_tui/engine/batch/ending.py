@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from ...domain.batch import BatchItem, BatchSpec, trouble_of
 from ...domain.errors import ExitCode
 from ...domain.events import Result
-from ...domain.fleet import RunRecord, Status, Vhost
+from ...domain.fleet import ON_THE_VNODE, RunRecord, Status, Vhost
 from ...domain.outcomes import combine
 from ...domain.run_state import RunState
 
 UNDO_FAILED = int(ExitCode.UNDO_FAILED)
-CHANGING = ("migrate", "undo", "restore", "resume")
 
 
 def settled(result: Result) -> bool:
@@ -37,7 +36,7 @@ def is_overtaken(run: RunState, vhost: Vhost | None, records: Iterable[RunRecord
         return True
     since = run.started if run.started is not None else run.queued
     return any(
-        one.verb in CHANGING
+        one.verb in ON_THE_VNODE
         and one.outcome in ("ok", "undone")
         and one.run != run.run
         and one.started > since
