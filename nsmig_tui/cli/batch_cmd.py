@@ -14,10 +14,10 @@ from ..domain.batch import BatchSpec, Limits
 from ..domain.batch_plan import BatchPlan
 from ..domain.errors import ExitCode, NsmigError, Refused, UsageError
 from ..domain.events import Emit, Planned
-from ..domain.fleet import Vhost
+from ..domain.fleet import Status, Vhost
 from ..domain.options import MigrateOptions
 from ..domain.text import clean
-from ..engine.batch.ending import left_over
+from ..engine.batch.ending import left_over, still_left
 from ..engine.batch.measuring import AT_ONCE, plan_batch, spec_of
 from . import consent
 from .following import follow
@@ -185,11 +185,8 @@ def open_batches(session: Session) -> list[str]:
             continue
         if view.outcome == "cancelled":
             continue
-        for item in left_over(view.spec, view.results):
-            known = store.vhost(item.vnode, item.domain)
-            if known is not None and str(known.status) not in ("migrated", "native"):
-                found.append(name)
-                break
+        if still_left(store, view)[0]:
+            found.append(name)
     return found[::-1]
 
 
@@ -199,10 +196,26 @@ async def resume_batch(session: Session, batch: str, *, retry: bool) -> int:
     since = None
     if not app.batches.is_alive(batch):
         await _meet(session, batch, retry=retry)
-        since = app.batches.resume(batch, app.typed(), retry=retry)
+        leave = _taken_back(session, batch)
+        since = app.batches.resume(batch, app.typed(), retry=retry, leave=leave)
     elif retry:
         app.batches.send(batch, "retry")
     return await follow(session, batch, whole=False, since=since, retry=retry)
+
+
+def _taken_back(session: Session, batch: str) -> list[str]:
+    """Keys of what somebody migrated since and took back: a batch does not go against that unasked."""
+    store = session.app.store
+    keys = []
+    for item in still_left(store, session.app.batches.view(batch))[1]:
+        known = store.vhost(item.vnode, item.domain)
+        if known is not None and known.status not in (Status.MIGRATED, Status.NATIVE):
+            where = f"{item.vnode} {item.domain}"
+            session.out.talk(
+                f"{where} was dealt with since and is left alone. By itself: nsmig migrate {where}"
+            )
+            keys.append(item.key)
+    return keys
 
 
 async def _meet(session: Session, batch: str, *, retry: bool) -> None:

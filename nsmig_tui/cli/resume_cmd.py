@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from ..domain.errors import Refused, UsageError
 from ..domain.events import Emit, Result
-from ..engine.batch.ending import left_over
+from ..engine.batch.ending import still_left
 from . import consent, outcome
 from .batch_cmd import open_batches, resume_batch
 from .session import Session, Work
@@ -90,7 +90,7 @@ def _left(session: Session, batches: list[str]) -> list[tuple[str, str]]:
     found = []
     for name in batches:
         view = session.app.batches.view(name)
-        left = left_over(view.spec, view.results)
+        left, _overtaken = still_left(session.app.store, view)
         found.append((name, f"{len(left)} of {len(view.spec.work)} vhosts are left"))
     return found
 

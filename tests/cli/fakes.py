@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 import json
 import os
 import sys
@@ -155,6 +156,7 @@ class InlineBatches(Batches):
             journal,
             before=before,
             retry="--retry" in more,
+            leave=[key for word, key in itertools.pairwise(more) if word == "--leave"],
             mailbox=lambda: collect(place),
         )
 

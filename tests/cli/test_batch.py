@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
 from nsmig_tui.domain.batch_plan import Measured
 from nsmig_tui.domain.errors import ConnectError
+from nsmig_tui.domain.fleet import RunRecord
 
 from .fakes import Bench, error, result
 
@@ -109,6 +111,26 @@ def test_a_set_aside_vnode_is_taken_up_by_resume(bench):
         "good.example",
         "other.example",
     ]
+
+
+@pytest.mark.parametrize(
+    "words", [("resume", "--yes"), ("resume", "BATCH", "--yes"), ("resume", "BATCH", "--retry", "--yes")]
+)
+def test_what_was_rolled_back_since_is_not_migrated_again(bench, words):
+    """It was left, somebody migrated it by hand, and then decided against it."""
+    bench.engine.answers[("migrate", *OTHER)] = error(ConnectError, "no route")
+    assert bench.run(*ALL).code == 7
+    del bench.engine.answers[("migrate", *OTHER)]
+    (name,) = names(bench)
+    store = bench.store()
+    for number, verb in enumerate(("migrate", "undo"), 1):
+        store.save_run(RunRecord(f"r{number}", verb, *OTHER, "op", time.time() + number, outcome="ok"))
+    store.close()
+    ended = bench.run(*(name if word == "BATCH" else word for word in words))
+    assert "ok      web2  other.example" not in ended.out, ended
+    store = bench.store()
+    assert store.vhost(*OTHER).status == "validated"
+    store.close()
 
 
 def test_failed_ones_are_tried_again_only_when_asked_for(bench):

@@ -296,7 +296,7 @@ class Conductor:
         outcome = {0: "done", 7: "partial"}.get(code, "failed")
         if self.schedule.stopped.startswith("cancelled"):
             outcome = "cancelled"
-        left = left_over(self.spec, self.view.results)
+        left = [i for i in left_over(self.spec, self.view.results) if i.key not in self._leave]
         hint = f"{len(left)} left to do: nsmig resume {self.spec.batch}" if left else ""
         self._close(summarize(results), outcome, code, hint)
         return code

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ...domain.batch import BatchItem, BatchSpec, trouble_of
+from ...domain.batch_view import BatchView
 from ...domain.errors import ExitCode
 from ...domain.events import Result
 from ...domain.fleet import ON_THE_VNODE, RunRecord, Status, Vhost
 from ...domain.outcomes import combine
+from ...domain.ports import FleetStore
 from ...domain.run_state import RunState
 
 UNDO_FAILED = int(ExitCode.UNDO_FAILED)
+
+RUNS = 20
+"""Newest runs of a vhost among which one is looked for that brought it to an end."""
 
 
 def settled(result: Result) -> bool:
@@ -42,6 +47,17 @@ def is_overtaken(run: RunState, vhost: Vhost | None, records: Iterable[RunRecord
         and one.started > since
         for one in records
     )
+
+
+def still_left(store: FleetStore, view: BatchView) -> tuple[list[BatchItem], list[BatchItem]]:
+    """What of a batch is still to do as far as the database knows by now, and what was overtaken."""
+    still: list[BatchItem] = []
+    gone: list[BatchItem] = []
+    for item in left_over(view.spec, view.results):
+        vhost = store.vhost(item.vnode, item.domain)
+        records = store.runs(item.vnode, item.domain, limit=RUNS)
+        (gone if is_overtaken(view.runs[item.key], vhost, records) else still).append(item)
+    return still, gone
 
 
 def code_of_all(results: Sequence[Result]) -> int:

@@ -69,15 +69,9 @@ async def offer_batches(ui: NsmigApp) -> set[str]:
 
 def judge(ui: NsmigApp, view: BatchView) -> Left:
     """What is still to do of a batch, as far as the database knows by now."""
-    from ...engine.batch.ending import is_overtaken, left_over
+    from ...engine.batch.ending import still_left
 
-    still: list[BatchItem] = []
-    gone: list[BatchItem] = []
-    for item in left_over(view.spec, view.results):
-        host = ui.store.vhost(item.vnode, item.domain)
-        records = ui.store.runs(item.vnode, item.domain, limit=20)
-        (gone if is_overtaken(view.runs[item.key], host, records) else still).append(item)
-    return Left(view, still, gone)
+    return Left(view, *still_left(ui.store, view))
 
 
 async def _offer_one(ui: NsmigApp, left: Left, silent: set[str]) -> None:
