@@ -38,10 +38,16 @@ def running_world(vnodes: int = 3, vhosts_per_vnode: int = 4) -> Iterator[DemoWo
             if up.done():
                 raise
             up.set_exception(error)
+            if not began.done():
+                began.set_exception(error)
 
     thread = threading.Thread(target=body, name="demo world")
     thread.start()
-    loop, task = began.result()
+    try:
+        loop, task = began.result()
+    except BaseException:
+        thread.join()
+        raise
     try:
         yield up.result()
     finally:

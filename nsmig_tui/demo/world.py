@@ -24,6 +24,9 @@ from .seed import SeededSite, check_lengths, plan_sites, seed_vnode
 
 DAEMONS = ("nginx", "php-fpm8.2")
 
+UP_WITHIN = 60.0
+"""Seconds that a daemon may take to come up, on a machine under load."""
+
 
 class DemoWorld:
     """``async with DemoWorld() as world``: vnodes that answer, gone without trace afterwards.
@@ -137,7 +140,14 @@ class DemoWorld:
                 cwd="/",
                 env=environment(root),
             )
-            said, _nothing = await child.communicate()
+            try:
+                async with asyncio.timeout(UP_WITHIN):
+                    said, _nothing = await child.communicate()
+            except TimeoutError as error:
+                # What it has begun goes with the world.
+                child.kill()
+                words = f"The demo's {daemon} did not start within {UP_WITHIN:g} s."
+                raise Refused(words, hint="Is the machine very busy? Try again.", vnode=name) from error
             if child.returncode:
                 words = said.decode(errors="replace").strip()
                 raise Refused(f"The demo's {daemon} did not start: {words}", vnode=name)

@@ -39,6 +39,17 @@ def test_a_world_that_cannot_start_says_so(monkeypatch):
     assert "demo world" not in {thread.name for thread in threading.enumerate()}
 
 
+def test_a_loop_that_cannot_be_made_is_told_and_not_waited_for(monkeypatch):
+    def refuse(coroutine) -> None:
+        coroutine.close()
+        raise OSError("too many open files")
+
+    monkeypatch.setattr("nsmig_tui.demo.background.asyncio.run", refuse)
+    with pytest.raises(OSError, match="too many open files"), running_world(1, 1):
+        pass
+    assert "demo world" not in {thread.name for thread in threading.enumerate()}
+
+
 def test_the_screen_gets_a_fleet_and_nothing_of_the_users_own(tmp_path):
     own = Settings(tmp_path / "data", tmp_path / "config", tmp_path / "ssh", services={"vn1": {"nginx": "x"}})
     seen = {}

@@ -96,6 +96,21 @@ async def test_a_daemon_that_does_not_start_is_named_and_leaves_nothing(monkeypa
     assert not world.directory.exists()
 
 
+async def test_a_daemon_that_never_comes_up_is_named_and_leaves_nothing(monkeypatch):
+    def spoil(root, _name, _sites):
+        (root / "bin").mkdir()
+        (root / "bin/php-fpm8.2").write_text("#!/bin/sh\nexec sleep 900\n")
+        (root / "bin/php-fpm8.2").chmod(0o755)
+
+    monkeypatch.setattr("nsmig_tui.demo.world.seed_vnode", spoil)
+    monkeypatch.setattr("nsmig_tui.demo.world.UP_WITHIN", 0.2)
+    world = DemoWorld(vnodes=1, vhosts_per_vnode=1)
+    with pytest.raises(Refused, match=r"php-fpm8.2 did not start within 0.2 s"):
+        async with asyncio.timeout(LIMIT):
+            await world.__aenter__()
+    assert not world.directory.exists() and leftovers.processes(world.directory) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_nothing_is_left_when_the_owner_is_ended(number):
     async with begun("-c", _OWNER) as owner:
