@@ -124,6 +124,21 @@ class Scene:
                 await asyncio.sleep(0.005)
 
 
+async def test_a_mistake_of_ours_ends_the_process_and_is_not_waited_for(tmp_path):
+    """Its run is never booked out then; the batch can be resumed."""
+
+    def broken(_vnode, _speed):
+        raise RuntimeError("a bug")
+
+    scene = Scene(tmp_path, TableEngine(), spec_with("a/x.test", "a/y.test"))
+    conductor = scene.conductor()
+    conductor._measured = broken
+    with pytest.raises(RuntimeError, match="a bug"):
+        async with asyncio.timeout(20):
+            await conductor.run()
+    assert scene.view().outcome == "" and not scene.events(BatchEnded)
+
+
 async def test_all_goes_well_and_throughput_is_kept(tmp_path):
     scene = Scene(tmp_path, TableEngine(), spec_with("a/x.test", "a/y.test", "b/z.test"))
     assert await scene.run() == 0

@@ -85,7 +85,10 @@ class Conductor:
         self._quiet = 0.0
 
     async def run(self) -> int:
-        """All of it; answers the exit code. When cancelled it leaves the vnodes alone and says so."""
+        """All of it; answers the exit code. When cancelled it leaves the vnodes alone and says so.
+
+        Raises for a mistake of ours, as if the process had been killed: the batch can be resumed.
+        """
         self._settle_earlier()
         self._tell(
             BatchStarted(
@@ -110,6 +113,9 @@ class Conductor:
             await self._conduct()
         except asyncio.CancelledError:
             return await self._interrupted()
+        except Exception:
+            await self._let_go()
+            raise
         return self._ended()
 
     # -- the loop ------------------------------------------------------------------------------------------
@@ -132,6 +138,9 @@ class Conductor:
                 async with asyncio.timeout(HEARTBEAT):
                     await self._news.wait()
             self._news.clear()
+            for task in self._tasks.values():
+                if task.done():  # whose run has ended is not among them
+                    task.result()
             if loop.time() - self._quiet >= HEARTBEAT:
                 self._quiet = loop.time()
                 self.journal.flush_ticks()
@@ -306,12 +315,16 @@ class Conductor:
         codes = [r.exit_code for r in self.view.results.values() if r.vnode == vnode and trouble_of(r)]
         return int(ExitCode.CONNECT) if not codes or codes[0] in (3, 130) else int(ExitCode.REFUSED)
 
-    async def _interrupted(self) -> int:
+    async def _let_go(self) -> None:
+        """Stop looking at what is under way; it goes on on its vnodes."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    async def _interrupted(self) -> int:
+        await self._let_go()
         code = int(ExitCode.INTERRUPTED)
         hint = f"What runs on the vnodes goes on there. Go on with: nsmig resume {self.spec.batch}"
         self._close(summarize(list(self.view.results.values())), "interrupted", code, hint)
