@@ -1,1 +1,1 @@
-"""The only place that speaks SSH (asyncssh), and the home of the remote sh scripts."""
+"""The only client of SSH (asyncssh; the demo is a server of it), and the home of the remote sh scripts."""
