@@ -31,9 +31,12 @@ async def verify(desk: Desk, name: str, domain: str, emit: Emit) -> Result:
         points = await reading.points(shell, vnode, domain, desk.scripts, check=True)
     except NsmigError as error:
         return ended_by(error, books, vhost)
-    words = {True: "verified", False: "DAMAGED", None: "unknown: no record of it on the vnode"}
     for point in points:
-        books.tell(LogLine(name, domain, books.run, f"{point.filename}: {words[point.ok]}"))
+        if point.ok is None:
+            books.warn(f"{point.filename} cannot be verified: nothing is recorded of it on the vnode")
+        else:
+            word = "verified" if point.ok else "DAMAGED"
+            books.tell(LogLine(name, domain, books.run, f"{point.filename}: {word}"))
         _remember(
             desk,
             ArchiveRecord(

@@ -110,6 +110,15 @@ def meddle(keeper: Keeper, act: Callable[[], None]) -> None:
     keeper.app.connector.shell = shell
 
 
+async def test_an_archive_that_nothing_is_recorded_of_is_not_passed_over_in_silence(keeper: Keeper):
+    """Of many that are verified one may be a copy that somebody put there: whole, but of what?"""
+    stranger = keeper.folder / "pre-migration-20251231-000000.tar.gz"
+    shutil.copy2(keeper.folder / keeper.archives()[0], stranger)
+    told = await keeper.app.engine.verify_archives("vn1", keeper.domain, lambda _event: None)
+    assert told.ok and [words for words in told.warnings if stranger.name in words], told
+    assert not [words for words in told.warnings if keeper.archives()[-1] in words]
+
+
 async def test_old_ones_go_with_what_belongs_to_them_and_the_way_back_stays(keeper: Keeper):
     newest = keeper.archives()[-1]
     assert set(await keeper.plan()) == set(keeper.archives()[:-1])
