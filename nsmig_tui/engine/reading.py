@@ -9,7 +9,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from ..domain.errors import ConnectError
+from ..domain.errors import ConnectError, Refused
 from ..domain.fleet import Vhost, Vnode
 from ..domain.http_answers import Baseline, baseline_from
 from ..domain.layout import JournalView, read_journal
@@ -159,10 +159,15 @@ async def is_alive(shell: Shell, scripts: Scripts, domain: str, run: str) -> boo
 async def points(
     shell: Shell, vnode: Vnode, domain: str, scripts: Scripts, *, check: bool
 ) -> list[RollbackPoint]:
-    """The archives on the vnode, newest first; ``check`` reads each one and compares its hash."""
+    """The archives on the vnode, newest first; ``check`` reads each one and compares its hash.
+
+    Raises Refused where they cannot be looked for: that is another thing than none.
+    """
     upath = f"{vnode.vpath}/{domain}"
     args = [domain, upath, "hash" if check else "quick"]
     s = split_sections(await ask(shell, vnode, scripts("points"), args, HASH if check else LOOK))
+    for row in s.of("", "hidden"):
+        raise _hidden(vnode, domain, upath, as_name(row[0]))
     found = []
     for row in s.of("", "point"):
         name, at, size, _sha, _recorded, entries, verdict = (*row, *[""] * 7)[:7]
@@ -178,6 +183,16 @@ async def points(
             )
         )
     return sorted(found, key=lambda p: made_at(p.filename, p.created_at), reverse=True)
+
+
+def _hidden(vnode: Vnode, domain: str, upath: str, path: str) -> Refused:
+    if path == upath:
+        what = f"{path} is not there, or is no directory"
+        hint = f"Bring it back if it should be there; nsmig discover {vnode.name} notes what is."
+    else:
+        what = f"{path} is no real directory"
+        hint = "Nothing is read through it. Look at it on the server."
+    return Refused(f"{what}; its archives cannot be looked for", hint=hint, vnode=vnode.name, vhost=domain)
 
 
 def made_at(filename: str, touched: float) -> tuple[float, int]:

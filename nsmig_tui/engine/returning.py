@@ -42,6 +42,7 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
     if not kept.exists:
         raise _nothing_to_undo(vnode, vhost, kept)
     seen, _ = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
+    still_there(vnode, vhost, seen)
     steps = undo_rows(vnode, vhost, seen)
     steps[STEPS[6]] = [{"what": "compare the HTTP answers with those of now"}]
     return Planned(

@@ -17,6 +17,7 @@ import pytest
 from nsmig_tui import wiring
 from nsmig_tui.demo.run import add_vnodes, demo_settings
 from nsmig_tui.demo.world import DemoWorld
+from nsmig_tui.domain.errors import Refused
 from nsmig_tui.domain.events import LogLine
 from nsmig_tui.domain.options import MigrateOptions, RollbackOptions
 from nsmig_tui.settings import load
@@ -261,3 +262,36 @@ async def test_archives_in_the_trash_stay_while_none_is_verified(keeper: Keeper)
         damage(keeper.folder / name)
     assert (await keeper.prune()).ok
     assert [path.name for path in keeper.folder.glob(".trash-*")] == [f".trash-{first}"]
+
+
+async def test_an_archive_that_is_gone_is_not_called_verified(keeper: Keeper):
+    newest = mains(keeper)[-1]
+    for name in mains(keeper):
+        (keeper.folder / name).unlink()
+    result = await keeper.app.engine.verify_archives("vn1", keeper.domain, lambda _event: None)
+    assert (result.ok, result.exit_code) == (False, 4)
+    assert result.errors == (f"missing: {newest}",) and result.hint
+    kept = keeper.app.store.runs("vn1", keeper.domain)[0]
+    assert (kept.verb, kept.outcome) == ("verify", "failed")
+
+
+@pytest.mark.parametrize("hidden", ["vhost", "vpath", "archives led away"])
+async def test_what_cannot_be_looked_at_is_not_an_empty_list(keeper: Keeper, hidden: str):
+    """A disk that is not mounted, for one: its archives are not gone, and no plan can be made."""
+    away = {"vhost": keeper.folder.parent, "vpath": keeper.folder.parent.parent}.get(hidden, keeper.folder)
+    aside = away.rename(away.with_name("aside"))
+    if away == keeper.folder:
+        away.symlink_to(aside)
+    engine = keeper.app.engine
+    with pytest.raises(Refused, match="is no real directory" if away == keeper.folder else "is not there"):
+        await engine.points("vn1", keeper.domain)
+    result = await engine.verify_archives("vn1", keeper.domain, lambda _event: None)
+    assert (result.ok, result.exit_code) == (False, 4) and result.errors
+    if away != keeper.folder:
+        with pytest.raises(Refused, match="is not there"):
+            await engine.plan_rollback("vn1", keeper.domain, RollbackOptions())
+
+
+async def test_a_vhost_without_archives_has_an_empty_list(keeper: Keeper):
+    keeper.folder.rename(keeper.folder.with_name("aside"))
+    assert await keeper.app.engine.points("vn1", keeper.domain) == []

@@ -201,7 +201,7 @@ async def test_the_plan_of_a_restore_begins_with_the_undo_of_a_migration(tmp_pat
 async def test_the_plan_of_an_undo_names_what_moves(tmp_path, monkeypatch, folders, moved):
     async def inspect(*_words, test):
         assert not test, "nginx -t opens log files"
-        return Inspection(places={name: Place("dir") for name in folders}), None
+        return Inspection(places={name: Place("dir") for name in ("upath", *folders)}), None
 
     async def probe(*_words):
         return Capabilities()
