@@ -31,6 +31,7 @@ async def migrate(session: Session, arguments: Namespace) -> int:
 
         async def plan(vnode: str, domain: str, emit: Emit) -> Planned | Result:
             if settled:
+                await engine.nothing_to_migrate(vnode, domain)
                 return _nothing_to_plan(vhosts[0])
             return await engine.plan_migrate(vnode, domain, options)
 

@@ -57,7 +57,9 @@ async def verify(desk: Desk, name: str, domain: str, emit: Emit) -> Result:
     # Older ones may have been pruned from another machine; the one of the migration in force may not.
     if vhost.backup_archive and vhost.backup_archive not in [point.filename for point in points]:
         books.errors.append(f"missing: {vhost.backup_archive}")
-        books.hint = books.hint or "Bring it back into .archive from a copy; without it there is only the undo."
+        books.hint = (
+            books.hint or "Bring it back into .archive from a copy; without it only the undo is left."
+        )
     if books.errors:
         return books.end("failed", vhost, code=ExitCode.REFUSED)
     return books.end("ok", vhost)

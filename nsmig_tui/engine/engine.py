@@ -48,6 +48,10 @@ class Engine:
         """The dry run of a migration."""
         return await migrating.plan_migrate(self.desk, vnode, domain, options)
 
+    async def nothing_to_migrate(self, vnode: str, domain: str) -> None:
+        """Whether the vnode, too, says of a vhost that it is migrated or native; raises Refused if not."""
+        await migrating.nothing_to_migrate(self.desk, vnode, domain)
+
     async def migrate(self, vnode: str, domain: str, options: MigrateOptions, emit: Emit) -> Result:
         """Migrate one vhost."""
         return await migrating.migrate(self.desk, vnode, domain, options, emit)

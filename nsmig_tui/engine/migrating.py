@@ -28,7 +28,7 @@ from ..domain.surroundings import Serving
 from ..domain.validation import validate as judge
 from . import reading
 from .bookkeeping import Bookkeeper, count_reloads, failed, migrated
-from .desk import Desk, at_work_on, ended_by, same_machine
+from .desk import Desk, at_work_on, ended_by, same_machine, still_there
 from .http_checks import differences, witness
 from .runner_link import Ending, RunnerLink, Verdict
 from .validating import layout_seen
@@ -61,14 +61,7 @@ async def prepare(desk: Desk, vnode: Vnode, vhost: Vhost, shell: Shell, options:
     """Look again and plan. Raises Refused for whatever stands in the way."""
     seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
     same_machine(vnode, seen.capabilities)
-    journal = read_journal(seen.journal)
-    if journal.unfinished and await reading.is_alive(shell, desk.scripts, vhost.domain, journal.run):
-        raise at_work_on(vnode, vhost.domain, journal)
-    if journal.unfinished:
-        raise Refused(
-            f"a run on {vhost.domain} is unfinished",
-            hint=f"Finish or undo it: nsmig resume {vnode.name} {vhost.domain} [--undo]",
-        )
+    await _no_run_is_open(desk, vnode, vhost, shell, seen)
     if layout_seen(seen) is not Layout.NS1:
         raise Refused(f"{vhost.domain} does not have the old layout", hint=f"nsmig discover {vnode.name}")
     bad = [f for f in judge(vhost.domain, f"{vnode.vpath}/{vhost.domain}", seen, serving) if f.blocks]
@@ -81,6 +74,37 @@ async def prepare(desk: Desk, vnode: Vnode, vhost: Vhost, shell: Shell, options:
     if plan.blocked:
         raise Refused(plan.blocked[0], hint="Nothing was touched.")
     return Prepared(plan, seen, serving)
+
+
+async def _no_run_is_open(desk: Desk, vnode: Vnode, vhost: Vhost, shell: Shell, seen: Inspection) -> None:
+    journal = read_journal(seen.journal)
+    if journal.unfinished and await reading.is_alive(shell, desk.scripts, vhost.domain, journal.run):
+        raise at_work_on(vnode, vhost.domain, journal)
+    if journal.unfinished:
+        raise Refused(
+            f"a run on {vhost.domain} is unfinished",
+            hint=f"Finish or undo it: nsmig resume {vnode.name} {vhost.domain} [--undo]",
+        )
+
+
+async def nothing_to_migrate(desk: Desk, name: str, domain: str) -> None:
+    """Ask the vnode whether a vhost that we know as settled is so: another operator may have undone it.
+
+    Raises Refused where it is not.
+    """
+    vnode, vhost = desk.pair(name, domain)
+    shell = await desk.shell(vnode)
+    seen, _ = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
+    same_machine(vnode, seen.capabilities)
+    still_there(vnode, vhost, seen)
+    await _no_run_is_open(desk, vnode, vhost, shell, seen)
+    if layout_seen(seen) is not Layout.NS3:
+        raise Refused(
+            f"{domain} was {vhost.status} when we last looked, and does not have the new layout now",
+            hint=f"Somebody else was at work on it; nsmig discover {name} notes what is there.",
+            vnode=name,
+            vhost=domain,
+        )
 
 
 async def plan_migrate(desk: Desk, name: str, domain: str, options: MigrateOptions) -> Planned:
@@ -98,10 +122,11 @@ async def migrate(desk: Desk, name: str, domain: str, options: MigrateOptions, e
     """Migrate one vhost. Never raises for what happens to it; the Result says it."""
     vnode, vhost = desk.pair(name, domain)
     books = desk.books("migrate", name, domain, emit)
-    if vhost.status in (Status.MIGRATED, Status.NATIVE):
-        books.warnings.append(f"{domain} is {vhost.status} already; nothing was changed")
-        return books.end("ok", vhost, skipped=True)
     try:
+        if vhost.status in (Status.MIGRATED, Status.NATIVE):
+            await nothing_to_migrate(desk, name, domain)
+            books.warnings.append(f"{domain} is {vhost.status} already; nothing was changed")
+            return books.end("ok", vhost, skipped=True)
         gate(vhost)
         books.tell(StepStarted(name, domain, books.run, STEPS[0]))
         shell = await desk.shell(vnode)

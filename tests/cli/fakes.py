@@ -90,6 +90,9 @@ class FakeEngine:
         )
         return self._answer(("plan_migrate", vnode, domain), plan)
 
+    async def nothing_to_migrate(self, vnode, domain):
+        self._answer(("nothing_to_migrate", vnode, domain), None)
+
     async def migrate(self, vnode, domain, options, emit):
         self.calls.append(("migrate", vnode, domain, options))
         emit(RunStarted(vnode, domain, "r1", verb="migrate"))

@@ -124,6 +124,13 @@ def test_a_migrated_vhost_is_skipped_by_plan_and_run_alike(bench, words):
     assert ended.lines[-1] == {"type": "summary", "ok": 0, "failed": 0, "skipped": 1}
 
 
+def test_a_plan_for_what_is_migrated_only_as_we_remember_is_refused(bench):
+    done = ("web2", "done.example")
+    bench.engine.answers[("nothing_to_migrate", *done)] = error(Refused)
+    ended = bench.run("migrate", *done, "--dry-run", "--json")
+    assert (ended.code, ended.lines[0]["ok"], ended.lines[0]["skipped"]) == (4, False, False)
+
+
 @pytest.mark.parametrize(
     ("codes", "expected"), [((0, 0), 0), ((0, 5), 7), ((5, 5), 5), ((3, 3), 3), ((5, 6), 6), ((4, 75), 75)]
 )
