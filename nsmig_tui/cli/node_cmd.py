@@ -16,7 +16,7 @@ from .tables import print_table
 
 async def add(session: Session, arguments: Namespace) -> int:
     """Add one vnode. An equal one that is there already is fine; another of that name is refused."""
-    vnode = checked(Vnode(arguments.name, arguments.vsite, arguments.ssh_host, arguments.vpath))
+    vnode = checked(Vnode(arguments.name, arguments.vsite, arguments.ssh_host or "", arguments.vpath))
     known = session.app.store.vnode(vnode.name)
     if known is None:
         session.app.store.save_vnode(vnode)

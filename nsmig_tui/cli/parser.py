@@ -29,9 +29,11 @@ def _common() -> argparse.ArgumentParser:
     """The global options; SUPPRESS lets them stand before or after the command without overruling."""
     common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     group = common.add_argument_group("global options (before or after the command)")
-    group.add_argument("--data-dir", metavar="DIR", help="where the database is")
-    group.add_argument("--config-dir", metavar="DIR", help="where config.toml is")
-    group.add_argument("--ssh-config", metavar="FILE", help="instead of the user's own OpenSSH configuration")
+    group.add_argument("--data-dir", type=_given, metavar="DIR", help="where the database is")
+    group.add_argument("--config-dir", type=_given, metavar="DIR", help="where config.toml is")
+    group.add_argument(
+        "--ssh-config", type=_given, metavar="FILE", help="instead of the user's own OpenSSH configuration"
+    )
     group.add_argument("--json", action="store_true", help="print JSON: a document, or one event a line")
     group.add_argument("--read-only", action="store_true", help="refuse every command that changes something")
     group.add_argument("--quiet", action="store_true", help="no talk, only results and errors")
@@ -74,9 +76,15 @@ def _add_node_commands(commands: Any, common: argparse.ArgumentParser, add: Any)
     under = node.add_subparsers(metavar="ACTION", required=True, parser_class=Parser)
     made = add("add", "add a vnode", under, "node ")
     made.add_argument("name", type=_word, metavar="NAME")
-    made.add_argument("--vsite", default="default", metavar="SITE", help="the place that it belongs to")
-    made.add_argument("--ssh-host", default="", metavar="ALIAS", help="the name to give to ssh, if not NAME")
-    made.add_argument("--vpath", default="/srv", metavar="DIR", help="the parent of all vhosts (/srv)")
+    made.add_argument(
+        "--vsite", type=_word, default="default", metavar="SITE", help="the place that it belongs to"
+    )
+    made.add_argument(
+        "--ssh-host", type=_word, default=None, metavar="ALIAS", help="the name to give to ssh, if not NAME"
+    )
+    made.add_argument(
+        "--vpath", type=_word, default="/srv", metavar="DIR", help="the parent of all vhosts (/srv)"
+    )
     add("list", "list the vnodes", under, "node ")
     made = add("remove", "forget a vnode; nothing changes on the server", under, "node ")
     made.add_argument("name", type=_word, metavar="NAME")
@@ -88,7 +96,7 @@ def _add_node_commands(commands: Any, common: argparse.ArgumentParser, add: Any)
     made.add_argument(
         "--ansible-inventory", type=_word, metavar="FILE", help="read this instead of --ssh-config FILE"
     )
-    made.add_argument("--match", default="*", metavar="GLOB", help="only names like this")
+    made.add_argument("--match", type=_given, default="*", metavar="GLOB", help="only names like this")
 
 
 def _add_archive_commands(commands: Any, common: argparse.ArgumentParser, add: Any) -> None:
@@ -173,9 +181,18 @@ def _add_changing_commands(add: Any) -> None:
     made.add_argument("--exact", action="store_true", help="with --archive: do not carry over newer files")
     made.add_argument("--with-mail", action="store_true", help="with --archive: restore msg/ too")
     _add_consent(made)
-    made = add("resume", "attach to, finish or undo what was left half-done")
+    made = add(
+        "resume",
+        "attach to a run that is at work, or finish what was left half-done: of VNODE VHOST; of a batch, if"
+        " its name stands in the place of VNODE; without either, of every run and batch that has not ended as"
+        " far as we know, after a question that names them. The vnodes' own journals decide what is left to"
+        " do. Where nothing is unfinished, nothing is done.",
+        short="attach to, finish or undo what was left half-done",
+    )
     _add_target(made)
-    made.add_argument("--undo", action="store_true", help="undo it instead of finishing it")
+    made.add_argument(
+        "--undo", action="store_true", help="undo it instead of finishing it (not with a batch)"
+    )
     made.add_argument("--retry", action="store_true", help="with a batch: try its failed vhosts again too")
     made.add_argument("--yes", action="store_true", help="do not ask")
     _add_batch_commands(add)
@@ -189,7 +206,10 @@ def _add_limits(made: argparse.ArgumentParser) -> None:
     made.add_argument("--max-failures", type=_count, metavar="N", help="stop when so many have failed")
     made.add_argument("--canary", type=_count, metavar="N", help="migrate N first, then wait for consent")
     made.add_argument(
-        "--clean", type=_count, metavar="SECONDS", help="or go on after a while without failure"
+        "--clean",
+        type=_count,
+        metavar="SECONDS",
+        help="with --canary: go on by itself after so long, if none of them failed",
     )
     made.add_argument("--detach", action="store_true", help="start the batch, print its name and return")
 
@@ -234,10 +254,16 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _word(text: str) -> str:
-    """A name or file. An empty one is a script's unset variable, and must not mean "all" or "none"."""
+def _given(text: str) -> str:
+    """Anything but nothing: that is a script's unset variable, and must not mean "all", "none" or "usual"."""
     if not text:
         raise argparse.ArgumentTypeError("it is empty (an unset variable?)")
+    return text
+
+
+def _word(text: str) -> str:
+    """A name or file that is kept or shown."""
+    _given(text)
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise argparse.ArgumentTypeError(f"{text!r} is not UTF-8")
     return text

@@ -177,3 +177,8 @@ def test_wrong_config_is_told(bench):
     (bench.directory / "config" / "config.toml").chmod(0o600)
     ended = bench.run("list")
     assert ended.code == 2 and "'jobs'" in ended.err
+
+
+def test_help_of_resume_tells_what_it_does_without_arguments(bench):
+    said = " ".join(bench.run("resume", "--help").out.split())
+    assert "without either, of every run and batch that has not ended" in said
