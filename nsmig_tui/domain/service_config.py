@@ -23,6 +23,10 @@ class ConfigFile:
     data: bytes
 
 
+GRAVE = re.compile(r"\[(?:error|crit|alert|emerg)\]|\b(?:ERROR|ALERT):")
+"""How nginx and php-fpm mark a line that is more than a note or a warning."""
+
+
 @dataclass(frozen=True)
 class ServiceConfig:
     """One service's configuration tree.
@@ -37,6 +41,12 @@ class ServiceConfig:
     test_rc: int | None = None
     test_says: str = ""
     running: bool | None = None
+
+    def objection(self) -> str:
+        """The line in which a test of it says why it fails; what comes before are notes and warnings."""
+        lines = self.test_says.strip().splitlines()
+        grave = (line for line in lines if GRAVE.search(line))
+        return next(grave, lines[0] if lines else "")
 
     def texts(self) -> dict[str, bytes]:
         """Path as read -> bytes."""

@@ -35,6 +35,7 @@ from .surroundings import Serving, document_root_below, unique
 
 STRUCTURAL = ("web", "msg", "var", "var/log", "var/run", "var/tmp", ".ssh", "bin", "etc", ".archive")
 NOT_OURS = "Move it to another name: nsmig keeps its archives there, and an archive does not hold it."
+NOT_THERE = "Is its disk mounted? Discover the vnode again to note what is there."
 Judge = Callable[[str, str, Inspection, Serving], Iterator[Finding]]
 
 
@@ -54,8 +55,15 @@ def validate(domain: str, upath: str, seen: Inspection, serving: Serving) -> lis
     found: list[Finding] = []
     for category, judge in judges:
         rows = list(judge(domain, upath, seen, serving))
-        found += rows or [Finding(PASSED, category, "nothing to object to")]
+        found += rows or [_silent(category, upath, seen)]
     return found
+
+
+def _silent(category: str, upath: str, seen: Inspection) -> Finding:
+    """What a category says that has no objection: that it passed, or that there was nothing to look at."""
+    if category in (USER, SECURITY) and "upath" not in seen.places:
+        return Finding(ERROR, category, f"cannot look into {upath}", hint=NOT_THERE)
+    return Finding(PASSED, category, "nothing to object to")
 
 
 def _settings(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
@@ -113,6 +121,9 @@ def _user(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterat
 
 
 def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
+    if "upath" not in seen.places:
+        yield Finding(CRITICAL, STRUCTURE, f"{upath} is not there", "a directory", "", NOT_THERE)
+        return
     if not seen.is_dir("upath"):
         yield Finding(CRITICAL, STRUCTURE, f"{upath} is no real directory", hint="Links are not migrated.")
         return
@@ -243,8 +254,7 @@ def _services(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
         hint = "Is nginx installed and running?"
         yield Finding(ERROR, SERVICES, "cannot look at nginx", hint=hint, of_vnode=True)
     elif seen.nginx.test_rc:
-        says = seen.nginx.test_says.strip().splitlines()
-        said = says[0] if says else ""
+        said = seen.nginx.objection()
         yield Finding(ERROR, SERVICES, "nginx -t fails", "", said, "Mend it first.", of_vnode=True)
     if seen.nginx is not None and seen.nginx.running is False:
         yield Finding(ERROR, SERVICES, "nginx is not running", hint="Start nginx.", of_vnode=True)
@@ -265,8 +275,7 @@ def _services(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
                 "Its program was not found.",
             )
         if config.test_rc:
-            says = config.test_says.strip().splitlines()
-            said = says[0] if says else ""
+            said = config.objection()
             yield Finding(ERROR, SERVICES, "php-fpm -t fails", "", said, "Mend it first.", of_vnode=True)
     for name, runs in seen.mail.items() if "msg" in seen.places else ():
         if not runs:

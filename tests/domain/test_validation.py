@@ -165,6 +165,47 @@ def test_one_rule_speaks(changes, severity, category, words):
     assert found[0].hint or not found[0].blocks, "what stands in the way must come with what to do"
 
 
+NGINX_SAYS = """\
+nginx: [warn] conflicting server name "a.test" on 0.0.0.0:80, ignored
+nginx: the configuration file /etc/nginx/nginx.conf syntax is ok
+nginx: [emerg] open() "/srv/a.test/var/log/access.log" failed (2: No such file or directory)
+nginx: configuration file /etc/nginx/nginx.conf test failed
+"""
+FPM_SAYS = """\
+[28-Nov-2026 08:59:51] NOTICE: PHP message: something
+[28-Nov-2026 08:59:51] WARNING: [pool a] a pool that has no children to spare
+[28-Nov-2026 08:59:51] ERROR: [pool a] the chdir path '/srv/a.test/web' does not exist or is not a directory
+[28-Nov-2026 08:59:51] ERROR: failed to post process the configuration
+"""
+
+
+@pytest.mark.parametrize(
+    "changes, reason",
+    [
+        ({"nginx": nginx_config(test_rc=1, test_says=NGINX_SAYS)}, "[emerg] open()"),
+        ({"fpm": (fpm_config(test_rc=78, test_says=FPM_SAYS),)}, "the chdir path"),
+        (
+            {"nginx": nginx_config(test_rc=1, test_says="no words that we know\nfailed")},
+            "no words that we know",
+        ),
+    ],
+    ids=["nginx", "php-fpm", "unknown"],
+)
+def test_what_a_failed_test_found_is_its_reason_not_its_first_line(changes, reason):
+    (found,) = judged(seen(**changes))
+    assert reason in found.actual
+
+
+def test_a_vhost_that_is_not_there_is_no_link_and_nothing_of_it_has_passed():
+    found = judged(seen(places=ROOTS, entries={}, tree={}, account=None))
+    structure = [f for f in found if f.category == STRUCTURE]
+    assert [(f.severity, f.message) for f in structure] == [(CRITICAL, f"{UPATH} is not there")]
+    assert "inks" not in structure[0].hint
+    silent = {f.category: f for f in found if f.category in (USER, SECURITY)}
+    assert {f.severity for f in silent.values()} == {ERROR} and len(silent) == 2
+    assert all("cannot look" in f.message and f.hint for f in silent.values())
+
+
 def test_a_service_that_is_down_is_its_vnodes_trouble():
     down = [
         can(masters=()),
