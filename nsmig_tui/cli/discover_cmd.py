@@ -21,14 +21,17 @@ async def discover(session: Session, arguments: Namespace) -> int:
     engine = session.app.engine
     results: list[Result] = []
     codes: list[int] = []
-    for name in names:
+    for number, name in enumerate(names, 1):
         try:
             found = await engine.discover(name, session.printer.event)
         except NsmigError as error:
             found = [outcome.result_of(error, name, "")]
         except (asyncio.CancelledError, KeyboardInterrupt) as stop:
-            session.report([*results, Result(name, ok=False)])
-            raise interrupted("discover", name, "") from stop
+            error = interrupted("discover", name, "")
+            results.append(outcome.result_of(error, name, ""))
+            session.printer.result(results[-1])
+            session.report([*results, *(Result(left, skipped=True) for left in names[number:])])
+            raise error from stop
         for result in found:
             session.printer.result(result)
         results += found

@@ -24,13 +24,16 @@ LISTED = 20
 
 
 async def chosen_point(desk: Desk, shell: Shell, vnode: Vnode, vhost: Vhost, name: str) -> RollbackPoint:
-    """The point of that name, read and compared with its record. Raises Refused when it cannot be used."""
-    wanted = name.rsplit("/", 1)[-1]
+    """The point of that name or path, read and compared with its record. Raises Refused when it is no use.
+
+    A path to another place is no other way to say a name: another vhost's archive may be called the same.
+    """
     found = await reading.points(shell, vnode, vhost.domain, desk.scripts, check=True)
-    point = next((p for p in found if p.filename == wanted), None)
+    point = next((p for p in found if name in (p.filename, p.path)), None)
     hint = f"List what there is: nsmig rollback {vnode.name} {vhost.domain} --list"
     if point is None:
-        raise Refused(f"{vhost.domain} has no archive {wanted}", hint=hint)
+        raise Refused(f"{vhost.domain} has no archive {name}", hint=hint)
+    wanted = point.filename
     if point.ok is False:
         what = "it, or the second archive beside it, is not what was recorded"
         raise Refused(f"{wanted} is damaged: {what}", hint=hint)

@@ -1,11 +1,13 @@
 """The JSON that scripts rely on."""
 
+import asyncio
 import json
 
 import pytest
 
 from nsmig_tui.domain.errors import ConnectError, Refused
 from nsmig_tui.domain.fleet import STEPS
+from nsmig_tui.domain.retention import Choice, Kept
 
 from .fakes import ARCHIVE, error, result
 
@@ -215,3 +217,22 @@ def test_results_of_a_mixed_batch(bench):
         ("good.example", False),
         ("other.example", True),
     ]
+
+
+def test_a_broken_off_discovery_tells_of_every_vnode(bench):
+    bench.engine.answers[("discover", "web1")] = asyncio.CancelledError()
+    ended = bench.run("discover", "web1", "web2", "--json")
+    (line,) = (line for line in ended.lines if line["type"] == "result")
+    assert (line["vnode"], line["ok"], line["exit_code"], ended.code) == ("web1", False, 130, 130)
+    assert line["errors"] and ended.lines[-1] == {"type": "summary", "ok": 0, "failed": 1, "skipped": 1}
+
+
+def test_a_plan_to_prune_has_results_with_the_status(bench):
+    async def plan_prune(*_words):
+        return [Choice(Kept("archive", "a.tar.gz", 1.0, 1, 9), True, "old")]
+
+    bench.engine.plan_prune = plan_prune
+    planned, result, summary = bench.run("archives", "prune", *GOOD, "--dry-run", "--json").lines
+    assert (planned["type"], planned["name"], planned["prune"]) == ("prune_plan", "a.tar.gz", True)
+    assert (result["type"], result["ok"], result["status"]) == ("result", True, "validated")
+    assert summary == {"type": "summary", "ok": 1, "failed": 0, "skipped": 0}

@@ -295,3 +295,14 @@ async def test_what_cannot_be_looked_at_is_not_an_empty_list(keeper: Keeper, hid
 async def test_a_vhost_without_archives_has_an_empty_list(keeper: Keeper):
     keeper.folder.rename(keeper.folder.with_name("aside"))
     assert await keeper.app.engine.points("vn1", keeper.domain) == []
+
+
+async def test_the_path_of_an_archive_elsewhere_is_not_taken_for_its_name(keeper: Keeper):
+    """Another vhost's may be called the same, as after a batch; restoring ours is not what was asked for."""
+    name = mains(keeper)[-1]
+    plan = keeper.app.engine.plan_rollback
+    for ours in (name, str(keeper.folder / name)):
+        assert (await plan("vn1", keeper.domain, RollbackOptions(archive=ours))).verb == "restore"
+    for other in (f"/srv/other.test/.archive/{name}", f"../other.test/.archive/{name}"):
+        with pytest.raises(Refused, match=f"has no archive .*other.test.*{name}"):
+            await plan("vn1", keeper.domain, RollbackOptions(archive=other))
