@@ -38,7 +38,7 @@ async def prune(session: Session, arguments: Namespace) -> int:
         plans.append(((vnode, domain), choices))
         for choice in choices if arguments.dry_run else ():
             _show(session, vnode, domain, choice)
-        return Result(vnode, domain, ok=True, status=str(session.vhost(vnode, domain).status))
+        return Result(vnode, domain, ok=True, status=session.status(vnode, domain))
 
     targets = _targets(session, arguments)
     if arguments.dry_run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from dataclasses import replace
 from typing import Any
 
 from ..domain import batch_events as told
@@ -72,6 +73,8 @@ class _Watch:
         if isinstance(event, Summary):
             return  # told at the end, once, from all results
         if isinstance(event, Result):
+            if event.skipped and not event.status:
+                event = replace(event, status=self.session.status(event.vnode, event.vhost))
             printer.result(event, brief=True)
             return
         if self.session.settings.json:

@@ -86,7 +86,7 @@ class Session:
                     ended = await self._attempt(vnode, domain, one)
             except (asyncio.CancelledError, KeyboardInterrupt) as stop:
                 error = interrupted(verb, vnode, domain)
-                results.append(outcome.result_of(error, vnode, domain, self._status(vnode, domain)))
+                results.append(outcome.result_of(error, vnode, domain, self.status(vnode, domain)))
                 self.printer.result(results[-1])
                 left = [Result(*target, skipped=True) for target in targets[number + 1 :]]
                 self.report([*results, *left])
@@ -113,7 +113,7 @@ class Session:
     def refuse(self, error: NsmigError, targets: Sequence[tuple[str, str]]) -> NsmigError:
         """Print a result line for each vhost that ``error`` keeps from being touched; answers the error."""
         results = [
-            outcome.result_of(error, vnode, domain, self._status(vnode, domain)) for vnode, domain in targets
+            outcome.result_of(error, vnode, domain, self.status(vnode, domain)) for vnode, domain in targets
         ]
         if self.settings.json:
             for result in results:
@@ -127,7 +127,7 @@ class Session:
         except UsageError:
             raise
         except NsmigError as error:
-            return outcome.result_of(error, vnode, domain, self._status(vnode, domain))
+            return outcome.result_of(error, vnode, domain, self.status(vnode, domain))
 
     def _found_no_way(self, result: Result) -> bool:
         """Whether the vnode itself could not be reached; one question without an answer is another matter."""
@@ -140,14 +140,15 @@ class Session:
             before.vnode,
             domain,
             ok=False,
-            status=self._status(before.vnode, domain),
+            status=self.status(before.vnode, domain),
             errors=(f"skipped: {before.vnode} is not reachable",),
             hint=before.hint,
             exit_code=before.exit_code,
             skipped=True,
         )
 
-    def _status(self, vnode: str, domain: str) -> str:
+    def status(self, vnode: str, domain: str) -> str:
+        """What we last knew of a vhost."""
         known = self.app.store.vhost(vnode, domain)
         return str(known.status) if known else ""
 

@@ -40,6 +40,7 @@ def test_what_is_left_out_is_said_before_and_after(bench):
     assert ended.lines[-1] == {"type": "summary", "ok": 1, "failed": 0, "skipped": 1}
     skipped = next(line for line in ended.lines if line.get("skipped") is True)
     assert skipped["errors"] == ["web2 cannot be reached"] and skipped["exit_code"] == 3
+    assert skipped["status"] == "validated"
 
 
 def test_nothing_that_can_be_begun_starts_no_batch(bench):
