@@ -10,16 +10,16 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..domain.batch import BatchSpec, Limits
+from ..domain.batch import BatchItem, BatchSpec, Limits
 from ..domain.batch_plan import BatchPlan
 from ..domain.errors import ExitCode, NsmigError, Refused, UsageError
-from ..domain.events import Emit, Planned
+from ..domain.events import Emit, Planned, Result
 from ..domain.fleet import Status, Vhost
 from ..domain.options import MigrateOptions
 from ..domain.text import clean
 from ..engine.batch.ending import left_over, still_left
 from ..engine.batch.measuring import AT_ONCE, plan_batch, spec_of
-from . import consent
+from . import consent, outcome
 from .following import follow
 from .session import Session
 from .text_printer import seconds, size
@@ -43,10 +43,7 @@ async def migrate_batch(
         return await _show(session, plan, options)
     if not any(not item.skip for item in plan.items):
         _print_plan(session, plan)
-        reason = plan.items[0]
-        error = Refused(f"No vhost can be begun: {reason.skip}.", hint=reason.hint)
-        error.exit_code = ExitCode(reason.exit_code or ExitCode.REFUSED)
-        raise session.refuse(error, [(item.vnode, item.domain) for item in plan.items])
+        raise _none_begun(session, plan)
     if not arguments.yes:
         for line in plan_lines(plan):
             session.out.talk(line)
@@ -54,6 +51,32 @@ async def migrate_batch(
     name = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
     spec = spec_of(plan, name, session.settings.operator, time.time(), limits, options)
     return await _start(session, arguments, spec)
+
+
+def _none_begun(session: Session, plan: BatchPlan) -> NsmigError:
+    """Tell each vhost's own reason; answers the error that ends the command."""
+    left = [_left_out(session, item) for item in plan.items]
+    if session.settings.json:
+        for result in left:
+            session.printer.result(result)
+        session.report(left)
+    first = plan.items[0]
+    error = Refused(f"No vhost can be begun: {first.skip.rstrip('.')}.", hint=first.hint)
+    error.exit_code = ExitCode(outcome.combine(outcome.code_of(result) for result in left))
+    return error
+
+
+def _left_out(session: Session, item: BatchItem) -> Result:
+    return Result(
+        item.vnode,
+        item.domain,
+        ok=False,
+        status=session.status(item.vnode, item.domain),
+        errors=(item.skip,),
+        hint=item.hint,
+        exit_code=int(item.exit_code or ExitCode.REFUSED),
+        skipped=True,
+    )
 
 
 def limits_of(session: Session, arguments: Namespace) -> Limits:
@@ -91,12 +114,10 @@ async def _show(session: Session, plan: BatchPlan, options: MigrateOptions) -> i
     engine = session.app.engine
     skipped = {item.key: item for item in plan.items if item.skip}
 
-    async def one(vnode: str, domain: str, emit: Emit) -> Planned:
+    async def one(vnode: str, domain: str, emit: Emit) -> Planned | Result:
         item = skipped.get(f"{vnode}/{domain}")
         if item is not None:
-            error = Refused(item.skip, hint=item.hint, vnode=vnode, vhost=domain)
-            error.exit_code = ExitCode(item.exit_code or ExitCode.REFUSED)
-            raise error
+            return _left_out(session, item)
         return await engine.plan_migrate(vnode, domain, options)
 
     return await session.work("plan", [(item.vnode, item.domain) for item in plan.items], one)

@@ -50,6 +50,21 @@ def test_nothing_that_can_be_begun_starts_no_batch(bench):
     assert names(bench) == []
 
 
+@pytest.mark.parametrize("words", [ALL, (*ALL, "--dry-run")], ids=["run", "dry run"])
+def test_each_vhost_that_cannot_be_begun_has_its_own_reason(bench, words):
+    bench.engine.answers[("measure", "web1")] = Measured(problem="web1 says no.")
+    bench.engine.answers[("measure", "web2")] = Measured(problem="web2 cannot be reached", hint="look")
+    ended = bench.run(*words, "--json")
+    told = {line["vnode"]: line for line in ended.lines if line["type"] == "result"}
+    assert [(told[name]["errors"], told[name]["exit_code"]) for name in ("web1", "web2")] == [
+        (["web1 says no."], 3),
+        (["web2 cannot be reached"], 3),
+    ]
+    assert all(line["skipped"] and line["status"] == "validated" for line in told.values())
+    assert (ended.code, ended.lines[-1]) == (3, {"type": "summary", "ok": 0, "failed": 0, "skipped": 2})
+    assert ".." not in ended.err
+
+
 def test_no_terminal_and_no_yes_starts_no_batch(bench):
     assert bench.run("migrate", "--all-validated").code == 4
     assert names(bench) == []
