@@ -121,8 +121,10 @@ def _import(desk: Desk, vnode: Vnode, seen: Discovery, books: Bookkeeper) -> lis
             desk.store.save_vhost(vhost)
         books.tell(Found(vnode.name, vhost.domain, books.run, str(vhost.status), str(vhost.layout)))
         warning = vhost.last_error if vhost.status is Status.FAILED or vhost.last_error == LOST else ""
+        hint = vhost.last_hint if warning else ""
         journal = read_journal(seen.journals.get(found.name, b""))
         if vhost is not was and at_work(journal, runner):
+            hint = ""
             warning = "; ".join(_running(vnode, found.name, journal, runner))
         result = Result(
             vnode.name,
@@ -132,6 +134,7 @@ def _import(desk: Desk, vnode: Vnode, seen: Discovery, books: Bookkeeper) -> lis
             status=str(vhost.status),
             backup_archive=vhost.backup_archive,
             warnings=(warning,) if warning else (),
+            hint=hint,
         )
         books.tell(result)
         results.append(result)

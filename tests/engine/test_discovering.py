@@ -92,8 +92,10 @@ async def test_a_run_at_work_on_what_nobody_here_knew(scene):
 
 async def test_a_run_that_is_gone_did_stop(scene):
     scene.sees(OLD, BEGUN)
-    await scene.discover()
+    (result,) = await scene.discover()
     assert scene.vhost.status is Status.FAILED and "stopped in backup_creation" in scene.vhost.last_error
+    assert result.warnings == (scene.vhost.last_error,)
+    assert result.hint == scene.vhost.last_hint and f"nsmig resume vn1 {DOMAIN}" in result.hint
 
 
 async def test_who_has_told_its_end_and_is_about_to_leave_is_taken_at_its_word(scene):
