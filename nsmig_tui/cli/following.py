@@ -32,11 +32,11 @@ async def follow(session: Session, batch: str, **part: Any) -> int:
             async for at, event in stream:
                 watch.take(at, event)
     except (asyncio.CancelledError, KeyboardInterrupt) as stop:
-        session.report(list(watch.view.results.values()))
-        raise Interrupted(
+        error = Interrupted(
             f"Stopped watching. The batch {batch} goes on.",
             hint=f"Watch it again: nsmig attach {batch}; stop it: nsmig attach {batch} --cancel",
-        ) from stop
+        )
+        raise _told(session, watch.view, error) from stop
     return _end(session, watch.view, batch)
 
 
@@ -47,16 +47,23 @@ def _end(session: Session, view: BatchView, batch: str) -> int:
         for line in summary_lines(view):
             session.out.line(clean(line, 300))
     if view.phase == "died":
-        session.report(list(view.results.values()))
         said = "; ".join(session.app.batches.log_tail(batch, 2))
-        raise Interrupted(
+        error = Interrupted(
             f"The process of batch {batch} is gone. {said}".strip(),
             hint=f"What runs on the vnodes goes on there. Go on with: nsmig resume {batch}",
         )
+        raise _told(session, view, error)
     session.report(list(view.results.values()))
     if session.out.talk_is_terminal and not session.settings.quiet:
         session.out.bell()
     return int(view.exit_code if view.exit_code is not None else ExitCode.INTERRUPTED)
+
+
+def _told(session: Session, view: BatchView, error: Interrupted) -> Interrupted:
+    """Print what is known so far. No result line says how to go on, so a line of its own does."""
+    session.printer.error(error)
+    session.report(list(view.results.values()))
+    return error
 
 
 class _Watch:

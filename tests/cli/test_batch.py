@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
@@ -11,7 +12,7 @@ from nsmig_tui.domain.batch_plan import Measured
 from nsmig_tui.domain.errors import ConnectError
 from nsmig_tui.domain.fleet import RunRecord
 
-from .fakes import Bench, error, result
+from .fakes import Bench, InlineBatches, error, result
 
 GOOD = ("web1", "good.example")
 ALL = ("migrate", "--all-validated", "--yes")
@@ -223,3 +224,25 @@ def test_reports(bench, tmp_path):
     assert "a &lt;b&gt; | `c`" in page.read_text() and page.stat().st_mode & 0o777 == 0o600
     assert "a \\<b\\> \\| \\`c\\`" in bench.run("report", "--format", "md").out
     assert bench.run("report", "--output", str(tmp_path / "r.doc")).code == 2
+
+
+@pytest.mark.parametrize("ending, way_on", [("left", "nsmig attach "), ("dead", "nsmig resume ")])
+def test_scripts_are_told_how_to_go_on_with_a_batch_that_they_no_longer_watch(
+    bench, monkeypatch, ending, way_on
+):
+    """The watching is interrupted, or the batch's process is gone."""
+
+    async def attach(self, batch, **_part):
+        if ending == "left":
+            raise asyncio.CancelledError
+        for nothing in ():
+            yield nothing
+
+    name = bench.run(*ALL, "--detach").out.strip()
+    monkeypatch.setattr(InlineBatches, "attach", attach)
+    ended = bench.run("attach", "--json")
+    told, last = ended.lines[-2:]
+    assert (ended.code, last["type"]) == (130, "summary")
+    assert (told["type"], told["exit_code"]) == ("error", 130) and f"{way_on}{name}" in told["hint"]
+    people = bench.run("attach")
+    assert people.code == 130 and people.err.count("nsmig: ") == 1 and f"{way_on}{name}" in people.err
