@@ -22,15 +22,15 @@ async def attach(session: Session, arguments: Namespace) -> int:
     """Watch the batch that runs (or a named one) to its end; or list them; or say one word to it."""
     if arguments.list:
         return _list(session)
-    batch = chosen(session, arguments.batch, running_first=True)
     orders = [name for name in ORDERS if getattr(arguments, name)]
+    if arguments.only and orders not in (["cancel"], ["retry"]):
+        raise UsageError("--only goes with --cancel or --retry.")
+    batch = chosen(session, arguments.batch, running_first=True)
     if not orders:
         return await follow(session, batch, whole=False)
     if session.settings.read_only:
         raise Refused("Steering a batch changes something, and this is a read-only session.")
     key = "/".join(arguments.only) if arguments.only else ""
-    if key and orders[0] not in ("cancel", "retry"):
-        raise UsageError("--only goes with --cancel or --retry.")
     if key and key not in session.app.batches.view(batch).runs:
         raise UsageError(f"{' '.join(arguments.only)} is not part of the batch {batch}.")
     if orders[0] == "retry" and not session.app.batches.is_alive(batch):

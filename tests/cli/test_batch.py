@@ -246,3 +246,9 @@ def test_scripts_are_told_how_to_go_on_with_a_batch_that_they_no_longer_watch(
     assert (told["type"], told["exit_code"]) == ("error", 130) and f"{way_on}{name}" in told["hint"]
     people = bench.run("attach")
     assert people.code == 130 and people.err.count("nsmig: ") == 1 and f"{way_on}{name}" in people.err
+
+
+def test_only_one_vhost_cannot_be_watched_and_is_not_taken_for_the_batch(bench):
+    bench.run(*ALL)
+    ended = bench.run("attach", "--only", *GOOD)
+    assert (ended.code, ended.out) == (2, "") and "--only goes with --cancel or --retry" in ended.err
