@@ -192,6 +192,21 @@ def test_a_parent_of_all_vhosts_that_is_a_link(lab: Lab, node: Node, tmp_path: P
     assert scene.wrong() == []
 
 
+@pytest.mark.parametrize("is_busybox", [False, True], ids=["gnu", "busybox"])
+def test_folders_that_hand_their_group_down(lab: Lab, node: Node, tmp_path: Path, is_busybox: bool) -> None:
+    """Set-group-id everywhere, the parent of all vhosts with a group of its own and a default ACL besides."""
+    scene = set_scene(node, shape="literal")
+    if is_busybox:
+        busybox_first(node)
+    places = " ".join(f"/srv/{DOMAIN}{x}" for x in ("", "/web", "/var", "/var/log", "/var/run", "/var/tmp"))
+    try:
+        node.sh(f"chgrp staff /srv; chmod g+s /srv {places}; setfacl -m d:g:adm:rwx /srv /srv/{DOMAIN}/var/log")
+        scene.remember()
+        there_and_back(lab, scene, tmp_path, whole_seconds=is_busybox)
+    finally:
+        node.sh("setfacl -b /srv; chgrp root /srv; chmod g-s /srv")
+
+
 def test_busybox(lab: Lab, node: Node, tmp_path: Path) -> None:
     """BusyBox's tools and shell come first."""
     scene = set_scene(node, shape="literal")

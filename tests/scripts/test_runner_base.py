@@ -405,6 +405,19 @@ echo done
     assert done.stdout.split() == [b"done"], done.stderr
 
 
+def test_what_is_made_in_staging_has_the_group_and_mode_of_who_made_it(sh):
+    """VPATH hands its group down, and a default ACL."""
+    (sh.root / "v").mkdir()
+    subprocess.run(["setfacl", "-m", "d:u:1:rwx,d:g:4:rwx", sh.root / "v"], check=True)
+    (sh.root / "v").chmod(0o2775)
+    acts = 'PHASE=preflight\nS=$R/v/.nsmig/a.test\nmake_staging\nmkdir -m 750 "$S/log"\n'
+    done = sh.run(text(sh, acts))
+    assert (done.returncode, done.stderr) == (0, b"")
+    modes = {"v/.nsmig": 0o711, "v/.nsmig/a.test": 0o711, "v/.nsmig/a.test/log": 0o750}
+    assert {name: (sh.root / name).stat().st_mode & 0o7777 for name in modes} == modes
+    assert [name for name in modes if os.listxattr(sh.root / name)] == []
+
+
 @pytest.mark.parametrize("ours", ["before the test", "after it", "edited since"])
 def test_what_nginx_said_after_our_last_move_holds_for_us_too(sh, ours):
     then = """

@@ -155,7 +155,11 @@ make_staging() {
     tries=$((tries + 1))
     if [ "$tries" -gt 100 ]; then fail "cannot make $S"; fi
   done
-  chmod 711 "${S%/*}" "$S" || fail "cannot make $S"
+  # what VPATH hands down, a group and a default ACL, would go on to all that is made in here
+  for x in "${S%/*}" "$S"; do
+    if have setfacl && ! hand noacl "$x"; then setfacl -b "$x" 2>/dev/null || :; fi
+  done
+  chmod u=rwx,g=x,o=x,u-s,g-s,o-t "${S%/*}" "$S" || fail "cannot make $S"
 }
 
 # Exchange needs the file system's help too; it is asked once a boot with two scratch folders.

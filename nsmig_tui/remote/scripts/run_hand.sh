@@ -126,6 +126,8 @@ chmod() {
   case $1 in
     [0-7][0-7][0-7]) hand chmod "$@" ;;
     u=rwx,g=rx,o=rx,u-s,g-s,o-t) all_bits 755 "$@" ;;
+    u=rwx,g=rx,o=,u-s,g-s,o-t) all_bits 750 "$@" ;;
+    u=rwx,g=x,o=x,u-s,g-s,o-t) all_bits 711 "$@" ;;
     *) false ;;
   esac
   else_do $? chmod "$@"

@@ -116,7 +116,7 @@ relay_out() { # name inode
 own_staged() { # name: owner and mode while only root can reach it by name
   if [ -d "$S/$1" ] && [ ! -L "$S/$1" ]; then
     if [ ! -s "$CUR/was.$1" ]; then note_own "$S/$1" "$CUR/was.$1" || fail "cannot note the owner of $1; is there room in $VAR?"; fi
-    chown "$OWNER" "$S/$1" && chmod 750 "$S/$1" || fail "cannot set owner and mode of $1"
+    chown "$OWNER" "$S/$1" && chmod u=rwx,g=rx,o=,u-s,g-s,o-t "$S/$1" || fail "cannot set owner and mode of $1"
   fi
 }
 
