@@ -200,7 +200,8 @@ def test_folders_that_hand_their_group_down(lab: Lab, node: Node, tmp_path: Path
         busybox_first(node)
     places = " ".join(f"/srv/{DOMAIN}{x}" for x in ("", "/web", "/var", "/var/log", "/var/run", "/var/tmp"))
     try:
-        node.sh(f"chgrp staff /srv; chmod g+s /srv {places}; setfacl -m d:g:adm:rwx /srv /srv/{DOMAIN}/var/log")
+        node.sh(f"chgrp staff /srv; chmod g+s /srv {places}")
+        node.sh(f"setfacl -m d:g:adm:rwx /srv /srv/{DOMAIN}/var/log")
         scene.remember()
         there_and_back(lab, scene, tmp_path, whole_seconds=is_busybox)
     finally:

@@ -222,6 +222,22 @@ def test_put_replaces_whole_and_keeps_owner_and_mode(sh):
     assert {p.name for p in folder.parent.iterdir()} == {"sites-enabled"}
 
 
+def test_what_is_put_and_what_is_saved_keep_extended_attributes_where_cp_can(sh):
+    site, new, saved = sh.root / "etc/a", sh.root / "new", sh.root / "saved"
+    site.parent.mkdir(exist_ok=True)
+    site.write_text("old")
+    new.write_text("new")
+    os.setxattr(site, "user.origin", b"puppet")
+    done = sh.run(
+        text(sh, 'copy_exactly "$2" "$3" && put "$1" "$2" && put "$3" "$2.back" exact'), new, site, saved
+    )
+    assert done.returncode == 0, done.stderr
+    files = (site, saved, sh.root / "etc/a.back")
+    assert [file.read_text() for file in files] == ["new", "old", "old"]
+    if sh.name != "busybox":  # its cp has no word for them
+        assert [os.getxattr(file, "user.origin") for file in files] == [b"puppet"] * 3
+
+
 def test_put_leaves_the_old_file_when_it_cannot_write_the_new(sh, tmp_path):
     folder = sh.root / "etc/nginx/sites-enabled"
     folder.mkdir(parents=True)

@@ -46,7 +46,8 @@ cd "$here"
 mkdir -p r/a/b/c k/in; : >r/a/f; ln -s ../../k r/a/l; : >k/f; rm -rf r none; ls k
 mkdir -p r1/x r2; rm -rf ./r1 ./r2; mkdir -p r1/x "$here/r2/y/z"; rm -rf "$here/r2" ./r1; echo "rm $?"
 command chmod 2750 set; chmod u=rwx,g=rx,o=rx,u-s,g-s,o-t set to
-mkdir log top; command chmod 3775 log top; chmod u=rwx,g=rx,o=,u-s,g-s,o-t log; chmod u=rwx,g=x,o=x,u-s,g-s,o-t top
+mkdir log top; command chmod 3775 log top
+chmod u=rwx,g=rx,o=,u-s,g-s,o-t log; chmod u=rwx,g=x,o=x,u-s,g-s,o-t top
 (cd in && chmod u=rwx,g=rx,o=rx,u-s,g-s,o-t .)
 printf text >to/t; command chmod 4751 to/t; cp -p to/t to/u; printf longer >to/v
 cp -p to/t to/v; cp -p to/none to/w 2>/dev/null

@@ -203,12 +203,22 @@ put() { # source destination ["exact": owner, mode and time of the source]
     device_of "${dir%/*}"
     if [ "$device" = "$DEVICE" ]; then SAME_DEVICE=$dir; else tmp=$dir/.nsmig-$DOMAIN.$$; fi
   fi
-  if [ "${3:-}" = exact ]; then cp -p "$1" "$tmp"
-  elif [ -e "$2" ]; then cp -p "$2" "$tmp" && fill "$1" "$tmp"
+  if [ "${3:-}" = exact ]; then copy_exactly "$1" "$tmp"
+  elif [ -e "$2" ]; then copy_exactly "$2" "$tmp" && fill "$1" "$tmp"
   else cp "$1" "$tmp" && chmod 644 "$tmp"; fi || { rm -f "$tmp"; return 1; }
   sync_file "$tmp"
   mv -T "$tmp" "$2" || { rm -f "$tmp"; return 1; }
   sync_dir "$dir"
+}
+
+# With owner, mode, times, ACL and, where cp can, extended attributes and the label of SELinux.
+copy_exactly() { # from to
+  hand copy "$1" "$2"
+  case $? in
+    0) ;;
+    1) cp --preserve=all "$1" "$2" 2>/dev/null || cp -p "$1" "$2" ;;
+    *) return 1 ;;
+  esac
 }
 
 # Are two files equal? One process at most where there is cmp.

@@ -2,16 +2,16 @@
 # original, N.STAGE the planned text of a stage. A file that is none of these was changed by someone
 # else, and stops us.
 save_originals() {
+  can_change_all
   set --
   while IFS="$TAB" read -r n kind sum path; do
-    can_change "$path"
     if [ "$sum" = absent ]; then
       if [ -e "$path" ] && ! same "$path" "$CUR/conf/$n.final"; then fail "$path exists already and is not what we would write"; fi
       continue
     fi
     if [ ! -f "$path" ]; then fail "$path has gone since the plan was made"; fi
     if [ ! -e "$CUR/conf/$n.orig" ]; then
-      cp -p "$path" "$CUR/conf/$n.orig.part" || fail "cannot save $path"
+      copy_exactly "$path" "$CUR/conf/$n.orig.part" || fail "cannot save $path"
       set -- "$@" "$CUR/conf/$n.orig.part"
     fi
   done <"$CUR/conf/list"
@@ -24,12 +24,30 @@ save_originals() {
   sync_dir "$CUR/conf"
 }
 
-# Asked before anything is touched: root is kept from it by chattr, or by a file system that is read-only.
-can_change() { # file, which may be missing
-  for x in "${1%/*}" "$1"; do
-    if [ -e "$x" ] && [ ! -w "$x" ]; then fail "$x is immutable or read-only, so $1 cannot be changed; chattr -i it, then ask again"; fi
+# Asked before anything is touched: root is kept from a file, which may be missing, or its folder by chattr, or by a
+# file system that is read-only. BusyBox's -w takes root's word for it, and none knows of append-only.
+can_change_all() {
+  set --
+  while IFS="$TAB" read -r n kind sum path; do
+    for x in "${path%/*}" "$path"; do
+      if [ ! -e "$x" ]; then continue; fi
+      if [ ! -w "$x" ] || { [ -f "$x" ] && ! printf '' 2>/dev/null >>"$x"; }; then cannot_change "$x" "immutable or read-only"; fi
+      set -- "$@" "$x"
+    done
+  done <"$CUR/conf/list"
+  if [ $# = 0 ] || ! have lsattr; then return 0; fi
+  flags=$(lsattr -d -- "$@" 2>/dev/null) || : # not every file system has them
+  old_ifs=$IFS
+  IFS=$NL
+  set -f
+  for x in $flags; do
+    case ${x%% *} in *[ia]*) IFS=$old_ifs; cannot_change "${x#* }" "immutable or append-only" ;; esac
   done
+  set +f
+  IFS=$old_ifs
 }
+
+cannot_change() { fail "$1 is $2, so the configuration cannot be changed; chattr -i -a it, then ask again"; } # path, what
 
 # What was saved is what the plan was made for. One process for all of them.
 sums_are_planned() { # path of N.orig.part...

@@ -22,8 +22,8 @@ later_run() { # path, what we made of it
 # Asked before an undo touches anything: a file that somebody edited since is not overwritten, and what a later
 # migration of another vhost did to it is not reverted.
 nobody_edited() {
+  can_change_all
   while IFS="$TAB" read -r n kind sum path; do
-    can_change "$path"
     if [ "$sum" = absent ] || [ ! -e "$path" ] || is_ours "$n" "$path"; then continue; fi
     later_run "$path" "$CUR/conf/$n.final"
     for its in "${LAST%.final}".*; do
