@@ -27,7 +27,7 @@ from .old_paths import (
 from .options import IONICE, MigrateOptions
 from .readings import Inspection
 from .rewrite import FileChange, Outcome
-from .stages import exchange_for, only_in_detours, problems_of, stages_of, unheld
+from .stages import exchange_for, odd_files, only_in_detours, problems_of, stages_of, unheld
 from .surroundings import Serving
 
 SIZES = (("allocated", "alloc"), ("bytes", "bytes"), ("entries", "entries"))
@@ -123,7 +123,7 @@ def make_plan(
     climbing, climb_problems = bridges(seen, upath, serving.site.document_root)
     app_links = links_in_app(seen, compat_web)
     exchange = exchange_for(seen, serving)
-    problems = [*problems_of(stages, exchange), *unheld(upath, exchange, must)]
+    problems = [*problems_of(stages, exchange), *unheld(upath, exchange, must), *odd_files(stages, seen)]
     blocked = [p.message + f" ({p.where})" * bool(p.where) for p in problems if p.severity != "warning"]
     blocked += climb_problems
     if options.compat != "never":

@@ -32,6 +32,8 @@ class ServiceConfig:
     """One service's configuration tree.
 
     ``test_rc`` is None when no test was run, ``running`` when nobody could tell (php-fpm: see its masters).
+    ``fixed``: files and their folders that chattr keeps from root; ``linked``: files with other names by hard
+    links. Both by their real paths.
     """
 
     main: str = ""
@@ -41,6 +43,8 @@ class ServiceConfig:
     test_rc: int | None = None
     test_says: str = ""
     running: bool | None = None
+    fixed: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
 
     def objection(self) -> str:
         """The line in which a test of it says why it fails; what comes before are notes and warnings."""
@@ -127,6 +131,8 @@ def read_service_configs(sections: Sections, section: str) -> list[ServiceConfig
             found[-1]["running"] = {"yes": True, "no": False}.get(row[1])
         elif row[0] == "test" and len(row) > 2:
             found[-1].update(test_rc=number(row[1], 1), test_says=unb64(row[2]).decode("utf-8", "replace"))
+        elif row[0] in ("fixed", "linked") and len(row) > 1:
+            found[-1][row[0]] = tuple(as_name(row[1]).split("\n"))
         elif row[0] == "files" and len(row) >= 4:
             files[-1] += unpack_files(row[1], as_name(row[2]), as_name(row[3]))
     return [

@@ -72,6 +72,22 @@ def problems_of(stages: Mapping[str, Outcome], exchange: str) -> list[Problem]:
     return [p for name, o in stages.items() if exchange == "none" or name not in DETOURS for p in o.problems]
 
 
+def odd_files(stages: Mapping[str, Outcome], seen: Inspection) -> list[Problem]:
+    """What chattr and hard links mean for the files that the stages change."""
+    configs = [config for config in (seen.nginx, *seen.fpm) if config is not None]
+    fixed = {path for config in configs for path in config.fixed}
+    linked = {path for config in configs for path in config.linked}
+    found = []
+    for path in dict.fromkeys(change.path for outcome in stages.values() for change in outcome.changes):
+        for place in sorted({path, posixpath.dirname(path)} & fixed):
+            message = f"{place} is immutable or append-only, so {path} cannot be changed"
+            found.append(Problem("error", message, hint="chattr -i -a it for the migration."))
+        if path in linked:
+            message = f"{path} has another name, by a hard link; that becomes a file apart with the old paths"
+            found.append(Problem("warning", message, hint="Make the other name a symbolic link."))
+    return found
+
+
 def only_in_detours(stages: Mapping[str, Outcome]) -> list[Problem]:
     """What stands in the way of those stages, and of no other."""
     direct = {p for name, o in stages.items() if name not in DETOURS for p in o.problems}
@@ -95,10 +111,14 @@ def unheld(upath: str, exchange: str, must: Sequence[Use]) -> list[Problem]:
     ]
 
 
-def detour_problems(upath: str, seen: Inspection, serving: Serving) -> list[Problem]:
-    """What stands in the way only because this vnode has no exchange."""
+def vnode_problems(upath: str, seen: Inspection, serving: Serving) -> list[Problem]:
+    """What stands in the way only because this vnode has no exchange, or has odd files."""
     exchange = exchange_for(seen, serving)
-    if exchange != "none":
+    odd = any(config.fixed or config.linked for config in (seen.nginx, *seen.fpm) if config is not None)
+    if exchange != "none" and not odd:
         return []
     stages = {name: outcome for name, (_, outcome) in stages_of(serving, upath, "app", True, {}).items()}
-    return [*only_in_detours(stages), *unheld(upath, exchange, needed(seen, upath, serving.uses))]
+    found = odd_files(stages, seen)
+    if exchange == "none":
+        found += [*only_in_detours(stages), *unheld(upath, exchange, needed(seen, upath, serving.uses))]
+    return found

@@ -30,7 +30,7 @@ from .path_map import below
 from .planning import moves_tmp
 from .pool_rights import lost_rights, nginx_loses
 from .readings import Inspection
-from .stages import detour_problems
+from .stages import vnode_problems
 from .surroundings import Serving, document_root_below, unique
 
 STRUCTURAL = ("web", "msg", "var", "var/log", "var/run", "var/tmp", ".ssh", "bin", "etc", ".archive")
@@ -203,7 +203,7 @@ def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> I
 
 
 def _configuration(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
-    for problem in unique([*serving.problems, *detour_problems(upath, seen, serving)]):
+    for problem in unique([*serving.problems, *vnode_problems(upath, seen, serving)]):
         where = f" ({problem.where})" if problem.where else ""
         yield Finding(problem.severity, CONFIGURATION, problem.message + where, hint=problem.hint)
     if serving.nginx is None or not serving.site.servers:

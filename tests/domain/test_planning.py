@@ -35,6 +35,7 @@ from nsmig_tui.domain.validation import validate
 
 STAMP = "20260101-000000"
 UPATH = "/srv/a.test"
+A_FILE = "/etc/nginx/sites-enabled/a"
 
 
 def plan_for(facts=HEALTHY, **options):
@@ -318,6 +319,29 @@ def test_sessions_move_where_they_are_used(facts, moved):
     assert plan.values["TMP_INO"] == ("16" if moved else "")
     if moved is not None:
         assert plan.relocate_tmp is moved
+
+
+@pytest.mark.parametrize(
+    ("file", "blocked"),
+    [(A_FILE, True), ("/etc/nginx/sites-enabled", True), ("/etc/nginx/sites-enabled/b", False)],
+)
+def test_a_file_that_chattr_protects_blocks_the_plan_where_it_is_changed(file, blocked):
+    facts = seen(nginx=nginx_config(fixed=(file,)))
+    plan = plan_for(facts)
+    said = [text for text in plan.blocked if "immutable or append-only" in text]
+    found = [f for f in validate(DOMAIN, UPATH, facts, serving(facts)) if "append-only" in f.message]
+    assert (bool(said), bool(found)) == (blocked, blocked)
+    assert all(file in text and A_FILE in text for text in said)
+    assert all(f.blocks and "chattr" in f.hint for f in found)
+
+
+def test_a_file_with_another_name_by_a_hard_link_gets_a_word():
+    facts = seen(nginx=nginx_config(linked=(A_FILE, "/etc/nginx/sites-enabled/b")))
+    plan = plan_for(facts)
+    assert plan.blocked == ()
+    assert [text.split()[0] for text in plan.warnings if "hard link" in text] == [A_FILE]
+    found = [f for f in validate(DOMAIN, UPATH, facts, serving(facts)) if "hard link" in f.message]
+    assert [(f.severity, f.message.split()[0]) for f in found] == [("warning", A_FILE)]
 
 
 def test_a_file_outside_our_reach_blocks_the_plan():

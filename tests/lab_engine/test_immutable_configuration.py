@@ -39,7 +39,10 @@ def test_a_protected_file_refuses_a_run_before_it_begins(
         assert (refused.exit_code, refused.status) == (4, "validated"), refused
         assert protected in refused.errors[0] and "immutable" in refused.errors[0], refused
         scene.is_as_before()
+        said = product.validate(node, DOMAIN)
+        assert said.status == "discovered" and protected in said.errors[0], said
         node.sh(f"chattr -{flag} {protected}")
+        product.ready(node, DOMAIN)
         assert product.migrate(node, DOMAIN).ok
         node.sh(f"chattr +{flag} {protected}")
         refused = product.rollback(node, DOMAIN)

@@ -250,6 +250,35 @@ def test_a_quota_project_of_the_vhosts_own_is_seen(each_sh, upath, above, vhost,
         assert (seen.other_project, seen.immutable) == (apart, (f"{upath}/web",)), (sh.name, done.stderr)
 
 
+def test_what_chattr_and_hard_links_do_to_configuration_is_told(each_sh, upath):
+    for sh in each_sh:
+        shims, site = sh.root / "shims", sh.root / "etc/nginx/sites-available/a b.test"
+        shims.mkdir(exist_ok=True)
+        main = sh.root / "etc/nginx/nginx.conf"
+        (sh.root / "etc/nginx/on").mkdir(parents=True, exist_ok=True)
+        site.parent.mkdir(exist_ok=True)
+        main.write_text(f"http {{ include {sh.root}/etc/nginx/on/*; }}\n")
+        for name in (site, site.with_name("twin"), site.parent.parent / "on/a"):
+            name.unlink(missing_ok=True)
+        site.write_text("server { }\n")
+        os.link(site, site.with_name("twin"))
+        (site.parent.parent / "on/a").symlink_to(site)
+        (shims / "nginx").write_text(f"#!/bin/sh\necho arguments: --conf-path={main} >&2\n")
+        (shims / "lsattr").write_text(
+            "#!/bin/sh\nfor f; do case $f in\n"
+            f"'{site.parent}') echo \"-----a--- $f\" ;; '{main}') echo \"----i---- $f\" ;;\n"
+            '/*) echo "--------- $f" ;; esac; done\n'
+        )
+        for tool in ("nginx", "lsattr"):
+            (shims / tool).chmod(0o755)
+        args = ("a.test", upath, os.getuid(), 33, "dry")
+        done = sh.run(load_script("inspect"), *args, PATH=f"{shims}:{sh.path}")
+        nginx = read_inspection(done.stdout).nginx
+        assert nginx is not None and len(nginx.files) == 2, (sh.name, done.stderr)
+        assert set(nginx.fixed) == {str(main), str(site.parent)}, sh.name
+        assert nginx.linked == (str(site),), sh.name
+
+
 RUNNER = b'printf "%s 1 old-boot\\n" "$$" >"$1/pid"; cp "$1/plan" "$1/half"; mv "$1/half" "$1/ran"\n'
 
 

@@ -3,7 +3,7 @@
 # no place in a dry run and fails on a read-only system. Comes after capabilities. Output sections @nginx and @fpm,
 # rows: "conf TAB b64(main file) TAB program", "pid TAB b64(pid file)", "running TAB yes|no", "test TAB rc TAB
 # b64(last lines)" only when cat_config is asked to "test", "files TAB b64(tar) TAB b64(paths) TAB b64(real paths)",
-# one a line.
+# one a line, and what odd_rows says of them.
 # In WATCH the places that the answer hangs on, one a line; UNNAMED when some have no name. In STARTED a line
 # "PID START" for each master of nginx.
 BUILT='' WATCH='' UNNAMED='' STARTED=''
@@ -133,6 +133,26 @@ files_row() { # what included says
   printf '%s\n' "$REAL" | $ENCODE
   echo
   WATCH=$WATCH$FILES$NL$REAL$NL
+  odd_rows
+}
+
+# Which real files, or folders of theirs, chattr keeps from root ("fixed TAB b64(paths)"), and which files have other
+# names by hard links ("linked TAB b64(paths)").
+odd_rows() {
+  old_ifs=$IFS
+  IFS=$NL
+  set -f
+  # shellcheck disable=SC2086 # one path a word, by IFS
+  set -- $REAL
+  linked=$(stat -c '%h %n' -- "$@" 2>/dev/null | sed -n '/^1 /!s/^[0-9]* //p')
+  folders=
+  for f in "$@"; do folders=$folders${f%/*}$NL; done
+  # shellcheck disable=SC2086
+  fixed=$(lsattr -d -- "$@" $folders 2>/dev/null | sed -n 's/^[^ ]*[ia][^ ]* //p')
+  set +f
+  IFS=$old_ifs WATCH=$WATCH$folders
+  if [ -n "$fixed" ]; then encoded fixed "$fixed" ''; fi
+  if [ -n "$linked" ]; then encoded linked "$linked" ''; fi
 }
 
 encoded() { # kind, text, rest of the row as it is
