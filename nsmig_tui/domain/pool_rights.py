@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .findings import ERROR, USER, WARNING, Finding
+from .findings import ERROR, SERVICES, USER, WARNING, Finding
 from .fpm_pools import Pool
 from .nginx_writes import Writing, writings
 from .old_paths import names, used_paths
+from .path_map import below
 from .readings import Inspection, Place
 from .surroundings import Serving
 
@@ -151,3 +152,27 @@ def _changing(folder: str, upath: str, seen: Inspection) -> str:
     first = folder.removeprefix(f"{upath}/web/").split("/")[0]
     made = folder.startswith(f"{upath}/web/") and first not in seen.entries.get("web", ())
     return "web" if made else ""
+
+
+def sandboxed(upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
+    """php-fpm may write to places of today in the vhost, and not to those that take their place.
+
+    It would end at the reload, for every site, since it cannot make its socket or open its logs.
+    """
+    master, top = serving.master, seen.real or upath
+    if master is None:
+        return
+    covering = [(len(at), number, way) for number, (way, at) in enumerate(master.mounts) if below(top, at)]
+    if not covering or max(covering)[2] != "ro":
+        return
+    inside = any(below(socket, upath) for socket in serving.sockets)
+    if inside or any(way == "rw" and below(at, top) for way, at in master.mounts):
+        unit = master.unit or "php-fpm's unit"
+        yield Finding(
+            ERROR,
+            SERVICES,
+            f"{unit} lets php-fpm write to some places in {upath}, not to those that the migration makes",
+            f"ReadWritePaths={top}",
+            "read-only, as ProtectSystem=strict makes it",
+            f"Add ReadWritePaths={top} to the unit (systemctl edit), restart php-fpm, then validate again.",
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -14,11 +15,15 @@ from .service_config import ServiceConfig, read_service_configs
 
 @dataclass(frozen=True)
 class FpmMaster:
-    """A running php-fpm master: its configuration file and unit (empty when unknown)."""
+    """A running php-fpm master: its configuration file and unit (empty when unknown).
+
+    ``mounts``: what it sees mounted, "rw" or "ro" and the path of each; see capabilities.sh.
+    """
 
     pid: int
     conf: str
     unit: str
+    mounts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,12 @@ class Capabilities:
     vpath: str = ""
 
 
+def _mounts(said: Row) -> tuple[tuple[str, str], ...]:
+    """Of "rw:/ ro:/srv\\040x", the kernel's spelling."""
+    pairs = (word.partition(":") for word in " ".join(said).split())
+    return tuple((way, re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), at)) for way, _, at in pairs)
+
+
 def read_capabilities(sections: Sections, section: str = "capabilities") -> Capabilities:
     """The capabilities part of an answer."""
     value = sections.values(section)
@@ -66,7 +77,7 @@ def read_capabilities(sections: Sections, section: str = "capabilities") -> Capa
     for row in (*sections.rows.get(section, ()), *sections.rows.get("web account", ())):
         key, _, rest = row[0].partition("=")
         if key == "fpm" and len(row) >= 3:
-            masters.append(FpmMaster(number(rest), row[1], row[2]))
+            masters.append(FpmMaster(number(rest), row[1], row[2], _mounts(row[3:])))
         elif key in ("wugid", "wuid"):
             name, _, digits = rest.partition(":")
             (groups if key == "wugid" else users).setdefault(name, number(digits))
@@ -157,6 +168,8 @@ class Inspection:
     mounts: tuple[str, ...] = ()
     immutable: tuple[str, ...] = ()
     other_project: bool = False
+    real: str = ""
+    """Where the vhost's folder really is, when its parent is a link."""
     """Disk quotas by project count the vhost's folder apart from the one above it."""
     references: tuple[Reference, ...] = ()
     """At least one for each old place that is named."""
@@ -264,6 +277,7 @@ def read_inspection(output: bytes, before: VnodeReading | None = None) -> Inspec
         mounts=tuple(r[0] for r in s.of("mounts", "mount") if r),
         immutable=tuple(r[0] for r in s.of("mounts", "immutable") if r),
         other_project=any(True for _ in s.of("mounts", "project")),
+        real=next((as_name(r[0]) for r in s.of("mounts", "real") if r), ""),
         references=tuple(r for r in _references(s.of("refs", "ref")) if r.file not in read),
         more_references=_counts(s.of("refs", "more")),
         php_climbs=tuple(_references(("php", *r) for r in s.of("refs", "php"))),

@@ -28,7 +28,7 @@ from .old_path_findings import climbing_php, moving_homes, old_path_users
 from .old_paths import bridges, in_the_way, needed, used_paths, without_leaving
 from .path_map import below
 from .planning import moves_tmp
-from .pool_rights import lost_rights, nginx_loses
+from .pool_rights import lost_rights, nginx_loses, sandboxed
 from .readings import Inspection
 from .stages import vnode_problems
 from .surroundings import Serving, document_root_below, unique
@@ -262,6 +262,7 @@ def _services(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
     if serving.fpm is not None and serving.master is None:
         says = f"no running php-fpm uses {serving.fpm.main}"
         yield Finding(ERROR, SERVICES, says, hint="Start php-fpm.", of_vnode=True)
+    yield from sandboxed(upath, seen, serving)
     for config in seen.fpm:
         if serving.fpm is None or config.main != serving.fpm.main:
             continue

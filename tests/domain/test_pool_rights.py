@@ -1,9 +1,13 @@
 """A pool that is not the account's: what it can do today it can do afterwards, or we say so before."""
 
+from dataclasses import replace
+
 import pytest
 from vhost_facts import DOMAIN, HEALTHY, POOL, POOL_WITH_TMP, fpm_config, place, places, seen, serving
 
 from nsmig_tui.domain.findings import ERROR, USER, WARNING
+from nsmig_tui.domain.readings import read_capabilities
+from nsmig_tui.domain.sections import split_sections
 from nsmig_tui.domain.validation import validate
 
 UPATH = "/srv/a.test"
@@ -76,3 +80,42 @@ def test_entries_that_may_be_the_pools_own_are_an_error():
     ((severity, message),) = judged("php-a", "www-data", **facts)
     assert severity == ERROR and "3 entries" in message
     assert judged("www-data", **facts) == []
+
+
+OUTSIDE = POOL.replace(b"/srv/a.test/var/run/fpm.sock", b"/run/php/a.sock")
+
+
+@pytest.mark.parametrize(
+    ("mounts", "pool", "refused"),
+    [
+        ("rw:/", POOL, False),
+        ("", POOL, False),
+        ("ro:/ rw:/srv/a.test/var", POOL, True),
+        ("ro:/ rw:/srv/a.test/var rw:/srv/a.test/web", POOL, True),
+        ("ro:/ rw:/srv/a.test", POOL, False),
+        ("ro:/ rw:/srv", POOL, False),
+        ("ro:/ rw:/srv/a.test/var", OUTSIDE, True),
+        ("ro:/ rw:/srv/b.test", OUTSIDE, False),
+        ("rw:/ ro:/srv", POOL, True),
+        ("ro:/ rw:/srv rw:/ rw:/srv", POOL, False),
+    ],
+)
+def test_a_sandbox_that_leaves_the_new_places_out(mounts, pool, refused):
+    row = f"fpm=7\t/etc/php/8.2/fpm/php-fpm.conf\tphp8.2-fpm.service\t{mounts}\n"
+    masters = read_capabilities(split_sections(row.encode()), "").masters
+    listens = frozenset({"/srv/a.test/var/run/fpm.sock", "/run/php/a.sock"})
+    facts = seen(
+        fpm=(fpm_config(pool),),
+        capabilities=replace(HEALTHY.capabilities, masters=masters),
+        listening=listens,
+    )
+    found = [f for f in validate(DOMAIN, "/srv/a.test", facts, serving(facts)) if "lets php-fpm" in f.message]
+    assert [f.blocks for f in found] == [True] * refused
+    assert all("ReadWritePaths=/srv/a.test " in f.hint for f in found)
+
+
+def test_a_sandbox_is_seen_by_where_the_folder_really_is():
+    row = "fpm=7\t/etc/php/8.2/fpm/php-fpm.conf\tu.service\tro:/ rw:/data\\040s/a.test\n"
+    masters = read_capabilities(split_sections(row.encode()), "").masters
+    facts = seen(real="/data s/a.test", capabilities=replace(HEALTHY.capabilities, masters=masters))
+    assert not [f for f in validate(DOMAIN, "/srv/a.test", facts, serving(facts)) if "lets php" in f.message]

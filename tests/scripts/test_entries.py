@@ -234,6 +234,28 @@ def test_an_inspection_that_ends_early_is_none(each_sh, upath):
         assert done.returncode == 64, done.stdout[:200]
 
 
+def test_what_a_process_sees_mounted_is_told_as_the_kernel_spells_it(sh):
+    (sh.root / "p").mkdir()
+    (sh.root / "p/mountinfo").write_text(
+        "21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
+        "22 21 0:5 / /proc rw,nosuid - proc proc rw\n23 21 0:6 / /run/user/0 rw - tmpfs tmpfs rw\n"
+        "24 21 254:0 /srv /srv ro,relatime - ext4 /dev/vda rw\n"
+        "25 24 254:0 /x /srv/a\\040b rw,relatime - ext4 /dev/vda ro\n"
+    )
+    then = '\nmounts_of "$R/p"; mounts_of "$R/none"\n'
+    done = sh.run(sh.parts("prelude", "capabilities", then=then))
+    assert (done.stdout, done.stderr) == (b"rw:/ ro:/srv rw:/srv/a\\040b", b"")
+
+
+def test_where_a_vhost_really_is_is_told_where_its_parent_is_a_link(each_sh, upath):
+    link = upath.parent.parent / "sites"
+    link.symlink_to(upath.parent)
+    for sh in each_sh:
+        for top, real in ((link / upath.name, str(upath.resolve())), (upath.resolve(), "")):
+            seen = read_inspection(answer(sh, "inspect", "a.test", top, os.getuid(), 33, "dry"))
+            assert seen.real == real, sh.name
+
+
 @pytest.mark.parametrize(
     ("above", "vhost", "apart"), [("----", "---P", True), ("---P", "----", True), ("---P", "---P", False)]
 )

@@ -89,9 +89,14 @@ look_for_masters() {
         */*php*.service*) unit=${group%%.service*}; unit=${unit##*/}.service; break ;;
       esac
     done 2>/dev/null <"$p/cgroup"
-    MASTERS="${MASTERS}fpm=${p#/proc/}$TAB$conf$TAB$unit$NL"
+    MASTERS="${MASTERS}fpm=${p#/proc/}$TAB$conf$TAB$unit$TAB$(mounts_of "$p")$NL"
   done
   [ -z "$reloading" ]
+}
+
+# What a process sees mounted, in a sandbox of its unit perhaps: "rw:/ ro:/srv ..." as the kernel spells the paths.
+mounts_of() { # /proc/PID
+  awk '$5 !~ /^\/(proc|sys|dev|run)(\/|$)/ { printf "%s%s:%s", sep, substr($6, 1, 2), $5; sep = " " }' "$1/mountinfo" 2>/dev/null
 }
 
 # Commands that only test a configuration or talk about the program do not become a master.

@@ -159,6 +159,7 @@ table_rows() {
   if [ $# = 0 ]; then return; fi
   real=$U # mounts are listed by where links lead
   if cd -P "$U" 2>/dev/null; then real=$PWD; cd /; fi
+  if [ "$real" != "$U" ]; then printf '@mounts\nreal\t%s\n' "$(printf %s "$real" | b64)"; fi
   # "P": quotas count by project; between folders of different ones nothing can be renamed
   lsattr -d "${U%/*}/." "$U" "$U/.ssh" "$U/bin" "$U/etc" "$U/web" "$U/var" "$U"/var/* 2>/dev/null | awk -v u="$U" -v real="$real" -v r="$R" -v uid="$UIDN" '
     function row(section, text) { if (section != at) { at = section; print "@" at } print text }
