@@ -233,8 +233,8 @@ def find_pools(
     """For each php-fpm master that serves the vhost: its pools, and what is wrong with them.
 
     ``sockets`` are those that nginx asks (``unix:/…`` or ``host:port``). A pool is the vhost's own when
-    it listens there or below ``upath``, or works in ``upath``. A master without such a pool is left out.
-    ``links``: other absolute paths that are links to ``upath``.
+    it listens there or below ``upath``, or works or is rooted in ``upath``. A master without such a pool
+    is left out. ``links``: other absolute paths that are links to ``upath``.
     """
     tops = (upath, *links)
     wanted = {_plain_address(socket) for socket in sockets}
@@ -253,7 +253,8 @@ def find_pools(
 def _is_own(pool: Pool, tops: tuple[str, ...], wanted: set[str]) -> bool:
     if _plain_address(pool.listen) in wanted and pool.listen:
         return True
-    return any(below(pool.value(key) or "", top) for key in ("listen", "chdir") for top in tops)
+    places = ("listen", "chdir", "prefix", "chroot")
+    return any(below(pool.value(key) or "", top) for key in places for top in tops)
 
 
 def _unsupported(pool: Pool) -> list[Problem]:

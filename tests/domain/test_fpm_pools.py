@@ -85,6 +85,8 @@ def test_a_master_without_the_vhost_is_left_out():
     [
         (POOL + b"\nchroot=/srv/a.test\n", "critical"),
         (POOL + b"\nprefix=/srv/a.test\n", "critical"),
+        (b"[a]\nprefix=/srv/a.test\nlisten=var/run/fpm.sock\nchdir=/\n", "critical"),
+        (b"[a]\nchroot=/srv/a.test\nlisten=/run/a.sock\nchdir=/web\n", "critical"),
         (POOL + b"\nlisten=/srv/" + b"x" * 110 + b"\nchdir=/srv/a.test\n", "critical"),
         (POOL + b"\n[b]\nlisten=/run/b\nphp_value[include_path]=.:/srv/a.test/web/lib\n", "error"),
     ],
