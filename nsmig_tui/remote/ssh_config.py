@@ -8,8 +8,6 @@ import hashlib
 import os
 import re
 import socket
-import stat
-import tempfile
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from nsmig_tui.domain.errors import ConnectError
 from nsmig_tui.domain.text import clean
 
 from .host_keys import SSH_PORT
+from .scratch import Scratch
 from .ssh_reading import load
 from .ssh_tool import SshTool, Told, flat_text
 
@@ -81,7 +80,7 @@ class SshConfig:
     def __init__(self, path: Path | None = None) -> None:
         self._given = path.expanduser() if path else None
         self._tool = SshTool(self._given)
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch = Scratch()
         self._found: dict[Hashable, tuple[float, HostSettings]] = {}
         self._asking: dict[Hashable, asyncio.Lock] = {}
 
@@ -111,9 +110,7 @@ class SshConfig:
     def close(self) -> None:
         """Remove what was written for asyncssh to read, and find all out anew from here on."""
         self._found.clear()
-        if self._scratch:
-            self._scratch.cleanup()
-            self._scratch = None
+        self._scratch.close()
 
     async def _find_out(self, target: str, user: str, port: int) -> HostSettings:
         try:
@@ -152,20 +149,9 @@ class SshConfig:
             told.get("hostkeyalias", [""])[0],
         )
         text = flat_text(told, defaults, lambda name: _filled(name, tokens))
-        if self._scratch is None or not _is_ours(self._scratch.name):
-            self._scratch = tempfile.TemporaryDirectory(prefix="nsmig-ssh-", ignore_cleanup_errors=True)
-        path = Path(self._scratch.name) / hashlib.sha256(repr((target, user, port)).encode()).hexdigest()
+        path = self._scratch.file(hashlib.sha256(repr((target, user, port)).encode()).hexdigest())
         path.write_text(text, "utf-8", "surrogateescape")
         return path
-
-
-def _is_ours(directory: str) -> bool:
-    """Whether a temporary directory is still there: what is idle for days is tidied away, its name free."""
-    try:
-        found = os.lstat(directory)
-    except OSError:
-        return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _state(path: str) -> tuple[int, int]:

@@ -6,6 +6,8 @@ import asyncio
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -250,6 +252,62 @@ async def test_a_tidied_temporary_directory_strands_nobody(
     assert again.user == "one" and Path(again.paths[0]).parent != Path(first.paths[0]).parent
     config.close()
     assert not list(tmp_path.glob("nsmig-ssh-*"))
+
+
+LEAVES = """
+import asyncio, sys
+from pathlib import Path
+from nsmig_tui.remote.ssh_config import SshConfig
+config = SshConfig(Path(sys.argv[1]))
+asyncio.run(config.settings("gate"))
+print("written", flush=True)
+sys.stdin.read()
+"""
+
+
+def left_in(folder: Path) -> list[Path]:
+    """The temporary directories of ssh configurations, made to look an hour old."""
+    found = sorted(folder.glob("nsmig-ssh-*"))
+    for one in found:
+        os.utime(one, (time.time() - 3600,) * 2, follow_symlinks=False)
+    return found
+
+
+async def test_what_a_killed_process_left_is_cleared_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A SIGKILL leaves no time to tidy up; the next start does, and never what another still uses."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(shared))
+    (tmp_path / "config").write_text("Host *\n  User one\n")
+    words = [sys.executable, "-c", LEAVES, str(tmp_path / "config")]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    live, dead = (subprocess.Popen(words, env={**os.environ, "TMPDIR": str(shared)}, **pipes) for _ in "12")
+    try:
+        assert [one.stdout.readline() for one in (live, dead)] == [b"written\n"] * 2
+        dead.kill()
+        dead.wait()
+        private = tmp_path / "private"
+        private.mkdir(0o700)
+        (shared / "nsmig-ssh-link").symlink_to(private)
+        (shared / "nsmig-ssh-open").mkdir(0o755)
+        (shared / "nsmig-ssh-kept").mkdir(0o700)
+        (shared / "nsmig-ssh-kept" / "of somebody").write_text("")
+        before = left_in(shared)
+        (shared / "nsmig-ssh-young").mkdir(0o700)
+        config = SshConfig(tmp_path / "config")
+        await config.settings("gate")
+        gone = [one for one in before if not os.path.lexists(one)]
+        assert len(before) == 5 and len(gone) == 1 and private.is_dir()
+        assert (shared / "nsmig-ssh-young").is_dir() and (shared / "nsmig-ssh-kept" / "of somebody").exists()
+        config.close()
+        live.communicate()
+        assert sorted(one.name[10:] for one in left_in(shared)) == ["kept", "link", "open", "young"]
+    finally:
+        for one in (live, dead):
+            one.kill()
+            one.communicate()
 
 
 async def test_another_home_than_the_user_database_has_is_read_as_before(
