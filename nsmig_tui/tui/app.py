@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from textual.binding import Binding
+from textual.filter import LineFilter
 
 from ..domain.errors import NsmigError
 from ..domain.options import MigrateOptions
@@ -20,6 +21,7 @@ from .all_runs import AllRuns
 from .batch_watch import BatchWatch
 from .fleet_model import FleetModel, HostLine
 from .memory import Memory
+from .narrow import NarrowFilter
 from .navigation import Navigation
 from .options import UiOptions
 from .palette import FleetCommands
@@ -50,7 +52,7 @@ class NsmigApp(Navigation, CalmApp):
         # Only an app that is ansi from the start gets Textual's filter that sends no colour at all.
         super().__init__(ansi_color=None if self.options.color else True)
         self.store, self.parts = parts.store, parts
-        self.signs = Signs(self.options.ascii)
+        self.signs, self._narrow = Signs(self.options.ascii), NarrowFilter(self.options.charset)
         self.model, self.marks, self.memory = FleetModel(), set(), Memory(self.store)
         self.animation_level, self.wants_demo = "none", False
         limit = self.options.jobs * self.options.per_vnode
@@ -110,6 +112,10 @@ class NsmigApp(Navigation, CalmApp):
         await self.all_runs.leave()
         if hasattr(self.parts, "close"):
             await self.parts.close()
+
+    def get_line_filters(self) -> list[LineFilter]:
+        """What every line goes through on its way to the terminal."""
+        return [*super().get_line_filters(), *([self._narrow] if self.signs.ascii else [])]
 
     @property
     def engine(self) -> EngineApi:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import locale
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,14 @@ from typing import Any
 
 from ..domain.options import MigrateOptions
 from ..settings import CONFIG_NAME
+from .narrow import charset
 
 
 @dataclass(frozen=True)
 class UiOptions:
     """``theme``: a name of theme.NAMES or of Textual's; ``color`` False: none at all.
 
+    ``ascii``: frames and signs without UTF-8; ``charset``: what else the terminal can show.
     ``keys``: action id -> key(s), comma between.
     ``ssh_config``: a file for ``ssh -F``, or None for OpenSSH's own. ``jobs``: vnodes at once,
     ``per_vnode``: vhosts at once on each. ``owners``, ``compat``, ``nice``, ``ionice``: what a
@@ -25,6 +26,7 @@ class UiOptions:
 
     read_only: bool = False
     ascii: bool = False
+    charset: str = "utf-8"
     theme: str = ""
     color: bool = True
     mouse: bool = True
@@ -63,6 +65,7 @@ def from_settings(settings: Any) -> UiOptions:
     """Read off ``settings`` whatever of UiOptions it knows; a terminal without UTF-8 gets ASCII signs."""
     names = vars(UiOptions())
     values = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
-    if "utf" not in locale.getpreferredencoding(False).lower():
+    values["charset"] = charset()
+    if "utf" not in values["charset"]:
         values["ascii"] = True
     return UiOptions(**{**values, "source": settings})

@@ -127,7 +127,7 @@ def test_the_template_is_a_valid_file_with_and_without_its_hashes(tmp_path):
         path.chmod(0o600)
         settings_module.load({"config_dir": tmp_path}, {})
     assert {one.name for one in SETTINGS} >= set(vars(UiOptions())) - {
-        "color", "keys", "data_dir", "operator", "demo", "source",
+        "color", "charset", "keys", "data_dir", "operator", "demo", "source",
     }  # fmt: skip
 
 

@@ -2,12 +2,17 @@
 
 import os
 import re
+import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from pty_terminal import Terminal
+
+from nsmig_tui.domain.fleet import Vnode
+from nsmig_tui.store.fleet_store import Store
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name("try_it.py"))]
 LEAVE_ALTERNATE, MOUSE_OFF, SHOW_CURSOR = b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?25h"
@@ -54,6 +59,34 @@ def test_no_color_sends_no_colour(terminal):
     shown = terminal(NO_COLOR="1")
     _first, rest = shown.read(quiet=0.5)
     assert not re.search(rb"\x1b\[[0-9;]*(?:38|48);[25];", shown.seen + rest)
+
+
+@pytest.fixture
+def latin_1(tmp_path):
+    """The environment of a terminal that knows Latin-1 and no more."""
+    name = "en_US.ISO-8859-1"
+    made = ["localedef", "-c", "-i", "en_US", "-f", "ISO-8859-1", str(tmp_path / name)]
+    if shutil.which("localedef") is None or subprocess.run(made, capture_output=True).returncode:
+        pytest.skip("no such locale can be made here")
+    return {"LOCPATH": str(tmp_path), "LC_ALL": name, "PYTHONUTF8": "0"}
+
+
+@pytest.mark.parametrize("where", ["C", "Latin-1"])
+def test_a_terminal_without_utf_8_gets_no_sign_that_it_lacks(terminal, tmp_path, request, where):
+    """What it cannot show would come as \\u256d, six cells for one, and push everything out of its place."""
+    chosen = {"LC_ALL": "C"} if where == "C" else request.getfixturevalue("latin_1")
+    data = Store(tmp_path / "nsmig.db")
+    data.save_vnode(Vnode("vn1.example.net", "S\u00e3o \u6771"))
+    data.close()
+    places = ["--data-dir", str(tmp_path), "--config-dir", str(tmp_path / "config")]
+    shown = terminal([sys.executable, "-m", "nsmig_tui", *places], **chosen)
+    os.write(shown.master, b"?")
+    shown.until(b"Keys")
+    _first, rest = shown.read(quiet=0.5)
+    drawn = shown.seen + rest
+    assert b"\\u" not in drawn and b"\\x" not in drawn and b"------" in drawn
+    assert (b"S?o ??" if where == "C" else b"S\xe3o ??") in drawn
+    assert where != "C" or drawn.isascii()
 
 
 def test_the_window_can_be_narrow_and_keys_are_answered(terminal):
