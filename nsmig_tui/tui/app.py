@@ -73,8 +73,7 @@ class NsmigApp(Navigation, CalmApp):
         """Theme, keys, signals, and the fleet as the database knows it."""
         for theme in THEMES:
             self.register_theme(theme)
-        wanted = theme_name(self.options.theme, no_color=not self.options.color)
-        self.theme = wanted if wanted in self.available_themes else theme_name("", no_color=False)
+        self.theme = self.theme_for(self.options.theme)
         self.map_keys()
         self.catch_signals()
         self.memory.recall(self)
@@ -86,6 +85,12 @@ class NsmigApp(Navigation, CalmApp):
             self.run_worker(self.say_trouble("Nothing was added", welcome), group="acts")
         offer = self.say_trouble("What is left could not be read", self._offer_what_is_left())
         self.run_worker(offer, group="acts")
+
+    def theme_for(self, wanted: str) -> str:
+        """The theme of this name as far as the terminal can show it; ours where there is none."""
+        few = not self.is_headless and self.console.color_system == "standard"
+        name = theme_name(wanted, no_color=not self.options.color, few_colors=few)
+        return name if name in self.available_themes else theme_name("", no_color=False, few_colors=few)
 
     def map_keys(self) -> None:
         """Put the settings' keys in the place of the actions' own; unknown names and clashes are said."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from textual.theme import Theme
+from dataclasses import replace
+
+from textual.theme import BUILTIN_THEMES, Theme
 
 THEMES = (
     Theme(
@@ -61,6 +63,15 @@ THEMES = (
         panel="#222b37",
         dark=True,
     ),
+    replace(
+        BUILTIN_THEMES["ansi-dark"],
+        name="nsmig-16",
+        primary="ansi_cyan",
+        secondary="ansi_default",
+        accent="ansi_yellow",
+        # A toast's text has the terminal's own colour, which may be black.
+        variables={**BUILTIN_THEMES["ansi-dark"].variables, "ansi-background": "ansi_default"},
+    ),
 )
 
 NAMES = {"dark": "nsmig-dark", "light": "nsmig-light", "contrast": "nsmig-contrast",
@@ -68,6 +79,13 @@ NAMES = {"dark": "nsmig-dark", "light": "nsmig-light", "contrast": "nsmig-contra
 }  # fmt: skip
 
 
-def theme_name(wanted: str, *, no_color: bool) -> str:
+FEW_COLORS = {"nsmig-dark": "nsmig-16", "nsmig-light": "ansi-light"}
+"""What stands in where a terminal has 16 colours: the nearest to most of ours is grey there."""
+
+
+def theme_name(wanted: str, *, no_color: bool, few_colors: bool = False) -> str:
     """The theme to use; without colour only an ansi theme sends none at all."""
-    return "ansi-dark" if no_color else NAMES.get(wanted, wanted)
+    if no_color:
+        return "ansi-dark"
+    name = NAMES.get(wanted, wanted)
+    return FEW_COLORS.get(name, name) if few_colors else name

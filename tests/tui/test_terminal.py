@@ -61,6 +61,17 @@ def test_no_color_sends_no_colour(terminal):
     assert not re.search(rb"\x1b\[[0-9;]*(?:38|48);[25];", shown.seen + rest)
 
 
+@pytest.mark.parametrize("name", ["xterm", "screen", "linux"])
+def test_of_sixteen_colours_the_signs_have_their_own(terminal, name):
+    """The nearest of them to a pastel green is grey: one status looked like the other."""
+    shown = terminal(TERM=name, COLORTERM="")
+    _first, rest = shown.read(quiet=0.5)
+    drawn = (shown.seen + rest).decode()
+    for sign, colour in (("\u2717 1", 31), ("\u25cf 3", 36), ("\u2713 1", 32)):
+        assert re.search(rf"\x1b\[{colour}(?:;\d+)?m{sign}", drawn), sign
+    assert not re.search(r"\x1b\[[0-9;]*(?:38|48);[25];", drawn)
+
+
 @pytest.fixture
 def latin_1(tmp_path):
     """The environment of a terminal that knows Latin-1 and no more."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from ... import settings as settings_module
 from ...domain.errors import NsmigError, Refused
-from .. import theme
 from ..options import from_settings
 from ..panes.settings_lines import SETTINGS, template
 from ..selection import Targets
@@ -34,7 +33,7 @@ async def try_theme(ui: NsmigApp, targets: Targets) -> None:
     if not ui.options.color:
         ui.notify("NO_COLOR is set: there is nothing to see.", severity="warning", markup=False)
         return
-    names = [theme.NAMES[name] for name in TRIED]
+    names = [ui.theme_for(name) for name in TRIED]
     at = names.index(ui.theme) + 1 if ui.theme in names else 0
     ui.theme = names[at % len(names)]
     words = (
@@ -105,8 +104,7 @@ def take_over(ui: NsmigApp) -> str:
     ui.options = from_settings(replace(old, **now, origins=origins))
     ui.signs = Signs(ui.options.ascii)
     if "theme" in now and ui.options.color:
-        wanted = theme.theme_name(ui.options.theme, no_color=False)
-        ui.theme = wanted if wanted in ui.available_themes else theme.theme_name("", no_color=False)
+        ui.theme = ui.theme_for(ui.options.theme)
     if "keys" in now:
         ui.map_keys()
     waiting = [name for name in changed if name in later]
