@@ -34,6 +34,9 @@ LOOK = "look"
 CATCH_UP = 3.0
 """Seconds in which a run that is attached to tells what it had done before."""
 
+QUIET = 90.0
+"""Seconds without anything counted after which nobody can guess how long it will take."""
+
 ENDED = frozenset({OK, FAILED, REFUSED, SKIPPED, CANCELLED, LEFT, LOOK})
 BY_CODE = {int(ExitCode.REFUSED): REFUSED, int(ExitCode.UNDO_FAILED): LOOK, int(ExitCode.INTERRUPTED): LEFT}
 
@@ -65,7 +68,7 @@ class RunState:
     ``phase`` is waiting, running, undoing, ok, failed, refused, skipped, cancelled, left (the operator's
     side stopped looking) or look (a person must). ``size`` is the vhost's bytes, for weighing a batch.
     ``lost``: since when there has been no connection. ``before``: the share that was done when we began to
-    look, of a run that was resumed. Times: seconds since epoch.
+    look, of a run that was resumed. ``moved``: when the share done grew last. Times: seconds since epoch.
     """
 
     vnode: str
@@ -88,6 +91,7 @@ class RunState:
     warnings: tuple[str, ...] = ()
     lost: float | None = None
     before: float = 0.0
+    moved: float | None = None
 
     @property
     def key(self) -> str:
@@ -124,12 +128,28 @@ class RunState:
             return 0.0
         return max(0.0, (self.finished if self.finished is not None else now) - self.started)
 
+    def quiet(self, now: float) -> float:
+        """For how many seconds it has been going on with nothing counted."""
+        return max(0.0, now - self.moved) if self.phase == RUNNING and self.moved is not None else 0.0
+
     def remaining(self, now: float) -> float | None:
-        """Seconds that are likely left, or None while it is too early to tell."""
+        """Seconds that are likely left, or None while nobody can tell: too early, or too long quiet."""
         part = self.fraction()
         if self.phase != RUNNING or self.lost is not None or part is None or part - self.before < 0.03:
             return None
-        return self.elapsed(now) * (1 - part) / (part - self.before)
+        return _left(self.started, self.moved, now, (1 - part) / (part - self.before))
+
+
+def _left(started: float | None, moved: float | None, now: float, share: float) -> float | None:
+    """Seconds left of what took until ``moved`` for what it has done, and needs ``share`` of that again.
+
+    While nothing is counted the guess runs down: measured up to now, it would grow for as long as that lasts.
+    """
+    if started is None or moved is None or now - moved > QUIET:
+        return None
+    if moved - started < 1.0:  # too short to tell a pace from
+        return max(0.0, now - started) * share
+    return max(1.0, (moved - started) * share - max(0.0, now - moved))
 
 
 def queued(verb: str, vnode: str, vhost: str = "", *, at: float, size: int = 0, met: int = 0) -> RunState:
@@ -142,7 +162,9 @@ def reduce(state: RunState, event: Any, at: float) -> RunState:
     """The state after ``event``, which was seen at ``at``. Unknown events change nothing."""
     after = _reduced(state, event, at)
     if after.verb == "resume" and after.started is not None and at - after.started <= CATCH_UP:
-        return replace(after, before=after.fraction() or 0.0)
+        after = replace(after, before=after.fraction() or 0.0)
+    if after is not state and after.fraction() != state.fraction():
+        after = replace(after, moved=at)
     return after
 
 
@@ -310,6 +332,7 @@ def totals(states: Sequence[RunState], now: float) -> Totals:
             moved += state.size
     begun = [state.started for state in states if state.started is not None]
     ends = [state.finished for state in states if state.finished is not None]
+    moves = [state.moved for state in states if state.moved is not None]
     over = all(state.ended for state in states)
     elapsed = (max(ends, default=now) if over else now) - min(begun) if begun else 0.0
     part = done / weight if weight else 0.0
@@ -327,6 +350,6 @@ def totals(states: Sequence[RunState], now: float) -> Totals:
         fraction=part,
         size=size,
         elapsed=elapsed,
-        remaining=elapsed * (1 - part) / part if is_guess else None,
+        remaining=_left(min(begun), max(moves, default=None), now, (1 - part) / part) if is_guess else None,
         rate=moved / elapsed if elapsed > 0 else 0.0,
     )

@@ -98,7 +98,7 @@ def test_totals_weigh_by_size():
     sum_up = totals((small, big), 20.0)
     assert (sum_up.runs, sum_up.ok, sum_up.running) == (2, 1, 1)
     assert abs(sum_up.fraction - 0.1) < 1e-9
-    assert round(sum_up.remaining) == 180
+    assert round(sum_up.remaining) == 80, "90 s when the first was done, 10 s ago"
     assert totals((), 1.0).runs == 0
 
 
@@ -182,6 +182,19 @@ def test_only_a_migration_moves_bytes():
     assert totals([ended(ok=True, verb="validate")], 20.0).rate == 0.0
     assert totals([ended(ok=True, verb="resume")], 20.0).rate == 0.0
     assert totals([migrating(done=90)], 20.0).rate == 0.0
+
+
+def test_the_time_left_does_not_grow_while_a_step_counts_nothing():
+    state = migrating(done=50)
+    state = reduce(state, ev.StepFinished(V, state.vhost, step=STEPS[1], seconds=29.0), 30.0)
+    state = reduce(state, ev.StepStarted(V, state.vhost, step=STEPS[2]), 30.0)
+    for left in (state.remaining, lambda now: totals([state], now).remaining):
+        guesses = [left(30.0 + quiet) for quiet in (0, 5, 10, 60)]
+        assert guesses == sorted(guesses, reverse=True) and guesses[0] > guesses[1]
+        assert left(130.0) is None, "nobody knows"
+    assert state.quiet(130.0) == 100.0
+    state = reduce(state, ev.StepFinished(V, state.vhost, step=STEPS[2], seconds=100.0), 130.0)
+    assert state.quiet(130.0) == 0.0 and state.remaining(130.0) > guesses[0]
 
 
 def test_nobody_guesses_the_time_of_what_has_no_connection():

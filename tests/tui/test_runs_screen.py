@@ -207,6 +207,18 @@ async def test_a_lost_connection_is_said_and_no_time_left_is_guessed(world, open
         assert "No connection for 20 s: trying again. The run goes on there." in text(app, "#steps")
 
 
+async def test_a_step_that_counts_nothing_for_long_says_so_and_no_time_left_is_guessed(world, open_app):
+    world.engine.hold()
+    async with open_app(world) as (app, pilot):
+        await begin(app, pilot, SHOP)
+        world.clock.now += 60
+        app.screen.look(force=True)
+        assert " left" in text(app, "#list") and "nothing counted" not in text(app, "#steps")
+        world.clock.now += 60
+        app.screen.look(force=True)
+        assert " left" not in text(app, "#list") and "nothing counted for 2m00" in text(app, "#steps")
+
+
 async def test_a_run_whose_undo_failed_is_for_a_person_and_is_not_tried_again(world, open_app):
     async with open_app(world) as (app, pilot):
         await begin(app, pilot, SHOP)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...domain.batch_view import BatchView
 from ...domain.fleet import STEPS
-from ...domain.run_state import RunState, StepState, Totals
+from ...domain.run_state import QUIET, RunState, StepState, Totals
 from ..words import Line, Signs, about, clock, lap, pad, percent, size, span
 from . import wrap
 from .wrap import Row
@@ -124,6 +124,8 @@ def steps(state: RunState, signs: Signs, now: float, width: int) -> list[Row]:
     left = state.remaining(now)
     if left is not None:
         times += f"   about {about(left)} left"
+    if state.quiet(now) > QUIET and state.lost is None:
+        times += f"   nothing counted for {span(state.quiet(now))}"
     if state.met:
         times += f"   {state.met:,} {'found' if state.verb == 'discover' else 'findings'}"
     rows.append(Row([(times, "dim")]))
