@@ -54,6 +54,15 @@ async def ask_for_three(app, pilot):
     await until(pilot, lambda: isinstance(app.screen, ConfirmDialog) and app.screen.focused is not None)
 
 
+async def test_no_toast_covers_the_answers_of_a_question_that_fills_the_screen(world, open_app):
+    async with open_app(world, size=(80, 24)) as (app, pilot):
+        app.notify("validate: 3 of 9 went well", timeout=60)
+        await until(pilot, lambda: "3 of 9" in said(app))
+        await ask_for_three(app, pilot)
+        await pilot.pause()
+        assert "3 of 9" not in said(app)
+
+
 async def begin_three(app, pilot):
     """Up to the runs screen with the batch under way."""
     await ask_for_three(app, pilot)

@@ -60,6 +60,7 @@ async def start(ui: NsmigApp, hosts: Sequence[HostLine], left_out: int, choices:
             "No vhost can be begun", Refused(sentences(f"{first.domain}: {first.skip}"), hint=first.hint)
         )
         return
+    ui.clear_notifications()  # they would cover the answers of a question as high as the screen
     facts = plan_facts(plan, left_out, [host for host in hosts if host.vnode.production], ui.options.demo)
     dialog = ConfirmDialog(f"Migrate {plural(len(work), 'vhost')} in a batch?", facts, verb="migrate",
                            choices=(*choices, CANARY), word=f"migrate {len(work)}")  # fmt: skip
