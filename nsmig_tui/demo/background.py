@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .world import DemoWorld
@@ -64,7 +65,9 @@ def open_demo(settings: Settings, open_screen: Callable[[Settings], int]) -> int
     from .run import add_vnodes, demo_settings
 
     with running_world() as world:
-        chosen = demo_settings(world, settings)
+        asked = settings.read_only and settings.origins.get("read_only") == "option"
+        # What config.toml says is for the user's own servers; who says it to the demo means the demo.
+        chosen = replace(demo_settings(world, settings), read_only=asked)
         parts = wiring.build(chosen)
         try:
             add_vnodes(parts.store, world)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from pathlib import Path
 
 import asyncssh
@@ -27,6 +28,19 @@ def test_the_world_answers_from_its_thread_and_goes_with_the_block():
         raise KeyError("from the program")
     assert not world.directory.exists()
     assert "demo world" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize(("origin", "holds"), [("option", True), ("file", False)])
+def test_a_read_only_demo_is_one_where_the_option_says_so(tmp_path, monkeypatch, origin, holds):
+    monkeypatch.setattr("nsmig_tui.demo.background.running_world", partial(running_world, 1, 1))
+    seen: list[bool] = []
+
+    def screen(settings: Settings) -> int:
+        seen.append(settings.read_only)
+        return 0
+
+    own = Settings(tmp_path / "data", tmp_path / "config", read_only=True, origins={"read_only": origin})
+    assert open_demo(own, screen) == 0 and seen == [holds]
 
 
 def test_a_world_that_cannot_start_says_so(monkeypatch):
