@@ -3,6 +3,7 @@
 from collections import deque
 from dataclasses import replace
 
+import pytest
 import tui_world
 from waiting import until
 
@@ -217,6 +218,16 @@ async def test_a_step_that_counts_nothing_for_long_says_so_and_no_time_left_is_g
         world.clock.now += 60
         app.screen.look(force=True)
         assert " left" not in text(app, "#list") and "nothing counted for 2m00" in text(app, "#steps")
+
+
+@pytest.mark.parametrize(("columns", "words"), [(60, "1.2 GB"), (80, "1.2 GB of 2.1 GB")])
+async def test_no_number_of_bytes_is_cut_to_another(world, open_app, columns, words):
+    world.engine.hold()
+    async with open_app(world, size=(columns, 20)) as (app, pilot):
+        await begin(app, pilot, SHOP)
+        await until(pilot, lambda: "GB" in text(app, "#steps"))
+        line = next(one for one in text(app, "#steps").splitlines() if "backup_creation" in one)
+        assert line.rstrip().endswith(f"  {words}")
 
 
 async def test_a_run_whose_undo_failed_is_for_a_person_and_is_not_tried_again(world, open_app):

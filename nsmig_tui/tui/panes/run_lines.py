@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from ...domain.batch_view import BatchView
 from ...domain.fleet import STEPS
 from ...domain.run_state import QUIET, RunState, StepState, Totals
@@ -153,10 +155,11 @@ def _step(step: StepState, signs: Signs, now: float, width: int) -> Line:
     line += [*signs.bar(step.fraction(), bar_room, style), (f" {percent(step.fraction())} ", "")]
     if step.state == "running":
         line.append((f"{span(now - (step.started or now)):>6}", "dim"))
-        if step.total:
-            line.append((f"  {size(step.done)} of {size(step.total)}", "dim"))
-        elif step.done:
-            line.append((f"  {size(step.done)}", "dim"))
+        room = width - sum(cell_len(text) for text, _style in line)
+        # A number that is cut off is another number: what has no room whole is left out.
+        told = (f"  {size(step.done)} of {size(step.total)}" if step.total else "", f"  {size(step.done)}")
+        if step.total or step.done:
+            line.append((next((words for words in told if 0 < len(words) <= room), ""), "dim"))
     elif step.seconds:
         line.append((f"{lap(step.seconds):>6}", "dim"))
     return line
