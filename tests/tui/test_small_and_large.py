@@ -6,12 +6,15 @@ from rich.cells import cell_len
 from textual.widgets import Checkbox, Input
 from waiting import until
 
+from nsmig_tui.domain.fleet import Vnode
 from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
 from nsmig_tui.tui.dialogs.vnode_form import VnodeForm
+from nsmig_tui.tui.fleet_model import FleetModel, NodeLine
+from nsmig_tui.tui.panes import fleet_lines
 from nsmig_tui.tui.panes.wrap import cut
 from nsmig_tui.tui.widgets.bars import LineBar
 from nsmig_tui.tui.widgets.virtual_list import VirtualList
-from nsmig_tui.tui.words import shortened
+from nsmig_tui.tui.words import Signs, shortened
 
 SHOP, FORUM, WWW = (f"vn1.example.net/{name}.example.org" for name in ("shop", "forum", "www"))
 SIZES = [(80, 24), (140, 40)]
@@ -193,6 +196,15 @@ async def test_names_of_the_fleet_win_over_counts(world, open_app, columns):
         for name in ("vn1.example.net", "edge1.example.net", "sydney", "connection timed out"):
             assert name in text, text
         assert cut_off(app) == []
+
+
+@pytest.mark.parametrize("name", ["vn1", "web1", "a-vnode-with-a-longer-name.example.net"])
+@pytest.mark.parametrize("columns", [40, 76, 96])
+def test_the_reason_of_a_vnode_that_cannot_be_reached_ends_in_an_ellipsis_where_it_is_cut(name, columns):
+    vnode = Vnode(name, "x", unreachable="The name of the server is not known: " + "Name or service " * 9)
+    line = fleet_lines.draw(NodeLine(vnode), columns, FleetModel(), Signs(), 0.0)
+    drawn = "".join(text for text, _style in line)
+    assert cell_len(drawn) <= columns and drawn.rstrip().endswith("…")
 
 
 async def test_menus_cut_nothing(open_app):

@@ -9,6 +9,9 @@ from ..words import STATUS, Line, Signs, ago, pad, plural, size
 
 ORDER = ("failed", "vanished", "discovered", "validated", "migrated", "native")
 
+NAME = 8
+"""So many cells the name of a vnode always has."""
+
 
 def draw(row: FleetLine, width: int, model: FleetModel, signs: Signs, now: float) -> Line:
     """One line of the tree in ``width`` cells; columns fall away from the right as it narrows."""
@@ -66,7 +69,7 @@ def _node(row: NodeLine, width: int, model: FleetModel, signs: Signs, now: float
         tail.append(("PROD ", "prod"))
     if row.vnode.unreachable:
         words = f"unreachable: {row.vnode.unreachable}"
-        room = max(12, width - len(row.name) - 6 - _long(tail))
+        room = max(12, width - max(NAME, len(row.name)) - 5 - _long(tail))
         if len(words) > room:
             words = f"! {row.vnode.unreachable}"
         tail.append((pad(words, min(len(words), room)), "fail"))
@@ -78,7 +81,7 @@ def _node(row: NodeLine, width: int, model: FleetModel, signs: Signs, now: float
         tail += count_pieces(row.counts, signs, tight=True) if short else counts
         if width >= 60:
             tail.append((f"{ago(row.vnode.last_contact, now):>9}", "dim"))
-    return [*line, (pad(row.name, max(8, width - 5 - _long(tail))), "bold"), (" ", ""), *tail]
+    return [*line, (pad(row.name, max(NAME, width - 5 - _long(tail))), "bold"), (" ", ""), *tail]
 
 
 def _long(pieces: Line) -> int:
