@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,10 +63,12 @@ class UiOptions:
 
 
 def from_settings(settings: Any) -> UiOptions:
-    """Read off ``settings`` whatever of UiOptions it knows; a terminal without UTF-8 gets ASCII signs."""
+    """Read off ``settings`` what UiOptions knows of it; a terminal that lacks our signs gets ASCII ones."""
     names = vars(UiOptions())
     values = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
     values["charset"] = charset()
-    if "utf" not in values["charset"]:
+    # The kernel's own console takes UTF-8, but its fonts lack most of our signs: all look alike there.
+    bare = os.environ.get("TERM") == "linux" and "ascii" not in getattr(settings, "origins", {})
+    if bare or "utf" not in values["charset"]:
         values["ascii"] = True
     return UiOptions(**{**values, "source": settings})

@@ -131,6 +131,26 @@ def test_the_template_is_a_valid_file_with_and_without_its_hashes(tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("term", "said", "plain"),
+    [
+        ("linux", "", True),
+        ("linux", "ascii = false\n", False),
+        ("xterm", "", False),
+        ("xterm", "ascii = true\n", True),
+    ],
+)
+def test_a_console_without_a_font_for_signs_gets_plain_ones_unless_told_otherwise(
+    tmp_path, monkeypatch, term, said, plain
+):
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    (tmp_path / "config.toml").write_text(said)
+    (tmp_path / "config.toml").chmod(0o600)
+    settings = settings_module.load({"config_dir": tmp_path}, {})
+    assert from_settings(settings).ascii is plain
+
+
 def test_what_a_migration_starts_from_are_the_settings(tmp_path):
     (tmp_path / "config.toml").write_text('owners = "keep"\nnice = 19\nionice = "idle"\nconfirm_wait = 60\n')
     read = settings_module.load({"config_dir": tmp_path, "data_dir": tmp_path}, {})
