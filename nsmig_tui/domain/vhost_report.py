@@ -116,13 +116,19 @@ def html(told: dict[str, Any]) -> str:
 
 
 def _facts(row: dict[str, Any]) -> list[tuple[str, Any]]:
-    found = [("layout", row["layout"].upper()), ("account", f"{row['account'] or '-'} (uid {row['uid']})")]
-    found.append(("size", f"{row['size']:,} bytes" if isinstance(row["size"], int) else "not known"))
+    account = f"{row['account'] or '-'} (uid {'not known' if row['uid'] is None else row['uid']})"
+    found = [("layout", row["layout"].upper()), ("account", account), ("size", _size(row["size"]))]
     found += [(name.replace("_", " "), row[name] or "never") for name in ("validated_at", "migrated_at")]
     found += [("attempts", row["migration_attempts"]), ("archive", row["backup_archive"] or "none")]
     if row["last_error"]:
         found += [("error", row["last_error"]), ("what to do", row["last_hint"] or "-")]
     return found
+
+
+def _size(size: Any) -> str:
+    if not isinstance(size, int):
+        return "not known"
+    return f"{size:,} byte{'s' * (size != 1)}"
 
 
 def _run_cells(run: dict[str, Any]) -> list[Any]:

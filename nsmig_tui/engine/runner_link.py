@@ -191,7 +191,7 @@ class RunnerLink:
         for kind, detail, at in self.reader.feed(b"".join(line + b"\n" for line in news.lines)):
             self._tell(kind, detail, at)
             ended = ended or kind == "end"
-        if len(news.progress) >= 4 and news.progress[0] == self.step:
+        if self._going and len(news.progress) >= 4 and news.progress[0] == self.step:
             total = number(news.progress[3])
             done = min(number(news.progress[2]), total)
             self.emit(StepProgressed(self.vnode.name, self.domain, self.run, self.step, done, total))

@@ -288,6 +288,18 @@ async def test_progress_is_for_the_running_step_and_never_beyond_its_total(row, 
     assert [(e.done, e.total) for e in heard if e.type == "step_progressed"] == shown
 
 
+async def test_nothing_is_said_of_a_step_that_is_over():
+    steps = lines("begin migrate me", "step s1", "step_done s1")
+    one, heard = link(
+        FakeVnode(
+            [("yes", steps, ("s1", "check", "0", "10")), ("yes", lines("end ok"), ("s1", "x", "1", "1"))]
+        )
+    )
+    await one.follow()
+    assert "step_finished" in [e.type for e in heard]
+    assert "step_progressed" not in [e.type for e in heard]
+
+
 FILES = {"runner.sh": b"echo run\n", "plan": b"A=1\n", "conf/1.final": b"x"}
 
 

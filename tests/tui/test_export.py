@@ -103,3 +103,10 @@ def test_what_servers_said_is_no_markup():
     assert "<script" not in page and "<script" not in words.replace("\\<", "")
     assert "\x1b" not in page + words
     assert "2.5" in page
+
+
+def test_what_is_not_known_is_said_in_words():
+    told = vhost_report.report([Known(Vhost("vn1", "a.example"))], at=4.0)
+    assert "uid not known" in vhost_report.markdown(told) and "size: not known" in vhost_report.markdown(told)
+    told = vhost_report.report([Known(Vhost("vn1", "a.example", details={"size": 1}))], at=4.0)
+    assert "size: 1 byte\n" in vhost_report.markdown(told)
