@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
 from ..domain.batch_view import BatchView
 from ..domain.errors import ExitCode, Interrupted, NsmigError, UsageError
-from ..domain.events import Emit, Planned, Result
-from ..domain.fleet import Vhost, Vnode
+from ..domain.events import Emit, Event, Planned, Result, RunStarted, StepFinished
+from ..domain.fleet import STEPS, Vhost, Vnode
 from ..settings import Settings
 from . import outcome
 from .output import Output
@@ -79,14 +79,16 @@ class Session:
         results: list[Result] = []
         unreachable: dict[str, Result] = {}
         for number, (vnode, domain) in enumerate(targets):
+            heard = _Heard(self.printer.event)
             try:
                 if vnode in unreachable:
                     ended = self._skipped(unreachable[vnode], domain)
                 else:
-                    ended = await self._attempt(vnode, domain, one)
+                    ended = await self._attempt(vnode, domain, one, heard)
             except (asyncio.CancelledError, KeyboardInterrupt) as stop:
                 error = interrupted(verb, vnode, domain)
-                results.append(outcome.result_of(error, vnode, domain, self.status(vnode, domain)))
+                so_far = outcome.result_of(error, vnode, domain, self.status(vnode, domain))
+                results.append(replace(so_far, run=heard.run, steps_completed=tuple(heard.steps)))
                 self.printer.result(results[-1])
                 left = [Result(*target, skipped=True) for target in targets[number + 1 :]]
                 self.report([*results, *left])
@@ -121,9 +123,9 @@ class Session:
             self.report(results)
         return error
 
-    async def _attempt(self, vnode: str, domain: str, one: Work) -> Result | Planned:
+    async def _attempt(self, vnode: str, domain: str, one: Work, emit: Emit) -> Result | Planned:
         try:
-            return await one(vnode, domain, self.printer.event)
+            return await one(vnode, domain, emit)
         except UsageError:
             raise
         except NsmigError as error:
@@ -151,6 +153,22 @@ class Session:
         """What we last knew of a vhost."""
         known = self.app.store.vhost(vnode, domain)
         return str(known.status) if known else ""
+
+
+class _Heard:
+    """What has been told of one vhost: all that is known of a run that goes on without us."""
+
+    def __init__(self, emit: Emit) -> None:
+        self.emit = emit
+        self.run = ""
+        self.steps: list[str] = []
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            self.run = event.run
+        elif isinstance(event, StepFinished) and event.step in STEPS:
+            self.steps.append(event.step)
+        self.emit(event)
 
 
 def interrupted(verb: str, vnode: str, domain: str) -> Interrupted:

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from nsmig_tui.domain.errors import ConnectError, Refused
+from nsmig_tui.domain.events import RunStarted, StepFinished, StepStarted
 from nsmig_tui.domain.fleet import STEPS
 from nsmig_tui.domain.retention import Choice, Kept
 
@@ -225,6 +226,19 @@ def test_a_broken_off_discovery_tells_of_every_vnode(bench):
     (line,) = (line for line in ended.lines if line["type"] == "result")
     assert (line["vnode"], line["ok"], line["exit_code"], ended.code) == ("web1", False, 130, 130)
     assert line["errors"] and ended.lines[-1] == {"type": "summary", "ok": 0, "failed": 1, "skipped": 1}
+
+
+def test_an_interrupted_run_tells_how_far_it_was_seen(bench):
+    async def migrate(vnode, domain, options, emit):
+        emit(RunStarted(vnode, domain, "r7", "migrate"))
+        emit(StepFinished(vnode, domain, "r7", "pre_flight_checks", 0.5))
+        emit(StepStarted(vnode, domain, "r7", "backup_creation"))
+        raise asyncio.CancelledError
+
+    bench.engine.migrate = migrate
+    ended = bench.run("migrate", *GOOD, "--yes", "--json")
+    (line,) = (line for line in ended.lines if line["type"] == "result")
+    assert (line["run"], line["steps_completed"], ended.code) == ("r7", ["pre_flight_checks"], 130)
 
 
 def test_a_plan_to_prune_has_results_with_the_status(bench):
