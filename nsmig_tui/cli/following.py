@@ -14,6 +14,7 @@ from ..domain.batch_view import BatchView
 from ..domain.errors import ExitCode, Interrupted
 from ..domain.events import Result, StepProgressed, Summary
 from ..domain.text import clean
+from .documents import error_line
 from .session import Session
 
 
@@ -61,7 +62,8 @@ def _end(session: Session, view: BatchView, batch: str) -> int:
 
 def _told(session: Session, view: BatchView, error: Interrupted) -> Interrupted:
     """Print what is known so far. No result line says how to go on, so a line of its own does."""
-    session.printer.error(error)
+    if session.settings.json:
+        session.out.json_line(error_line(error))
     session.report(list(view.results.values()))
     return error
 
