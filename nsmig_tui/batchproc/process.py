@@ -96,6 +96,7 @@ async def conduct(
     place.note_process(facts)
     journal = Journal(place, time.time)
     spec = place.spec()
+    app.engine.desk.batch = spec.batch
     before = BatchView(spec)
     for at, event in JournalTail(place).events():
         before.take(event, at)

@@ -41,6 +41,7 @@ class Bookkeeper:
     operator: str
     emit: Emit
     clock: Clock = time.time
+    batch: str = ""
     started: float = 0.0
     steps: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -164,6 +165,7 @@ class Bookkeeper:
             tuple(dict(step) for step in self.steps),
             tuple(dict.fromkeys(self.warnings)),
             tuple(dict.fromkeys(self.errors)),
+            batch=self.batch,
         )
 
 

@@ -30,7 +30,11 @@ from .runner_link import RunnerLink
 
 @dataclass
 class Desk:
-    """The engine's tools. ``services``: per vnode, the service manager given in the settings."""
+    """The engine's tools.
+
+    ``services``: per vnode, the service manager given in the settings. ``batch``: the one that all runs of this
+    process belong to.
+    """
 
     store: FleetStore
     connector: Connector
@@ -39,6 +43,7 @@ class Desk:
     clock: Callable[[], float] = time.time
     services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     readings: dict[str, VnodeReading] = field(default_factory=dict)
+    batch: str = ""
     _watches: dict[tuple[str, str], JournalWatch] = field(default_factory=dict)
 
     def vnode(self, name: str) -> Vnode:
@@ -67,7 +72,8 @@ class Desk:
 
     def books(self, verb: str, vnode: str, vhost: str, emit: Emit) -> Bookkeeper:
         """New books for one run; its name is unique on every machine."""
-        books = Bookkeeper(self.store, verb, vnode, vhost, self.run_name(), self.operator, emit, self.clock)
+        run = self.run_name()
+        books = Bookkeeper(self.store, verb, vnode, vhost, run, self.operator, emit, self.clock, self.batch)
         books.begin()
         return books
 

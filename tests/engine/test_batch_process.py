@@ -116,6 +116,9 @@ async def test_hangup_changes_nothing_and_watchers_may_come_and_go(operator: Ope
     assert (view.outcome, view.exit_code) == ("done", 0), operator.batches.log_tail(batch)
     assert operator.statuses() == {"migrated"}
     assert kept_speed(operator.app.store, "vn1").measured > 0
+    runs = operator.app.store.runs()
+    assert {(r.verb, r.batch) for r in runs if r.verb == "migrate"} == {("migrate", batch)}
+    assert not [r.batch for r in runs if r.verb == "discover" and r.batch]
 
 
 async def test_terminated_it_says_so_and_what_runs_on_the_vnodes_is_taken_up(operator: Operator):
