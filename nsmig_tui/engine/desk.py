@@ -32,8 +32,8 @@ from .runner_link import RunnerLink
 class Desk:
     """The engine's tools.
 
-    ``services``: per vnode, the service manager given in the settings. ``batch``: the one that all runs of this
-    process belong to.
+    ``services``: per vnode, the service manager given in the settings. ``batch``: the one that all
+    runs of this process belong to.
     """
 
     store: FleetStore
