@@ -249,6 +249,35 @@ def test_import_from_ssh(bench):
     assert [vnode.name for vnode in bench.store().vnodes()] == ["web1", "web2", "web3"]
 
 
+@pytest.mark.parametrize(
+    "words, jump, more",
+    [
+        ("-J bastion", "bastion", ()),
+        ("-o ProxyJump=ops@bastion:2222", "ops@bastion:2222", ()),
+        ('-o "ProxyJump bastion"', "bastion", ()),
+        ("-o ProxyJump=bastion -o ControlMaster=no", "bastion", ("ansible_ssh_common_args",)),
+        ("-o ProxyCommand='sshpass -p hunter2 ssh b'", "", ("ansible_ssh_common_args",)),
+        ("-J {{ bastion }}", "", ("ansible_ssh_common_args",)),
+    ],
+)
+def test_a_jump_host_is_told_and_other_words_for_ssh_are_named(tmp_path, no_tool, words, jump, more):
+    path = tmp_path / "hosts.json"
+    variables = {"w1": {"ansible_ssh_common_args": words}}
+    path.write_text(json.dumps({"web": {"hosts": ["w1"]}, "_meta": {"hostvars": variables}}))
+    (host,) = read_hosts(path)
+    assert (host.jump, host.more, host.needs_stanza) == (jump, more, True)
+    assert "hunter2" not in host.stanza and ("ProxyJump" in host.stanza) == bool(jump)
+    assert ("ansible_ssh_common_args" in host.stanza) == bool(more)
+
+
+@pytest.mark.parametrize("name", ["web[1:999999999]", "web[1:999][1:999]"])
+def test_a_range_that_never_ends_is_refused(tmp_path, no_tool, name):
+    path = tmp_path / "hosts"
+    path.write_text(f"{name}\n")
+    with pytest.raises(UsageError, match="stands for more than 10,000 hosts"):
+        read_hosts(path)
+
+
 def test_import_from_ansible(bench, no_tool):
     path = bench.directory / "hosts"
     path.write_text(INI)

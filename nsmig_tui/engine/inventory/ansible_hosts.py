@@ -20,12 +20,21 @@ TOOL_SECONDS = 120
 LARGEST = 16 << 20
 """Bytes of an inventory; more is some other file, or never ends."""
 
+MOST = 10_000
+"""Hosts that one range may stand for; with more, somebody mistyped."""
+
+SSH_WORDS = ("ansible_ssh_common_args", "ansible_ssh_extra_args")
+_JUMP = re.compile(r"""(?<!\S)(?:-J\s*|-o\s*["']?ProxyJump[= ])([^\s"']+)["']?""")
 _YAML_BEGINS = re.compile(r"(?:[ \t]*(?:#.*)?\n)*(?:---|[\w.-]+:[ \t]*(?:#.*)?(?:\n|$))")
 
 
 @dataclass(frozen=True)
 class InventoryHost:
-    """One host: its group is the first that lists it; what is not given is empty. ``key``: its key's file."""
+    """One host: its group is the first that lists it; what is not given is empty.
+
+    ``key``: its key's file. ``jump``: the hosts to go over, as ssh's ProxyJump has them. ``more``: the
+    inventory's variables with other words for ssh; not what they say, as that may be a password.
+    """
 
     name: str
     group: str = ""
@@ -33,11 +42,13 @@ class InventoryHost:
     port: str = ""
     user: str = ""
     key: str = ""
+    jump: str = ""
+    more: tuple[str, ...] = ()
 
     @property
     def needs_stanza(self) -> bool:
         """Whether ssh must be told more of it than an address."""
-        return bool(self.port or self.user or self.key)
+        return bool(self.port or self.user or self.key or self.jump or self.more)
 
     @property
     def alias(self) -> str:
@@ -50,6 +61,8 @@ class InventoryHost:
         values = (
             *(("HostName", self.address), ("Port", self.port), ("User", self.user)),
             ("IdentityFile", f'"{self.key}"' if " " in self.key else self.key),
+            ("ProxyJump", self.jump),
+            *(("#", f"what else {name} says in the inventory") for name in self.more),
         )
         return "\n".join([f"Host {self.name}", *(f"    {word} {value}" for word, value in values if value)])
 
@@ -126,13 +139,14 @@ def _from_yaml(text: str, path: Path) -> list[InventoryHost]:
 
 
 def _hosts(groups: Groups) -> list[InventoryHost]:
-    return [_host(name, group, variables) for name, group, variables in groups.merged(_expand)]
+    return [_host(name, group, variables) for name, group, variables in groups.merged(_names)]
 
 
 def _host(name: str, group: str, variables: dict[str, Any]) -> InventoryHost:
     def value(*names: str) -> str:
         return next((str(variables[each]) for each in names if variables.get(each)), "")
 
+    said = {each: _jump(str(variables[each])) for each in SSH_WORDS if variables.get(each)}
     return InventoryHost(
         name,
         group,
@@ -140,7 +154,17 @@ def _host(name: str, group: str, variables: dict[str, Any]) -> InventoryHost:
         value("ansible_port", "ansible_ssh_port"),
         value("ansible_user", "ansible_ssh_user"),
         value("ansible_ssh_private_key_file", "ansible_private_key_file"),
+        next((jump for jump, _ in said.values() if jump), ""),
+        tuple(each for each, (_, is_all) in said.items() if not is_all),
     )
+
+
+def _jump(text: str) -> tuple[str, bool]:
+    """The jump hosts in words for ssh, and whether these say nothing else."""
+    found = _JUMP.findall(text)
+    rest = _JUMP.sub("", text).strip()
+    jump = found[0] if found else ""
+    return (jump, not rest) if "{" not in jump else ("", False)
 
 
 def _from_ini(text: str, path: Path) -> list[InventoryHost]:
@@ -172,6 +196,14 @@ def _from_ini(text: str, path: Path) -> list[InventoryHost]:
         raise UsageError(f"{path} is no inventory: {error}.") from error
 
 
+def _names(pattern: str) -> Iterator[str]:
+    """The names that a pattern stands for. Raises ValueError for too many."""
+    for number, name in enumerate(_expand(pattern)):
+        if number >= MOST:
+            raise ValueError(f"{pattern} stands for more than {MOST:,} hosts")
+        yield name
+
+
 def _expand(pattern: str) -> Iterator[str]:
     """The names of a range such as ``web[01:20].example`` or ``db-[a:c]``."""
     match = re.search(r"\[(\w+):(\w+)(?::(\d+))?\]", pattern)
@@ -180,8 +212,8 @@ def _expand(pattern: str) -> Iterator[str]:
         return
     start, end, step = match.group(1), match.group(2), int(match.group(3) or 1) or 1
     if start.isdigit() and end.isdigit():
-        middles = [str(number).zfill(len(start)) for number in range(int(start), int(end) + 1, step)]
+        middles = (str(number).zfill(len(start)) for number in range(int(start), int(end) + 1, step))
     else:
-        middles = [chr(code) for code in range(ord(start[0]), ord(end[0]) + 1, step)]
+        middles = (chr(code) for code in range(ord(start[0]), ord(end[0]) + 1, step))
     for middle in middles:
         yield from _expand(pattern[: match.start()] + middle + pattern[match.end() :])
