@@ -42,7 +42,8 @@ async def import_vnodes(session: Session, arguments: Namespace) -> int:
         session.out.tell(f"not imported: {row['reason']}")
     if stanzas:
         session.out.talk(
-            "The inventory names users, ports, keys or jump hosts. OpenSSH's own files rule here; add to ~/.ssh/config:"
+            "The inventory names users, ports, keys or jump hosts. OpenSSH's own files rule here; "
+            "add to ~/.ssh/config:"
         )
         for stanza in stanzas:
             session.out.talk(stanza)

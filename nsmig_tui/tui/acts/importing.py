@@ -79,7 +79,7 @@ async def import_from(ui: NsmigApp, source: str) -> None:
         wanted = [stanzas[name] for name in picked if name in stanzas]
         if wanted:
             lines = [
-                ("", "The inventory names users, ports or keys. Add to ~/.ssh/config, which rules here:"),
+                ("", "The inventory tells ssh more than names. Add to ~/.ssh/config, which rules here:"),
                 ("", ""),
             ]
             await ui.ask(MessageDialog("For OpenSSH", [*lines, *(("bold", text) for text in wanted)]))
