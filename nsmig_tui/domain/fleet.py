@@ -43,7 +43,7 @@ class Vnode:
     """One server, reached over SSH.
 
     ``ssh_host`` is the alias handed to OpenSSH's configuration; ``vpath`` the parent of all vhosts;
-    ``facts`` what the last discovery said of the system (os, tools, services, disks), for display.
+    ``facts`` what the last discovery said of the system (os, tools, disk), for display.
     ``service`` overrides the service manager: ``{"manager": "command", "nginx": CMD, "php-fpm": CMD}``.
     Times are seconds since the epoch, UTC.
     """

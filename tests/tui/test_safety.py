@@ -42,7 +42,7 @@ async def test_hostile_text_reaches_no_screen(world, open_app, at_rest):
     )
     world.store.save_vhost(bad)
     node = world.store.vnode("vn8.example.net")
-    world.store.save_vnode(replace(node, unreachable=EVIL, facts={"os": EVIL, "services": {EVIL: EVIL}}))
+    world.store.save_vnode(replace(node, unreachable=EVIL, facts={"os": EVIL}))
     async with open_app(world) as (app, pilot):
         app.reveal("vn1.example.net/shop.example.org")
         seen = []

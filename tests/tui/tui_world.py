@@ -379,7 +379,6 @@ def fleet():
         "os": "Debian 12",
         "kernel": "6.1.0",
         "manager": "systemd",
-        "services": {"nginx": "active", "php8.2-fpm": "active"},
         "tools": ["flock", "nginx", "perl", "pigz", "setfacl"],
         "exchange": "perl",
         "tar": "gnu",

@@ -101,7 +101,6 @@ def vnode(node: Vnode, counts: dict[str, int], signs: Signs, now: float, width: 
     for label, name in SYSTEM:
         if facts.get(name):
             rows += wrap.fact(label, _plain(facts[name]), width)
-    rows += _services(facts, width)
     rows += _disks(facts, signs, width)
     return wrap.number(rows)
 
@@ -117,17 +116,6 @@ def vsite(site: SiteLine, signs: Signs, now: float, width: int) -> list[Row]:
         for node in lost:
             rows += wrap.fact(node.name, node.vnode.unreachable, width, "fail", room=20)
     return wrap.number(rows)
-
-
-def _services(facts: dict[str, Any], width: int) -> list[Row]:
-    services = facts.get("services")
-    if not isinstance(services, dict) or not services:
-        return []
-    rows = [wrap.blank(), wrap.heading("Services")]
-    for name, state in services.items():
-        is_well = str(state) in ("active", "running", "ok", "True")
-        rows += wrap.fact(name, _plain(state), width, "ok" if is_well else "warn")
-    return rows
 
 
 def _disks(facts: dict[str, Any], signs: Signs, width: int) -> list[Row]:
