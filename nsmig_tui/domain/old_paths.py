@@ -113,6 +113,9 @@ def names_document_root(text: str, upath: str) -> bool:
 
 MOVING = ("web", "var/log", "var/run", "var/tmp")
 
+_SERVING = re.compile(r"/(?:nginx|php[^/]*fpm[^/]*)(?:@[^/]*)?\.service(?:\.d/|$)")
+"""A unit of nginx or php-fpm, or what is added to one."""
+
 
 def needed(seen: Inspection, upath: str, uses: Sequence[Use]) -> list[Use]:
     """The uses of moving places without which nginx or PHP would not start or serve: no link, no service.
@@ -124,6 +127,19 @@ def needed(seen: Inspection, upath: str, uses: Sequence[Use]) -> list[Use]:
         if ref.kind == "php.ini" and any(names(ref.text, f"{upath}/{place}") for place in MOVING):
             found.append(Use(f"{ref.file}:{ref.line}", ref.text, must=True))
     return found
+
+
+def units_in_need(seen: Inspection, upath: str) -> list[Use]:
+    """Where the units of nginx and php-fpm name moving places: started without them, systemd gives up.
+
+    For a moment they may be away, as nothing of a unit is looked at while its service runs.
+    """
+    return [
+        Use(f"{ref.file}:{ref.line}", ref.text, must=True)
+        for ref in seen.references
+        if ref.kind == "systemd" and _SERVING.search(ref.file)
+        if any(names(ref.text, f"{upath}/{place}") for place in (*MOVING, "var"))
+    ]
 
 
 def token_writers(seen: Inspection, upath: str) -> list[Reference]:

@@ -21,6 +21,7 @@ from .old_paths import (
     names,
     needed,
     token_writers,
+    units_in_need,
     used_paths,
     without_leaving,
 )
@@ -129,7 +130,7 @@ def make_plan(
     if options.compat != "never":
         blocked += in_the_way(seen, upath, used, tmp_used, must)[0]
     else:
-        blocked += [NEEDS_LINK.format(use.where, use.text) for use in must]
+        blocked += [NEEDS_LINK.format(use.where, use.text) for use in (*must, *units_in_need(seen, upath))]
     if layout_of({name: place.kind for name, place in seen.places.items()}) is not Layout.NS1:
         blocked.insert(0, f"{domain} does not have the old layout")
     warnings = [p.message for p in problems if p.severity == "warning"]

@@ -83,6 +83,23 @@ def test_what_php_ini_names_needs_its_link(path, needed):
     assert len([f for f in judged(without) if f.blocks and f.hint]) == (needed and "web" in path)
 
 
+@pytest.mark.parametrize(
+    ("file", "path", "needed"),
+    [
+        ("/etc/systemd/system/php8.2-fpm.service.d/sandbox.conf", "var/log", True),
+        ("/etc/systemd/system/php8.2-fpm.service.d/sandbox.conf", "var", True),
+        ("/etc/systemd/system/nginx.service", "web/app.sock", True),
+        ("/etc/systemd/system/php8.2-fpm.service.d/sandbox.conf", "etc/x", False),
+        ("/etc/systemd/system/backup.service", "var/log", False),
+    ],
+)
+def test_a_service_whose_unit_names_old_places_would_not_start_without_links(file, path, needed):
+    given = seen(references=(Reference("systemd", file, "3", f"{UPATH}/{path}"),))
+    assert plan(given).blocked == () and plan(replace(given, capabilities=NO_EXCHANGE)).blocked == ()
+    never = plan(given, compat="never").blocked
+    assert len(never) == needed and all(file in why and "--compat never" in why for why in never)
+
+
 def test_what_cron_names_may_do_without_a_link():
     given = seen(references=(Reference("cron", "/etc/cron.d/a", "1", f"{UPATH}/web/cron.php"),))
     assert plan(given, compat="never").blocked == ()
