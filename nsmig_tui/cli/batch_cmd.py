@@ -217,18 +217,18 @@ async def resume_batch(session: Session, batch: str, *, retry: bool) -> int:
     since = None
     if not app.batches.is_alive(batch):
         await _meet(session, batch, retry=retry)
-        leave = _taken_back(session, batch)
+        leave = _taken_back(session, batch, retry=retry)
         since = app.batches.resume(batch, app.typed(), retry=retry, leave=leave)
     elif retry:
         app.batches.send(batch, "retry")
     return await follow(session, batch, whole=False, since=since, retry=retry)
 
 
-def _taken_back(session: Session, batch: str) -> list[str]:
+def _taken_back(session: Session, batch: str, *, retry: bool) -> list[str]:
     """Keys of what somebody migrated since and took back: a batch does not go against that unasked."""
     store = session.app.store
     keys = []
-    for item in still_left(store, session.app.batches.view(batch))[1]:
+    for item in still_left(store, session.app.batches.view(batch), retry=retry)[1]:
         known = store.vhost(item.vnode, item.domain)
         if known is not None and known.status not in (Status.MIGRATED, Status.NATIVE):
             where = f"{item.vnode} {item.domain}"
@@ -248,9 +248,7 @@ async def _meet(session: Session, batch: str, *, retry: bool) -> None:
     if not session.out.asks:
         return
     view = session.app.batches.view(batch)
-    left = left_over(view.spec, view.results)
-    if retry:
-        left = [item for item in view.spec.work if not (found := view.results.get(item.key)) or not found.ok]
+    left = left_over(view.spec, view.results, retry=retry)
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(vnode: str) -> None:

@@ -131,11 +131,17 @@ def test_a_set_aside_vnode_is_taken_up_by_resume(bench):
 
 
 @pytest.mark.parametrize(
-    "words", [("resume", "--yes"), ("resume", "BATCH", "--yes"), ("resume", "BATCH", "--retry", "--yes")]
+    "words, failing",
+    [
+        (("resume", "--yes"), error(ConnectError, "no route")),
+        (("resume", "BATCH", "--yes"), error(ConnectError, "no route")),
+        (("resume", "BATCH", "--retry", "--yes"), error(ConnectError, "no route")),
+        (("resume", "BATCH", "--retry", "--yes"), result(*OTHER, 5)),
+    ],
 )
-def test_what_was_rolled_back_since_is_not_migrated_again(bench, words):
+def test_what_was_rolled_back_since_is_not_migrated_again(bench, words, failing):
     """It was left, somebody migrated it by hand, and then decided against it."""
-    bench.engine.answers[("migrate", *OTHER)] = error(ConnectError, "no route")
+    bench.engine.answers[("migrate", *OTHER)] = failing
     assert bench.run(*ALL).code == 7
     del bench.engine.answers[("migrate", *OTHER)]
     (name,) = names(bench)

@@ -27,9 +27,10 @@ def settled(result: Result) -> bool:
     return result.ok or not (result.skipped or trouble_of(result) or result.exit_code == UNDO_FAILED)
 
 
-def left_over(spec: BatchSpec, results: Mapping[str, Result]) -> list[BatchItem]:
-    """What a resume would take up."""
-    return [item for item in spec.work if item.key not in results or not settled(results[item.key])]
+def left_over(spec: BatchSpec, results: Mapping[str, Result], *, retry: bool = False) -> list[BatchItem]:
+    """What a resume would take up; ``retry``: with what failed by a fault of its own."""
+    done = {key for key, result in results.items() if settled(result) and (result.ok or not retry)}
+    return [item for item in spec.work if item.key not in done]
 
 
 def is_overtaken(run: RunState, vhost: Vhost | None, records: Iterable[RunRecord]) -> bool:
@@ -49,11 +50,13 @@ def is_overtaken(run: RunState, vhost: Vhost | None, records: Iterable[RunRecord
     )
 
 
-def still_left(store: FleetStore, view: BatchView) -> tuple[list[BatchItem], list[BatchItem]]:
+def still_left(
+    store: FleetStore, view: BatchView, *, retry: bool = False
+) -> tuple[list[BatchItem], list[BatchItem]]:
     """What of a batch is still to do as far as the database knows by now, and what was overtaken."""
     still: list[BatchItem] = []
     gone: list[BatchItem] = []
-    for item in left_over(view.spec, view.results):
+    for item in left_over(view.spec, view.results, retry=retry):
         vhost = store.vhost(item.vnode, item.domain)
         records = store.runs(item.vnode, item.domain, limit=RUNS)
         (gone if is_overtaken(view.runs[item.key], vhost, records) else still).append(item)
