@@ -68,7 +68,8 @@ def test_of_sixteen_colours_the_signs_have_their_own(terminal, name):
     _first, rest = shown.read(quiet=0.5)
     drawn = (shown.seen + rest).decode()
     for sign, colour in (("\u2717 1", 31), ("\u25cf 3", 36), ("\u2713 1", 32)):
-        assert re.search(rf"\x1b\[{colour}(?:;\d+)?m{sign}", drawn), sign
+        # the line that the cursor is on is bold and reversed as well
+        assert re.search(rf"\x1b\[(?:[17];)*{colour}(?:;\d+)?m{sign}", drawn), sign
     assert not re.search(r"\x1b\[[0-9;]*(?:38|48);[25];", drawn)
 
 

@@ -94,8 +94,10 @@ look_for_masters() {
   [ -z "$reloading" ]
 }
 
-# What a process sees mounted, in a sandbox of its unit perhaps: "rw:/ ro:/srv ..." as the kernel spells the paths.
+# What a process in a sandbox of its own sees mounted: "rw:/ ro:/srv ..." as the kernel spells the paths.
+# shellcheck disable=SC3013 # dash, BusyBox and POSIX 2024 have -ef
 mounts_of() { # /proc/PID
+  if [ "$1/ns/mnt" -ef /proc/self/ns/mnt ]; then return; fi
   awk '$5 !~ /^\/(proc|sys|dev|run)(\/|$)/ { printf "%s%s:%s", sep, substr($6, 1, 2), $5; sep = " " }' "$1/mountinfo" 2>/dev/null
 }
 

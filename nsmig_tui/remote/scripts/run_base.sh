@@ -139,6 +139,11 @@ xchg() {
   esac
 }
 
+# What VPATH hands down, a group and a default ACL, would go on to all that is made in staging.
+shed_acl() { # folder
+  if have setfacl && ! hand noacl "$1"; then setfacl -b "$1" 2>/dev/null || :; fi
+}
+
 # Root's own place beside the vhosts. Another run that ends takes the folder above away when it is empty,
 # perhaps between two steps of ours.
 make_staging() {
@@ -155,10 +160,7 @@ make_staging() {
     tries=$((tries + 1))
     if [ "$tries" -gt 100 ]; then fail "cannot make $S"; fi
   done
-  # what VPATH hands down, a group and a default ACL, would go on to all that is made in here
-  for x in "${S%/*}" "$S"; do
-    if have setfacl && ! hand noacl "$x"; then setfacl -b "$x" 2>/dev/null || :; fi
-  done
+  shed_acl "${S%/*}" && shed_acl "$S"
   chmod u=rwx,g=x,o=x,u-s,g-s,o-t "${S%/*}" "$S" || fail "cannot make $S"
 }
 
