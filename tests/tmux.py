@@ -63,13 +63,21 @@ class Pane:
         self.tmux("send-keys", "-l", text)
 
     def agree(self, title: str) -> None:
-        """Wait for the question and answer yes; soon after it has come it takes no keys."""
+        """Wait for the question and answer yes."""
+        self.answer(title, "y")
+
+    def answer(self, title: str, key: str) -> None:
+        """Wait for the question and press ``key``; again where it was too early to be taken."""
         self.until(title)
 
         def answered() -> bool:
-            self.keys("y")
-            time.sleep(1)
-            return title not in self.text
+            self.keys(key)
+            end = time.monotonic() + 4
+            while time.monotonic() < end:
+                if title not in self.text:
+                    return True
+                time.sleep(0.1)
+            return False
 
         wait_until(answered, lambda: self.text)
 

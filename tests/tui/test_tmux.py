@@ -158,8 +158,7 @@ def test_a_run_outlives_the_terminal_and_is_taken_up_again(open_pane, fleet, num
     assert status_of(command, SITE) == "validated"
     again = open_pane(*command)
     again.until("Unfinished runs", f"{SITE} on {NODE}", "attach to them now")
-    time.sleep(1)
-    again.keys("r")
+    again.answer("Unfinished runs", "r")
     again.agree("Finish 1 vhost?")
     again.until("Runs", f"resume {SITE}", "1/1 done")
     again.keys("1")
