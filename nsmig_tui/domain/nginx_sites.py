@@ -65,7 +65,6 @@ class Site:
     sockets: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     listens: tuple[Listen, ...] = ()
-    default_server: bool = False
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -122,7 +121,6 @@ def find_site(
         tuple(dict.fromkeys(sockets)),
         tuple(dict.fromkeys(names)),
         tuple(dict.fromkeys(listen for s in own for listen in s.listens)),
-        any(listen.default for s in own for listen in s.listens),
         tuple(dict.fromkeys(problems)),
     )
 

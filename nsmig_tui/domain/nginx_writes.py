@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from .nginx_model import NginxModel, Placed, Server
 from .nginx_sites import Site
 from .nginx_syntax import Directive
-from .nginx_variables import Variables, variables_of
+from .nginx_variables import Blocks, Variables
 from .path_map import SLASHED
 
 STORES = {f"{kind}_store": f"{kind}_pass" for kind in ("proxy", "fastcgi", "scgi", "uwsgi")}
@@ -44,14 +44,15 @@ class _Block:
         return self.alias or self.root + self.prefix
 
 
-def writings(model: NginxModel, site: Site) -> Iterator[Writing]:
-    """Every folder that nginx may make files in for requests to this vhost."""
+def writings(blocks: Blocks, site: Site) -> Iterator[Writing]:
+    """Every folder that nginx may make files in for requests to this vhost; ``blocks``: its server blocks."""
+    model = blocks.model
     outer = _Block()
     for placed in model.outside:
         if placed.blocks == ("http",):
             outer = _with(outer, placed)
     for server in site.servers:
-        variables = variables_of(server, site.domain, model.maps)
+        variables = blocks.of(server).server
         yield from dict.fromkeys(_inside(model, server, variables, outer, server.directive, server.file, 0))
 
 

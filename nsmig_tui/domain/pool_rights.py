@@ -117,10 +117,10 @@ def _gids(seen: Inspection, pool: Pool) -> set[int | None]:
 def nginx_loses(upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
     """The same for nginx itself, in the folders that change their owner and mode."""
     can = seen.capabilities
-    if serving.nginx is None or "web" not in seen.places or can.web_uid is None or can.unprivileged:
+    if serving.blocks is None or "web" not in seen.places or can.web_uid is None or can.unprivileged:
         return
     told: dict[str, Writing] = {}
-    for writing in writings(serving.nginx, serving.site):
+    for writing in writings(serving.blocks, serving.site):
         name = _changing(writing.folder, upath, seen)
         if name and seen.is_dir(name):
             told.setdefault(name, writing)

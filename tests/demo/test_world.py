@@ -83,13 +83,19 @@ async def test_an_error_inside_leaves_nothing():
     assert not world.directory.exists() and leftovers.processes(world.directory) == []
 
 
-async def test_a_daemon_that_does_not_start_is_named_and_leaves_nothing(monkeypatch):
+def spoil_php(monkeypatch, script):
+    """Put a php-fpm of ours into every vnode."""
+
     def spoil(root, _name, _sites):
         (root / "bin").mkdir()
-        (root / "bin/php-fpm8.2").write_text("#!/bin/sh\necho no room; exit 1\n")
+        (root / "bin/php-fpm8.2").write_text(script)
         (root / "bin/php-fpm8.2").chmod(0o755)
 
     monkeypatch.setattr("nsmig_tui.demo.world.seed_vnode", spoil)
+
+
+async def test_a_daemon_that_does_not_start_is_named_and_leaves_nothing(monkeypatch):
+    spoil_php(monkeypatch, "#!/bin/sh\necho no room; exit 1\n")
     world = DemoWorld(vnodes=2, vhosts_per_vnode=1)
     with pytest.raises(Refused, match="did not start: no room"):
         await world.__aenter__()
@@ -97,12 +103,7 @@ async def test_a_daemon_that_does_not_start_is_named_and_leaves_nothing(monkeypa
 
 
 async def test_a_daemon_that_never_comes_up_is_named_and_leaves_nothing(monkeypatch):
-    def spoil(root, _name, _sites):
-        (root / "bin").mkdir()
-        (root / "bin/php-fpm8.2").write_text("#!/bin/sh\nexec sleep 900\n")
-        (root / "bin/php-fpm8.2").chmod(0o755)
-
-    monkeypatch.setattr("nsmig_tui.demo.world.seed_vnode", spoil)
+    spoil_php(monkeypatch, "#!/bin/sh\nexec sleep 900\n")
     monkeypatch.setattr("nsmig_tui.demo.world.UP_WITHIN", 0.2)
     world = DemoWorld(vnodes=1, vhosts_per_vnode=1)
     with pytest.raises(Refused, match=r"php-fpm8.2 did not start within 0.2 s"):

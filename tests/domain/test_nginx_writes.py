@@ -18,7 +18,7 @@ def config(inner, **more):
 def folders(inner):
     facts = seen(nginx=config(inner))
     served = serving(facts)
-    return {(w.folder.removeprefix(f"{UPATH}/"), w.name) for w in writings(served.nginx, served.site)}
+    return {(w.folder.removeprefix(f"{UPATH}/"), w.name) for w in writings(served.blocks, served.site)}
 
 
 DAV = "dav_methods PUT DELETE MKCOL;"
@@ -54,14 +54,14 @@ def test_what_includes_and_http_say_counts():
     served = serving(
         seen(nginx=service("/etc/nginx/nginx.conf", texts | {"/etc/nginx/dav.conf": DAV.encode()}))
     )
-    (writing,) = writings(served.nginx, served.site)
+    (writing,) = writings(served.blocks, served.site)
     assert (writing.folder, writing.where) == (f"{UPATH}/web", "/etc/nginx/dav.conf:1")
     main = texts["/etc/nginx/nginx.conf"].replace(b"http {", f"http {{ {DAV}".encode())
     texts |= {"/etc/nginx/nginx.conf": main, "/etc/nginx/dav.conf": b"location /x/ { }"}
     served = serving(seen(nginx=service("/etc/nginx/nginx.conf", texts)))
-    assert {w.folder for w in writings(served.nginx, served.site)} == {f"{UPATH}/web", f"{UPATH}/web/x"}
+    assert {w.folder for w in writings(served.blocks, served.site)} == {f"{UPATH}/web", f"{UPATH}/web/x"}
     served = serving(HEALTHY)
-    assert list(writings(served.nginx, served.site)) == []
+    assert list(writings(served.blocks, served.site)) == []
 
 
 def judged(inner=DAV, **facts):

@@ -1,11 +1,9 @@
 """nginx is asked about files on disk only by who keeps others from writing them: a half-written change of
 another vhost is no fault of this one's."""
 
-from nsmig_tui import wiring
-from nsmig_tui.demo.run import add_vnodes, demo_settings
-from nsmig_tui.demo.world import DemoWorld
+from one_vhost import one_vhost
+
 from nsmig_tui.domain.options import MigrateOptions, RollbackOptions
-from nsmig_tui.settings import load
 
 ASKING = """#!/bin/sh
 lock={root}/var/lib/nsmig/node.lock
@@ -15,14 +13,8 @@ exec {nginx} "$@"
 
 
 async def test_nginx_is_tested_under_the_vnodes_lock_on_every_way(tmp_path):
-    async with DemoWorld(vnodes=1, vhosts_per_vnode=1) as world:
-        place = world.directory / "operator"
-        app = wiring.build(demo_settings(world, load({"data_dir": place / "d", "config_dir": place / "c"})))
-        add_vnodes(app.store, world)
-        domain = next(site.domain for site in world.sites if site.migrates)
-        events = []
-        await app.engine.discover("vn1", events.append)
-        assert (await app.engine.validate("vn1", domain, events.append)).ok
+    events = []
+    async with one_vhost(events) as (world, app, domain):
         nginx, told = world.root("vn1") / "bin/nginx", tmp_path / "told"
         real = nginx.rename(nginx.with_name("nginx.real"))
         nginx.write_text(ASKING.format(root=world.root("vn1"), told=told, nginx=real))
@@ -40,4 +32,3 @@ async def test_nginx_is_tested_under_the_vnodes_lock_on_every_way(tmp_path):
         (point,) = await engine.points("vn1", domain)
         assert await unlocked(engine.rollback, RollbackOptions(archive=point.filename)) == 0
         assert await unlocked(engine.resume, undo=True) == 0
-        await app.close()
