@@ -7,7 +7,7 @@ from typing import Any
 
 from ..domain.batch_report import iso
 from ..domain.errors import NsmigError
-from ..domain.fleet import RunRecord, Vhost, Vnode
+from ..domain.fleet import RunRecord, StatusChange, Vhost, Vnode
 from ..domain.options import RollbackPoint
 
 
@@ -48,13 +48,17 @@ def vhost_row(vhost: Vhost) -> dict[str, Any]:
     }
 
 
-def vhost_document(vhost: Vhost, runs: list[RunRecord]) -> dict[str, Any]:
+def vhost_document(vhost: Vhost, runs: list[RunRecord], changes: list[StatusChange]) -> dict[str, Any]:
     """What ``show`` prints: the row, and all that is known."""
     return {
         **vhost_row(vhost),
         "steps_completed": list(vhost.steps_completed),
         "details": vhost.details,
         "findings": list(vhost.findings),
+        "status_changes": [
+            {"at": iso(one.at), "old": one.old and str(one.old), "new": str(one.new), "reason": one.reason}
+            for one in changes
+        ],
         "runs": [run_row(record) for record in runs],
     }
 

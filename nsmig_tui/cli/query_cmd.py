@@ -35,7 +35,9 @@ async def list_vhosts(session: Session, arguments: Namespace) -> int:
 async def show(session: Session, arguments: Namespace) -> int:
     """Print everything about one vhost."""
     vhost = session.vhost(arguments.vnode, arguments.vhost)
-    document = vhost_document(vhost, session.app.store.runs(vhost.vnode, vhost.domain))
+    store = session.app.store
+    of_it = (vhost.vnode, vhost.domain)
+    document = vhost_document(vhost, store.runs(*of_it), store.status_changes(*of_it))
     if session.settings.json:
         session.out.document(document)
         return ExitCode.DONE
@@ -53,6 +55,12 @@ async def show(session: Session, arguments: Namespace) -> int:
         print_table(
             session.out, columns, [[finding.get(name) for name in columns] for finding in told], color=color
         )
+    changes = document["status_changes"]
+    if changes:
+        session.out.line()
+        columns = ("at", "status", "reason")
+        cells = [(one["at"], _step(one), one["reason"]) for one in changes]
+        print_table(session.out, columns, cells, color=color)
     if document["runs"]:
         session.out.line()
         _print_runs(session, document["runs"])
@@ -82,6 +90,10 @@ def _print_runs(session: Session, rows: list[dict]) -> None:
 def _minute(row: dict) -> str:
     """When the vhost was migrated, as short as a row on a terminal wants it."""
     return f"{row['migrated_at'][:16].replace('T', ' ')}Z" if row["migrated_at"] else ""
+
+
+def _step(change: dict) -> str:
+    return f"{change['old']} -> {change['new']}" if change["old"] else change["new"]
 
 
 def _status(row: dict) -> str:

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
+from dataclasses import replace
 
 import pytest
 
 from nsmig_tui.domain.errors import ConnectError, Refused
 from nsmig_tui.domain.events import RunStarted, StepFinished, StepStarted
-from nsmig_tui.domain.fleet import STEPS
+from nsmig_tui.domain.fleet import STEPS, Status
 from nsmig_tui.domain.retention import Choice, Kept
 
 from .fakes import ARCHIVE, error, result
@@ -73,6 +75,22 @@ def test_show_has_details_findings_and_runs(bench):
     assert [(run["verb"], run["started"], run["outcome"]) for run in document["runs"]] == [
         ("validate", "2026-01-31T12:00:00Z", "ok")
     ]
+
+
+def test_show_tells_how_the_status_came_about(bench):
+    """Discovering again loses none of it, and both faces of the answer have it."""
+    store = bench.store()
+    host = store.vhost(*GOOD)
+    store.save_vhost(replace(host, status=Status.FAILED, last_error="the disk is full"))
+    store.close()
+    changes = bench.run("show", *GOOD, "--json").document["status_changes"]
+    assert [(one["old"], one["new"], one["reason"]) for one in changes] == [
+        (None, "validated", ""),
+        ("validated", "failed", "the disk is full"),
+    ]
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", one["at"]) for one in changes)
+    shown = bench.run("show", *GOOD).out
+    assert re.search(r"Z +validated -> failed +the disk is full", shown), shown
 
 
 def test_history_rows(bench):
