@@ -7,10 +7,12 @@ the address, which may hold a token.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shlex
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 
 from ..domain.batch_report import report, summary_lines
 from ..domain.batch_view import BatchView
@@ -74,11 +76,37 @@ async def _by_webhook(address: str, view: BatchView) -> str:
         return "the address must begin with http:// or https://"
 
     def post() -> int:
-        with urllib.request.urlopen(request, timeout=LIMIT_S - 5) as answer:
+        with urllib.request.urlopen(request, timeout=LIMIT_S * 0.8) as answer:
             return int(answer.status)
 
-    status = await asyncio.to_thread(post)
+    status = await _aside(post)
     return "" if status < 300 else f"it answered {status}"
+
+
+async def _aside(post: Callable[[], int]) -> int:
+    """What ``post`` gives, from a thread that nobody waits for at the end: an answer may drip for ever."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[int] = loop.create_future()
+
+    def told(status: int, error: Exception | None) -> None:
+        if answer.done():  # given up meanwhile
+            return
+        if error is None:
+            answer.set_result(status)
+        else:
+            answer.set_exception(error)
+
+    def work() -> None:
+        status, trouble = 0, None
+        try:
+            status = post()
+        except Exception as error:
+            trouble = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(told, status, trouble)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await answer
 
 
 async def _by_apprise(address: str, view: BatchView) -> str:

@@ -1,7 +1,9 @@
 """Notices at the end of a batch: each way, and that none of them can hurt or tell a secret."""
 
 import asyncio
+import contextlib
 import json
+import socket
 import sys
 import threading
 import types
@@ -111,6 +113,34 @@ async def test_a_webhook_that_refuses_is_said_without_its_address(view, hook, st
     hook.status = status
     (problem,) = await send_notices({"webhook": hook.address}, view)
     assert problem == "webhook: HTTPError" and TOKEN not in problem
+
+
+def test_a_webhook_whose_answer_never_ends_holds_nothing(view, monkeypatch):
+    """The process ends though a byte comes each moment, which no time limit of a read notices."""
+    monkeypatch.setattr(notices, "LIMIT_S", 1.0)
+    ended = threading.Event()
+    dripped = threading.Event()
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def drip():
+        caller, _ = listening.accept()
+        with caller, contextlib.suppress(OSError):
+            caller.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            for _ in range(600):
+                if ended.wait(0.1):
+                    return
+                caller.sendall(b"x")
+            dripped.set()
+
+    server = threading.Thread(target=drip)
+    server.start()
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    problems = asyncio.run(send_notices({"webhook": address}, view))
+    still = not dripped.is_set()
+    ended.set()
+    server.join()
+    listening.close()
+    assert problems == ["webhook: no answer within 1 s"] and still
 
 
 @pytest.mark.parametrize("address", [f"file:///etc/{TOKEN}", "ftp://127.0.0.1/x", "no address"])
