@@ -96,8 +96,8 @@ class Speller:
 
     def _renewed(self, variables: Variables, name: str, value: str) -> str:
         """The value that a variable will have in place of ``value``."""
-        if name in variables.mapped:
-            return self.aim.respell(value)
+        if name in variables.mapped:  # a line that puts the path together from captures is not changed
+            return self.aim.respell(value) if value in variables.mapped[name] else value
         spelled = {self.aim.respell(value, way) for way in _ways(self.block.plain, value)}
         return spelled.pop() if len(spelled) == 1 else value
 

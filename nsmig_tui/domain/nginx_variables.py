@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from .nginx_model import HOST_VARIABLES, MapRule, NginxModel, Server, name_matches, plain_names, resolved
@@ -24,11 +24,12 @@ _LIKE_SLASH = "/\x00"
 class Variables:
     """All values that each known variable may have; what is in none of them is not known.
 
-    ``mapped``: those that come from a ``map``, whose lines stand outside of the server block.
+    ``mapped``: those that come from a ``map``, whose lines stand outside of the server block, and what these
+    lines literally say.
     """
 
     values: Mapping[str, tuple[str, ...]]
-    mapped: frozenset[str] = frozenset()
+    mapped: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def among(self, text: str) -> list[str]:
         """The known variables in ``text``, and those in their values."""
@@ -84,12 +85,12 @@ def variables_of(server: Server, domain: str, maps: tuple[MapRule, ...]) -> Vari
         if len(placed.directive.args) == 2:
             name, value = placed.directive.values[0].lstrip("$"), placed.directive.values[1]
             values[name] = tuple(dict.fromkeys((*values.get(name, ()), value)))
-    mapped: set[str] = set()
+    mapped: dict[str, frozenset[str]] = {}
     for rule in maps:
         if rule.variable not in values:
             values[rule.variable] = _answers(server, domain, rule, values)
-            mapped.add(rule.variable)
-    return Variables(values, frozenset(mapped))
+            mapped[rule.variable] = frozenset(value for _, value in rule.lines)
+    return Variables(values, mapped)
 
 
 def _answers(

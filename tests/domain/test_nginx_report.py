@@ -91,6 +91,11 @@ SERVER = "server {{ server_name a.test; {} }}"
         ),
         (SERVER.format("set $v /srv/a.test/var; access_log $v/log/a.log;"), "error", "form that cannot"),
         (SERVER.format("set $part web; root /srv/a.test/$part;"), "error", "form that cannot"),
+        (
+            "map $host $r { ~^(www\\.)?(?<d>.+)$ /srv/$d/web; }" + SERVER.format("root $r;"),
+            "error",
+            "form that cannot",
+        ),
         (SERVER.format("alias /srv/a.test/web/x/../../y;"), "error", "form that cannot"),
         (
             "map $http_user_agent $d { default web; ~phone phone; }" + SERVER.format("root /srv/a.test/$d;"),
