@@ -172,11 +172,16 @@ def _server(model: NginxModel, placed: Placed, number: int, users: dict[str, set
     block = placed.directive.block or ()
     inner = tuple(_flatten(model, placed.file, block, ("server",), users, number, []))
     own = [p.directive for p in inner if p.blocks == ("server",)]
-    names = tuple(name.lower() for d in own if d.name == "server_name" for name in d.values if name)
+    names = tuple(_name(value) for d in own if d.name == "server_name" for value in d.values if value)
     all_tls = any(d.name == "ssl" and d.values == ("on",) for d in own)
     listens = tuple(_listen(d.values, all_tls) for d in own if d.name == "listen" and d.args)
     listens = tuple(listen for listen in listens if listen is not None) or (Listen("*", 80),)
     return Server(number, placed.file, placed.directive, inner, names, listens)
+
+
+def _name(value: str) -> str:
+    """A ``server_name`` as nginx compares it; in a pattern the case of letters counts (``(?P<x>)``)."""
+    return value if value.startswith("~") else value.lower()
 
 
 def _listen(values: tuple[str, ...], all_tls: bool) -> Listen | None:

@@ -231,9 +231,16 @@ class MapRule:
         return tuple(given if "default" in dict(self.lines) else {**given, "": None})
 
 
+_CLASSES = {
+    **{"alnum": "a-zA-Z0-9", "alpha": "a-zA-Z", "digit": "0-9", "lower": "a-z", "upper": "A-Z"},
+    **{"xdigit": "0-9a-fA-F", "word": r"\w", "space": r"\s"},
+}
+
+
 def _pcre(pattern: str) -> str:
     """A pattern of nginx in Python's spelling."""
-    return re.sub(r"\(\?<(?![=!])", "(?P<", pattern)
+    pattern = re.sub(r"\[:(\w+):\]", lambda found: _CLASSES.get(found[1], found[0]), pattern)
+    return re.sub(r"\(\?(?:<(?![=!])(\w+)>|'(\w+)')", lambda f: f"(?P<{f[1] or f[2]}>", pattern)
 
 
 def _expanded(value: str, match: re.Match[str]) -> str:
@@ -267,13 +274,13 @@ def resolved(text: str, known: Mapping[str, str]) -> str:
 
 
 def name_matches(pattern: str, name: str) -> bool:
-    """Whether the ``server_name`` argument ``pattern`` stands for the host ``name``."""
+    """Whether the ``server_name`` argument ``pattern`` stands, or may stand, for the host ``name``."""
     pattern = pattern if pattern.startswith("~") else pattern.lower()
     if pattern.startswith("~"):
         try:
-            return re.search(_pcre(pattern[1:]), name) is not None
-        except re.error:
-            return False
+            return re.search(_pcre(pattern[1:]), name, re.IGNORECASE) is not None
+        except re.error:  # nginx knows more than Python does
+            return True
     if pattern.startswith("*."):
         return name.endswith(pattern[1:]) and len(name) > len(pattern) - 1
     if pattern.startswith("."):

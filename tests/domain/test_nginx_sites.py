@@ -79,7 +79,11 @@ def test_listen(listen, expected):
         ("*.a.test", "x.a.test", True),
         ("a.*", "a.test", True),
         ("~^(?<d>a|b)\\.test$", "b.test", True),
-        ("~[", "a.test", False),
+        ("~^(?<d>\\D+)\\.test$", "b.test", True),
+        ("~^(?P<D>\\w+)\\.test$", "b.test", True),
+        ("~^(?'d'[[:alnum:]_]+)\\.TEST$", "b.test", True),
+        ("~^[[:digit:]]+\\.test$", "b.test", False),
+        ("~^(?|a|b)\\.test$", "b.test", True),  # nothing that Python can tell
         ("xa.test", "a.test", False),
     ],
 )
@@ -132,6 +136,11 @@ def test_set_and_map_are_followed():
         ),
         (
             {"a": b"server { listen 80 default_server; server_name a.test; root /srv/$host/web; }"},
+            {},
+            ["critical"],
+        ),
+        (
+            {"a": b"server { server_name a.test ~^(?P<d>\\D+)\\.test$; root /srv/$host/web; }"},
             {},
             ["critical"],
         ),
