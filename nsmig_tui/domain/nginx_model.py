@@ -66,6 +66,11 @@ class Server:
         """``FILE:LINE``, for people."""
         return f"{self.file}:{self.directive.line}"
 
+    @property
+    def first_name(self) -> str:
+        """What ``$server_name`` is."""
+        return self.names[0].removeprefix(".") if self.names else ""
+
     def own(self, *names: str) -> list[Placed]:
         """The directives of these names at the level of the server itself."""
         return [p for p in self.inner if p.directive.name in names and p.blocks == ("server",)]
@@ -252,7 +257,7 @@ def _expanded(value: str, match: re.Match[str]) -> str:
 
 def known_variables(server: Server, name: str, maps: tuple[MapRule, ...]) -> dict[str, str]:
     """The variables whose value is known for a request to ``name``."""
-    known = {"host": name, "http_host": name, "server_name": server.names[0] if server.names else ""}
+    known = {"host": name, "http_host": name, "server_name": server.first_name}
     for placed in server.any("set"):
         if len(placed.directive.args) == 2:
             known.setdefault(placed.directive.values[0].lstrip("$"), placed.directive.values[1])

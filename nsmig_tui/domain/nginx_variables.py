@@ -79,7 +79,7 @@ def variables_of(server: Server, domain: str, maps: tuple[MapRule, ...]) -> Vari
     values: dict[str, tuple[str, ...]] = {
         "host": (domain,),
         "http_host": (domain,),
-        "server_name": (server.names[0] if server.names else domain,),
+        "server_name": (server.first_name or domain,),
     }
     for placed in server.any("set"):
         if len(placed.directive.args) == 2:

@@ -59,6 +59,12 @@ def test_what_a_variable_holds_is_followed(inside, old, new):
     assert final(text)[::2] == (text.replace(old, new), [])
 
 
+def test_the_first_name_is_known_without_its_dot():
+    text = "server { server_name .a.test; root /srv/$server_name/web; }"
+    assert final(text)[::2] == (text.replace("/web", "/web/app/public"), [])
+    assert site(nginx({"a": text.encode()})).document_root == "/srv/a.test/web"
+
+
 @pytest.mark.parametrize(
     "lines",
     [
