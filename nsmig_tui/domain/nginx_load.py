@@ -19,6 +19,7 @@ from .nginx_model import (
     resolved,
 )
 from .nginx_syntax import Directive, decode, includes_in, parse
+from .path_map import normal
 
 _DEPTH = 40
 
@@ -139,7 +140,8 @@ def _used_paths(server: Server, maps: tuple[MapRule, ...]) -> tuple[UsedPath, ..
             for path in found:
                 path = path.removeprefix("unix:")
                 if path.startswith("/"):
-                    used.append(UsedPath(path.rstrip("/"), server, placed))
+                    plain = normal(path) if "//" in path or "/." in path else path
+                    used.append(UsedPath(plain.rstrip("/"), server, placed))
     return tuple(used)
 
 

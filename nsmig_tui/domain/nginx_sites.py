@@ -15,7 +15,7 @@ from .nginx_model import (
     plain_names,
     resolve_value,
 )
-from .path_map import below
+from .path_map import below, normal
 
 PASS = ("fastcgi_pass", "uwsgi_pass", "scgi_pass", "proxy_pass", "grpc_pass")
 LOGS = ("access_log", "error_log")
@@ -142,7 +142,7 @@ def _document_root(model: NginxModel, servers: list[Server], domain: str) -> str
         roots = server.own("root") or [p for p in server.any("root") if p.blocks == ("server", "location")]
         roots = roots or [p for p in model.outside if p.directive.name == "root" and p.blocks == ("http",)]
         if roots and roots[0].directive.args:
-            return resolve_value(model, server, roots[0].directive.values[0], domain).rstrip("/")
+            return normal(resolve_value(model, server, roots[0].directive.values[0], domain)).rstrip("/")
     return None
 
 
@@ -214,7 +214,8 @@ def _catch_all(
             continue
         for placed in server.any("root", "alias"):
             value = placed.directive.values[0] if placed.directive.args else ""
-            if "$" in value and any(below(resolve_value(model, server, value, domain), top) for top in tops):
+            led = normal(resolve_value(model, server, value, domain)) if "$" in value else ""
+            if any(below(led, top) for top in tops):
                 return [
                     Problem(
                         "critical",
@@ -286,7 +287,7 @@ def _inherited(model: NginxModel, own: list[Server], domain: str, tops: tuple[st
         for server in own:
             if is_redirect_only(server) or server.own(directive.name):
                 continue
-            value = resolve_value(model, server, directive.values[0], domain)
+            value = normal(resolve_value(model, server, directive.values[0], domain))
             if any(below(value, top) for top in tops):
                 severity = "critical" if directive.name == "root" else "error"
                 message = f"{directive.name} {directive.values[0]} is inherited from the http level"

@@ -112,6 +112,12 @@ def test_names_below_the_domain_that_serve_other_trees_are_not_its_own():
     assert (len(found.servers), found.sockets, found.problems) == (1, (), ())
 
 
+@pytest.mark.parametrize("root", ["/srv//$host/web", "/srv/./a.test/web//", "/srv/b.test/../a.test/web"])
+def test_the_document_root_is_named_plainly(root):
+    found = site(nginx({"a": f"server {{ server_name a.test; root {root}; }}".encode()}))
+    assert (found.document_root, found.problems) == ("/srv/a.test/web", ())
+
+
 def test_set_and_map_are_followed():
     text = b"server { server_name a.test; set $top /srv/a.test; root $top/web; fastcgi_pass php_a; }"
     upstream = b"upstream php_a { server unix:/srv/a.test/var/run/x.sock; }"
@@ -157,6 +163,17 @@ def test_set_and_map_are_followed():
             ["error"],
         ),
         ({"a": A_SITE, "s": b"server { server_name b.test; root /srv/a.test.other/web; }"}, {}, []),
+        ({"a": A_SITE, "s": b"server { server_name b.test; root /srv//a.test/web/x; }"}, {}, ["critical"]),
+        (
+            {"a": A_SITE, "s": b"server { server_name b.test; error_log /srv/b.test/../$x/./a.test/web/e; }"},
+            {},
+            [],
+        ),
+        (
+            {"a": A_SITE, "s": b"server { server_name b.test; error_log /srv/b.test/.././a.test/web/e; }"},
+            {},
+            ["error"],
+        ),
     ],
 )
 def test_shapes_that_are_refused(sites, options, expected):
