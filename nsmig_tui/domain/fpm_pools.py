@@ -288,7 +288,10 @@ def _plain_address(address: str) -> str:
     if address.isdigit():
         return f"127.0.0.1:{address}"
     address = re.sub(r"^(localhost|0\.0\.0\.0|\[::\]|\*):", "127.0.0.1:", address)
-    return posixpath.normpath(address) if address.startswith("/") else address
+    if not address.startswith("/"):
+        return address
+    # everywhere the one is a link to the other
+    return re.sub(r"^/var/run/", "/run/", posixpath.normpath(address))
 
 
 def _read_line(line: str) -> tuple[str, int, str] | None:

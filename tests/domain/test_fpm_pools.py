@@ -68,6 +68,8 @@ def test_a_file_without_a_header_goes_on_in_the_last_section():
         (b"[www]\nlisten=127.0.0.1:9001\n", ["127.0.0.1:9001"], ["www"]),
         (b"[www]\nlisten=9001\n", ["localhost:9001"], ["www"]),
         (b"[www]\nlisten=/run/php/x.sock\n", ["unix:/run/php/x.sock"], ["www"]),
+        (b"[www]\nlisten=/run/php/x.sock\n", ["unix:/var/run/php/x.sock"], ["www"]),
+        (b"[www]\nlisten=/var/run/php/x.sock\n", ["unix:/run/php/x.sock:"], ["www"]),
         (b"[www]\nlisten=/run/x\nchdir=/srv/a.test/web\n", [], ["www"]),
         (b"[a]\nlisten=/srv/a.test/var/run/f\n[b]\nlisten=/srv/a.test.other/var/run/f\n", [], ["a"]),
     ],
