@@ -25,6 +25,21 @@ CANARY = "C4nary+/x=="
         "fastcgi_param DATABASE_URL mysql://shop:{}@db/shop;",
         "env[APP_SECRET] = {}",
         "fastcgi_param APP_KEY base64:{};",
+        'fastcgi_param DB_PASS "x;{}";',
+        "fastcgi_param DB_PASS 'a\"b;{}';",
+        r'fastcgi_param DB_PASS "a\"b;{}";',
+        'env[DB_PASS] = "x;{}"',
+        "env[DB_PASS] = /x!{}",
+        "env[DB_PASS] = ${}",
+        "env[DB_PASS] = '${}'",
+        'fastcgi_param DB_PASS ":{}";',
+        'fastcgi_param DB_PASS "={}";',
+        "proxy_set_header X-Api-Key {};",
+        'secure_link_md5 "$secure_link_expires$uri {}";',
+        "env[REDIS_AUTH] = {}",
+        "fastcgi_param PASSWORD_SALT {};",
+        'php_value[session.save_path] = "tcp://127.0.0.1:6379?weight=1&auth={}&database=2"',
+        'env[SENTRY] = "https://me:p@{}@host/1"',
     ],
 )
 def test_secrets_are_hidden(line):
@@ -50,6 +65,11 @@ def test_secrets_are_hidden(line):
         "location /passwords/ { deny all; }",
         "php_value[session.save_path] = /srv/a.test/var/tmp",
         "proxy_pass_header Server;",
+        'ssl_password_file "/etc/nginx/passwords.txt";',
+        'proxy_set_header X-Auth-Token "$http_x_auth_token";',
+        "fastcgi_param DB_PASSWORD_FILE /run/secrets/$host;",
+        "auth_basic 'Members';",
+        "auth_request /auth;",
     ],
 )
 def test_what_is_no_secret_can_be_read(line):
