@@ -125,6 +125,7 @@ class _Rewriter:
         self.told_place = False
         self.blocks = blocks or Blocks(model, site.domain)
         self.speller = Speller(paths, paths, Block(model, NONE, Scope({})))
+        self.location: Directive | None = None
         self.uses: list[Use] = []
         self.sockets: set[str] | None = None
         fallback = posixpath.dirname(model.main)
@@ -173,12 +174,31 @@ class _Rewriter:
                 continue
             edits += self._args(file, directive, False, True)
             edits += self._while_moving(file, directive)
+            if directive.name in ("root", "alias") and directive.args and self.location is not None:
+                self._reaches(f"{file}:{directive.line}", directive, self.location)
             if directive.block:
-                outer = self.speller
+                outer, around = self.speller, self.location
                 self.speller = outer.inside(directive)
+                self.location = directive if directive.name == "location" else around
                 edits += self._block(file, directive.block)
-                self.speller = outer
+                self.speller, self.location = outer, around
         return edits
+
+    def _reaches(self, where: str, directive: Directive, location: Directive) -> None:
+        """A word on a location in whose folder requests name by themselves what moves (``/web/x``)."""
+        plain = location.values[:-1] in ((), ("=",), ("^~",)) and location.values[-1:] != ()
+        uri = location.values[-1] if plain and directive.name == "root" else "/"
+        for text in self.speller.block.plain.readings(directive.values[0]):
+            place = self.paths.place(text)
+            if place not in ("", "var"):
+                continue
+            asked = f"{place}/{uri.lstrip('/')}".lstrip("/")
+            for old, _ in self.paths.rules:
+                if f"{old}/".startswith(asked) or f"{asked}/".startswith(f"{old}/"):
+                    message = f"{directive.name} {directive.values[0]} lets requests name {old}, which moves"
+                    hint = f"Name {self.paths.upath}/{old} itself in it, or a folder that stays."
+                    self.draft.problem("error" if plain else "warning", message, where, hint)
+                    return
 
     def _while_moving(self, file: str, directive: Directive) -> list[Edit]:
         """What a directive needs while the tree is switched without an exchange."""

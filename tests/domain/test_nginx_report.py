@@ -128,6 +128,32 @@ def test_what_needs_no_word(inside):
     assert nginx_leftovers(model, site(model))[0] == []
 
 
+@pytest.mark.parametrize(
+    ("inside", "severities"),
+    [
+        ("location /web/ { root /srv/a.test; }", ["error"]),
+        ("location /we { root /srv/$host/; }", ["error"]),
+        ("set $top /srv/a.test; location = /web/x.txt { root $top; }", ["error"]),
+        ("location ^~ /log/ { root /srv/a.test/var; }", ["error"]),
+        ("location / { root /srv/a.test; }", ["error"]),
+        ("location /files/ { alias /srv/a.test/; }", ["error"]),
+        ("location /logs/ { location /logs/x/ { alias /srv/a.test/var/; } }", ["error"]),
+        ("location ~ \\.pdf$ { root /srv/a.test; }", ["warning"]),
+        ("location /private/ { internal; root /srv/a.test; }", []),
+        ("location /website/ { root /srv/a.test; }", []),
+        ("location /msg { root /srv/a.test; }", []),
+        ("location /cache/ { root /srv/a.test/var; }", []),
+        ("location /web/ { root /srv/a.test/web; }", []),
+        ("location /web/ { root /srv; }", []),
+    ],
+)
+def test_a_location_in_which_requests_name_what_moves(inside, severities):
+    model = nginx({"a": SERVER.format(f"root /srv/a.test/web; {inside}").encode()})
+    problems = nginx_leftovers(model, site(model), ("cache",))[0]
+    assert [p.severity for p in problems] == severities
+    assert all("lets requests name" in p.message for p in problems)
+
+
 def test_an_included_file_that_we_did_not_get_is_an_error():
     model = nginx({"a": b"server { server_name a.test; include\n snippets/root.conf; include parts/*; }"})
     (problem,) = nginx_leftovers(model, site(model))[0]
