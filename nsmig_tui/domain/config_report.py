@@ -186,7 +186,7 @@ def _shared_map(placed: Placed, site: Site, paths: PathMap) -> list[Problem]:
     problems = []
     for entry in placed.directive.block or ():
         shared = any(hit.templated for value in entry.values for hit in paths.find(value, values))
-        if shared or paths.find(entry.name.lstrip("~*^"), values):
+        if shared or paths.find(entry.name.lstrip("~*^").replace("\\", ""), values):
             message = f"the map of {variable} names the vhost's path in a line that is not changed"
             where = f"{placed.file}:{entry.line}"
             problems.append(Problem("critical", message, where, f"Give {site.domain} a line of its own."))

@@ -21,6 +21,7 @@ DISK_VARIABLE = "$nsmig_disk"
 CACHE = "open_file_cache"
 LEAD_ELSEWHERE = "Take the old path out, or move what it names out of web and var; then validate again."
 KEPT_VALID = "Links keep the old path valid; change it when there is time."
+ESCAPED = Trouble("error", "names the path in a form that cannot be changed", "Take the \\ out of the path.")
 _SOCKET = re.compile(r"unix:(/[^\s:;,\"']*)")
 
 
@@ -229,9 +230,12 @@ class _Rewriter:
         use = FOLLOWS if in_map else use_of(directive.name)
         edits: list[Edit] = []
         for number, arg in enumerate(directive.args):
+            raw = text[arg.start : arg.end]
+            if directive.name == "if" and "\\" in raw and self.paths.find(raw.replace("\\", "")):
+                self._unclear(directive, raw, where, ESCAPED)
+                continue
             if self.speller.is_far(directive, number):
                 continue
-            raw = text[arg.start : arg.end]
             if self.speller.is_plain(raw):
                 continue
             spelling = self.speller.spell(directive, number, raw)

@@ -19,7 +19,7 @@ SLASHED = (
     *("request_filename", "document_root", "realpath_root"),
 )
 """Variables of nginx whose value begins with a slash, if it is not empty."""
-_AFTER = rf"""(?=$|[/\s"':;,|&<>=?#()]|\$\{{?(?:{"|".join(SLASHED)})\b)"""
+_AFTER = rf"""(?=$|[/\s"':;,|&<>=?#()]|\$\{{?(?:{"|".join(SLASHED)})\b|\$(?![\w{{]))"""
 _END = r"""(?=$|[/\s"':;,|&<>=?#()])"""
 WORD = re.compile(r"""/[^\s"':;,|&<>=?#()]*""")
 """A path in any text, up to what cannot be in one."""

@@ -92,6 +92,11 @@ SERVER = "server {{ server_name a.test; {} }}"
         (SERVER.format("set $v /srv/a.test/var; access_log $v/log/a.log;"), "error", "form that cannot"),
         (SERVER.format("set $part web; root /srv/a.test/$part;"), "error", "form that cannot"),
         (
+            SERVER.format('if ($request_filename ~ "^/srv/a\\.test/web$") { return 403; }'),
+            "error",
+            "form that cannot",
+        ),
+        (
             "map $host $r { ~^(www\\.)?(?<d>.+)$ /srv/$d/web; }" + SERVER.format("root $r;"),
             "error",
             "form that cannot",
@@ -121,6 +126,8 @@ def test_what_cannot_be_spelled_is_said(text, severity, word):
         'fastcgi_param PHP_VALUE "session.name=$brand";',
         "set $x $http_x_brand; add_header X $x; proxy_pass http://$x;",
         "location ~ ^/(.+)$ { alias /srv/a.test/web/$1; }",
+        r"if ($host ~ ^www\.a\.test$) { return 301 http://a.test$uri; }",
+        r"if ($request_filename ~ ^/srv/b\.test/web) { return 403; }",
     ],
 )
 def test_what_needs_no_word(inside):
@@ -169,6 +176,8 @@ def test_an_included_file_that_we_did_not_get_is_an_error():
         (b"default /srv/$host/web;", ["critical"]),
         (b"~^(.*)$ /srv/$host/web;", ["critical"]),
         (b"~^/srv/a.test/web 1;", ["critical"]),
+        (b"~^/srv/a\\.test/web 1;", ["critical"]),
+        (b"~^/srv/b\\.test/web 1;", []),
         (b"a.test /srv/a.test/web;", []),
         (b"default /srv/b.test/web;", []),
     ],

@@ -45,6 +45,11 @@ def final(text, **shared):
             "set $r /srv/a.test/web",
             f"set $r {PUBLIC}",
         ),
+        (
+            "if ($document_root ~ '^/srv/a.test/web$') { return 403; }",
+            "/srv/a.test/web$",
+            f"{PUBLIC}$",
+        ),
         ("set $sub /x; root /srv/a.test/web$sub;", "/web$sub", "/web/app/public$sub"),
         (
             "root /srv/a.test/web; fastcgi_param SCRIPT_FILENAME $document_root$fastcgi_script_name;",
