@@ -27,6 +27,7 @@ _LUA = re.compile(
     r"""|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[{}]""",
     re.DOTALL,
 )
+_BRACKET = re.compile(r"\[(?P<not>[!^]|(?![!^]))(?P<inner>\](?:\\.|[^\]\\])*|(?:\\.|[^\]\\])+)\]", re.DOTALL)
 
 
 class NginxSyntaxError(ValueError):
@@ -189,25 +190,31 @@ def _part_matches(pattern: str, name: str) -> bool:
 
 @lru_cache(256)
 def _glob(pattern: str) -> re.Pattern[str]:
-    return re.compile(_glob_pattern(pattern), re.DOTALL)
+    try:
+        return re.compile(_glob_pattern(pattern), re.DOTALL)
+    except re.error:  # a range from high to low: nothing is in it
+        return re.compile("(?!)")
 
 
 def _glob_pattern(pattern: str) -> str:
     out, i = [], 0
     while i < len(pattern):
-        char = pattern[i]
-        close = pattern.find("]", i + 2) if char == "[" else -1
+        char, end = pattern[i], i + 1
+        some = _BRACKET.match(pattern, i)
         if char == "*":
             out.append(".*")
         elif char == "?":
             out.append(".")
-        elif close > 0:
-            inner = pattern[i + 1 : close].replace("\\", r"\\").replace("[", r"\[")
-            out.append(f"[^{inner[1:]}]" if inner[0] in "!^" else f"[{inner}]")
-            i = close
+        elif some:
+            inner = re.sub(r"\\(.)|\[", lambda m: re.escape(m[1] or m[0]), some["inner"], flags=re.DOTALL)
+            out.append(f"[{'^' if some['not'] else ''}{inner}]")
+            end = some.end()
+        elif char == "\\" and end < len(pattern):
+            out.append(re.escape(pattern[end]))
+            end += 1
         else:
             out.append(re.escape(char))
-        i += 1
+        i = end
     return "".join(out)
 
 
