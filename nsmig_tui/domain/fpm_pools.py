@@ -298,7 +298,9 @@ def _read_line(line: str) -> tuple[str, int, str] | None:
     """(key, offset of the value, value) of one line; for a section (name, -1, ""); None for anything else."""
     section = _SECTION.match(line)
     if section:
-        return section[1], -1, ""
+        inner = section[1].strip()
+        name = section[1] if _bare(inner) == inner else _bare(inner)  # blanks count without quotes
+        return "global" if name.lower() == "global" else name, -1, ""
     match = _ENTRY.match(line)
     if match is None:
         return None

@@ -65,6 +65,7 @@ def test_a_file_without_a_header_goes_on_in_the_last_section():
     ("text", "sockets", "expected"),
     [
         (POOL, [SOCKET], ["a.test"]),
+        (b"[Global]\nerror_log=/x\n['a.test'] ; ours\nlisten=/srv/$pool/var/run/fpm.sock\n", [], ["a.test"]),
         (b"[www]\nlisten=127.0.0.1:9001\n", ["127.0.0.1:9001"], ["www"]),
         (b"[www]\nlisten=9001\n", ["localhost:9001"], ["www"]),
         (b"[www]\nlisten=/run/php/x.sock\n", ["unix:/run/php/x.sock"], ["www"]),
