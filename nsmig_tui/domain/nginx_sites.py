@@ -268,7 +268,10 @@ def _foreign(model: NginxModel, own: list[Server], tops: tuple[str, ...]) -> lis
         name = used.placed.directive.name
         message = f"{label} uses {used.path} in its {name}"
         rest = next(used.path[len(top) :] for top in tops if below(used.path, top))
-        if rest.strip("/").split("/")[0] not in ("web", "var", ""):
+        first, variable, _ = rest.strip("/").split("/")[0].partition("$")
+        if not any(
+            first in (moving, "") or (variable and moving.startswith(first)) for moving in ("web", "var")
+        ):
             problems.append(Problem("warning", f"{message}, so it stays in place", used.placed.where))
             continue
         severity = "critical" if name in ("root", "alias", *PASS) else "error"

@@ -163,6 +163,9 @@ def test_set_and_map_are_followed():
             ["error"],
         ),
         ({"a": A_SITE, "s": b"server { server_name b.test; root /srv/a.test.other/web; }"}, {}, []),
+        ({"a": A_SITE, "s": b"server { server_name b.test; root /srv/a.test/web$uri; }"}, {}, ["critical"]),
+        ({"a": A_SITE, "s": b"server { server_name b.test; root /srv/a.test/w$uri; }"}, {}, ["critical"]),
+        ({"a": A_SITE, "s": b"server { server_name b.test; root /srv/a.test/msg$uri; }"}, {}, ["warning"]),
         ({"a": A_SITE, "s": b"server { server_name b.test; root /srv//a.test/web/x; }"}, {}, ["critical"]),
         (
             {"a": A_SITE, "s": b"server { server_name b.test; error_log /srv/b.test/../$x/./a.test/web/e; }"},
