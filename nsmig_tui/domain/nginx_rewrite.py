@@ -12,7 +12,7 @@ from .nginx_model import HOST_VARIABLES, NginxModel, Server, refuses_links
 from .nginx_sites import PASS, Problem, Site, Use
 from .nginx_spelling import WRITE_OUT, Speller, Spelling, Trouble
 from .nginx_syntax import Directive, walk
-from .nginx_variables import NONE, Block, Blocks, Scope, names_in
+from .nginx_variables import NONE, PATTERNS, Block, Blocks, Scope, names_in
 from .path_map import PathMap, normal, substitute
 from .rewrite import Draft, Edit, Outcome, apply_edits, newline_of, respelled
 
@@ -258,7 +258,8 @@ class _Rewriter:
                 if any(hit.old != "var/run" for hit in hits):  # what is in there goes along with the folder
                     self._keep(raw, where, spelling, must=True)
                 continue
-            fixed = not variables or not takes_variables(directive.name)
+            pattern = directive.name == "if" and any(v in PATTERNS for v in directive.values[:number])
+            fixed = not variables or not takes_variables(directive.name) or pattern
             if self._needs_variable(spelling) and fixed:
                 message = f"{directive.name} {raw} cannot change while the tree is switched"
                 hint = "Give this vnode perl or mv --exchange, or move the file out of web/."

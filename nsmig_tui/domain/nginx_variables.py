@@ -13,6 +13,8 @@ from .nginx_syntax import Directive
 from .path_map import SLASHED
 
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+PATTERNS = ("~", "~*", "!~", "!~*")
+"""What in a condition compares with a pattern, in which nginx replaces no variables."""
 _MOST = 64
 """More combinations of values than this are not looked at one by one."""
 _ROOT_VARIABLES = ("document_root", "realpath_root")
@@ -150,7 +152,7 @@ def scope_of(model: NginxModel, directive: Directive, outer: Scope | None = None
     captures: Mapping[str, str] = outer.captures if outer else {}
     if directive.name == "location":
         captures = _captures(model, directive)
-    elif directive.name == "if" and any(word in ("~", "~*", "!~", "!~*") for word in directive.values):
+    elif directive.name == "if" and any(word in PATTERNS for word in directive.values):
         captures = {}
     return Scope(captures, roots, here)
 
@@ -224,9 +226,7 @@ def _captures(model: NginxModel, location: Directive) -> dict[str, str]:
 def _matches_again(model: NginxModel, block: tuple[Directive, ...], depth: int) -> bool:
     """Whether another pattern may give ``$1`` its value in there."""
     for directive in block:
-        if directive.name == "rewrite" or any(
-            word in ("~", "~*", "!~", "!~*") for word in directive.values[:2]
-        ):
+        if directive.name == "rewrite" or any(word in PATTERNS for word in directive.values[:2]):
             return True
         inner = [directive.block or ()]
         if directive.name == "include" and depth < 8:

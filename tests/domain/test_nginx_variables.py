@@ -198,6 +198,19 @@ def test_while_the_tree_is_switched_a_variable_is_told_by_its_value():
     assert outcome.problems == ()
 
 
+def test_no_variable_of_ours_is_put_into_a_pattern():
+    text = SERVER.format(
+        "root /srv/a.test/web; if ($request_filename ~ ^/srv/a.test/web/up/) { return 403; }"
+    )
+    model = nginx({"a": text.encode()})
+    there = f"{UPATH}/x"
+    transition = Transition(f"{UPATH}/web", there, there, PUBLIC, there)
+    outcome = nginx_changes(model, site(model), BRIDGE, copies=False, transition=transition)
+    assert [p.severity for p in outcome.problems] == ["critical"]
+    assert "cannot change while the tree is switched" in outcome.problems[0].message
+    assert "~ ^/srv/a.test/web/up/)" in outcome.changes[0].new.decode()
+
+
 def test_maps_by_patterns():
     def rule(lines):
         (directive,) = parse(f"map $host $x {{ {lines} }}")
