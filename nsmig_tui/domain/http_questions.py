@@ -97,7 +97,8 @@ def neighbour_requests(serving: Serving) -> list[HttpRequest]:
     """A sample of other sites' front pages, each where it is served and not merely redirected."""
     asked = []
     for name in serving.neighbours[:MAX_NEIGHBOURS]:
-        blocks = [s for s in serving.nginx.servers if name in s.names] if serving.nginx else []
+        every = serving.nginx.servers if serving.nginx else ()
+        blocks = [s for s in every if name in s.names or f".{name}" in s.names]
         doors = [
             door
             for server in sorted(blocks, key=_silence)

@@ -279,14 +279,8 @@ def _is_user(placed: Placed) -> bool:
 def neighbours_of(model: NginxModel, site: Site) -> tuple[str, ...]:
     """Names of other sites on the vnode, for a look before and after."""
     own = {server.number for server in site.servers}
-    names = [
-        name
-        for server in model.servers
-        if server.number not in own
-        for name in server.names[:1]
-        if re.fullmatch(r"[a-z0-9.-]+", name)
-    ]
-    return tuple(dict.fromkeys(names))
+    names = [server.first_name for server in model.servers if server.number not in own]
+    return tuple(dict.fromkeys(name for name in names if re.fullmatch(r"[a-z0-9.-]+", name)))
 
 
 def document_root_below(site: Site) -> bool:

@@ -172,6 +172,12 @@ def test_a_neighbour_is_asked_where_it_is_served(b_site, request_):
     assert neighbour_requests(served("server { server_name a.test; }", b_site)) == [request_]
 
 
+def test_a_neighbour_that_takes_every_name_below_it_is_asked_by_its_own():
+    there = served("server { server_name a.test; }", b"server { listen 8080; server_name .b.test; }")
+    assert there.neighbours == ("b.test",)
+    assert neighbour_requests(there) == [HttpRequest("b.test", port=8080)]
+
+
 def baseline(path, status, location="", **more):
     headers = {"location": location} if location else {}
     return baseline_of(HttpRequest("a.test", path, **more), [HttpAnswer(status, headers, b"x")])
