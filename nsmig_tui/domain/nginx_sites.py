@@ -19,6 +19,8 @@ from .path_map import below, normal
 
 PASS = ("fastcgi_pass", "uwsgi_pass", "scgi_pass", "proxy_pass", "grpc_pass")
 LOGS = ("access_log", "error_log")
+_WITH = {"auth_basic_user_file": "auth_basic", "fastcgi_param": "fastcgi_pass"}
+"""What names paths also at the http level -> what makes use of it in a server block."""
 
 
 @dataclass(frozen=True)
@@ -285,15 +287,20 @@ def _inherited(model: NginxModel, own: list[Server], domain: str, tops: tuple[st
     problems = []
     for placed in model.outside:
         directive = placed.directive
-        if placed.blocks != ("http",) or directive.name not in ("root", *LOGS) or not directive.args:
+        if placed.blocks != ("http",) or directive.name not in ("root", *LOGS, *_WITH) or not directive.args:
             continue
         for server in own:
             if is_redirect_only(server) or server.own(directive.name):
                 continue
-            value = normal(resolve_value(model, server, directive.values[0], domain))
+            if directive.name in _WITH:  # a literal path is changed where it stands
+                unused = not server.any(_WITH[directive.name]) or server.any(directive.name)
+                if unused or not is_templated(directive.values[-1]):
+                    continue
+            given = directive.values[-1] if directive.name in _WITH else directive.values[0]
+            value = normal(resolve_value(model, server, given, domain))
             if any(below(value, top) for top in tops):
                 severity = "critical" if directive.name == "root" else "error"
-                message = f"{directive.name} {directive.values[0]} is inherited from the http level"
+                message = f"{directive.name} {given} is inherited from the http level"
                 hint = f"Set {directive.name} in the server block of {domain}."
                 problems.append(Problem(severity, message, placed.where, hint))
     return problems

@@ -194,6 +194,24 @@ def test_paths_inherited_from_http_are_refused():
     assert site(nginx({"a": own}, nginx=main)).problems == ()
 
 
+@pytest.mark.parametrize(
+    ("outside", "inside", "expected"),
+    [
+        ("auth_basic_user_file /srv/$host/etc/htpasswd;", "auth_basic x;", ["error"]),
+        ("auth_basic_user_file /srv/$host/etc/htpasswd;", "", []),
+        ("auth_basic_user_file /srv/$host/etc/htpasswd;", "auth_basic x; auth_basic_user_file /etc/p;", []),
+        ("auth_basic_user_file /srv/a.test/etc/htpasswd;", "auth_basic x;", []),
+        ("fastcgi_param SCRIPT_FILENAME /srv/$host/web$uri;", "fastcgi_pass unix:/x;", ["error"]),
+        ("fastcgi_param SCRIPT_FILENAME /srv/$host/web$uri;", "include fastcgi_params; fastcgi_pass u;", []),
+        ("fastcgi_param HTTPS $https;", "fastcgi_pass unix:/x;", []),
+    ],
+)
+def test_other_paths_inherited_from_http_are_refused(outside, inside, expected):
+    main = f"http {{ {outside} include /etc/nginx/sites-enabled/*; }}".encode()
+    text = f"server {{ server_name a.test; root /srv/a.test/web; location /x {{ {inside} }} }}".encode()
+    assert severities(site(nginx({"a": text}, nginx=main))) == expected
+
+
 def test_a_vhost_that_nginx_does_not_know():
     found = find_site(nginx({"b": B_SITE}), "mail.test", "/srv/mail.test")
     assert (found.servers, found.document_root, found.problems) == ((), None, ())
