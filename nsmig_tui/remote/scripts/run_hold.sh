@@ -150,7 +150,7 @@ deep_path_stays() {
 make_loop() { # runs inside the content folder
   if [ -e "./$HOLD" ] || [ -L "./$HOLD" ]; then return 0; fi
   rm -rf "$S/loop"
-  mkdir "$S/loop" && chmod 755 "$S/loop" && ln -s .. "$S/loop/public" && put_bridges "$S/loop" && ino "$S/loop" >"$CUR/loop.ino" && mv -T "$S/loop" "./$HOLD"
+  mkdir "$S/loop" && chmod 755 "$S/loop" && ln -s .. "$S/loop/public" && put_bridges "$S/loop" && ino "$S/loop" >"$CUR/loop.ino" && sync_all "$CUR/loop.ino" "$CUR" && mv -T "$S/loop" "./$HOLD"
 }
 
 drop_loop() { # runs inside the content folder

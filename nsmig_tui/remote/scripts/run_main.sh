@@ -126,7 +126,7 @@ light_manifest() {
   warn "no archive: there will be nothing to restore from"
   free_name "$TS"
   note "$CUR/manifest.start" "$(date +%s)"
-  (cd "$UPATH" && step_back && make_manifest "$CUR/manifest.part") && mv "$CUR/manifest.part" "$CUR/manifest" || fail "cannot write the manifest"
+  (cd "$UPATH" && step_back && make_manifest "$CUR/manifest.part") && sync_file "$CUR/manifest.part" && mv "$CUR/manifest.part" "$CUR/manifest" || fail "cannot write the manifest"
 }
 
 main() {
@@ -174,7 +174,7 @@ main() {
   case $VERB in
     migrate)
       mkdir "$CUR.part" 2>/dev/null || rm -rf "$CUR.part/conf"
-      cp -R "$RD/conf" "$RD/plan" "$RD/meta.json" "$RD/climb" "$RD/baseline.json" "$CUR.part/" && mv "$CUR.part" "$CUR" && sync_dir "$J" || fail "cannot keep the plan"
+      cp -R "$RD/conf" "$RD/plan" "$RD/meta.json" "$RD/climb" "$RD/baseline.json" "$CUR.part/" && sync_all "$CUR.part"/* "$CUR.part"/conf/* "$CUR.part" && mv "$CUR.part" "$CUR" && sync_dir "$J" || fail "cannot keep the plan"
       MINE=1
       preflight || exit 6
       PHASE=forward

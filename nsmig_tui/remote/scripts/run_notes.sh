@@ -42,7 +42,7 @@ must_flag() { flag "$1" || fail "cannot write $CUR/flag.$1; is there room in $VA
 
 # What a later step or the undo relies on stands on disk, whole, before the act that it describes, or that is not done.
 note() { # file, a word that is never empty
-  [ -n "$2" ] && printf '%s\n' "$2" 2>/dev/null >"$1.new" && mv -T "$1.new" "$1" || fail "cannot write $1; is there room in $VAR?"
+  [ -n "$2" ] && printf '%s\n' "$2" 2>/dev/null >"$1.new" && sync_file "$1.new" && mv -T "$1.new" "$1" && sync_dir "${1%/*}" || fail "cannot write $1; is there room in $VAR?"
 }
 
 note_inode() { # file, path

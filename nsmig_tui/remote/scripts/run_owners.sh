@@ -8,7 +8,7 @@ fix_owners() {
     seek_content
     in_dir "$CONTENT" "$WEB_INO" list_owners >"$S/owners.all" && leave_shared || fail "cannot list owners"
     leave_immutable
-    mv "$CUR/owners.part" "$CUR/owners" && sync_file "$CUR/owners" || fail "cannot keep the owners"
+    mv "$CUR/owners.part" "$CUR/owners" && sync_all "$CUR/owners" "$CUR/owners.twins" || fail "cannot keep the owners"
     flag owners
     pt owners-recorded
   fi

@@ -40,8 +40,8 @@ extras() {
 note_component() { # component, inode that it will have: written down before anything moves
   old=$(ino "$UPATH/$1")
   { cat "$J/restored/list" && printf '%s\t%s\t%s\n' "$1" "${2:--}" "${old:--}"; } 2>/dev/null >"$J/restored/list.new" &&
-    mv -T "$J/restored/list.new" "$J/restored/list" || fail "cannot write $J/restored/list; is there room in $VAR?"
-  sync_all "$J/restored/list" "$J/restored"
+    sync_file "$J/restored/list.new" && mv -T "$J/restored/list.new" "$J/restored/list" || fail "cannot write $J/restored/list; is there room in $VAR?"
+  sync_dir "$J/restored"
   pt "restore-noted-$1"
 }
 
@@ -125,6 +125,10 @@ php_anew() {
   make_live fpm "" "" || fail "$WHY"
 }
 
+# What tar and cp wrote reaches the disk before it is live: after a power cut its files would be empty. All of their
+# file system at once here, since one sync for each file of a site would keep the disk from others for longer.
+sync_tree() { command sync -f "$1" 2>/dev/null || command sync; }
+
 restore_archive() { # of what prepare_restore has unpacked
   printf '' >"$B/changed"
   mark_time "$B/carried.time"
@@ -135,6 +139,7 @@ restore_archive() { # of what prepare_restore has unpacked
     fi
   done <"$B/components"
   pt restore-carried
+  sync_tree "$B/tree"
   begin_record
   pt restore-begun
   step restore_switch
@@ -158,6 +163,7 @@ restore_archive() { # of what prepare_restore has unpacked
   vnode_unlock
   step restore_end
   carry_late # what began before the reload and ended after it
+  sync_tree "$UPATH"
   put_aside
   what=changed
   if [ "$EXACT" = 1 ]; then what="changed or come"; fi

@@ -115,7 +115,7 @@ relay_out() { # name inode
 
 own_staged() { # name: owner and mode while only root can reach it by name
   if [ -d "$S/$1" ] && [ ! -L "$S/$1" ]; then
-    if [ ! -s "$CUR/was.$1" ]; then note_own "$S/$1" "$CUR/was.$1" || fail "cannot note the owner of $1; is there room in $VAR?"; fi
+    if [ ! -s "$CUR/was.$1" ]; then note_own "$S/$1" "$CUR/was.$1" && sync_all "$CUR/was.$1" "$CUR" || fail "cannot note the owner of $1; is there room in $VAR?"; fi
     chown "$OWNER" "$S/$1" && chmod u=rwx,g=rx,o=,u-s,g-s,o-t "$S/$1" || fail "cannot set owner and mode of $1"
   fi
 }
@@ -155,11 +155,12 @@ new_folder() { # name mode
 }
 
 content_modes() { # runs inside the content folder
-  note_own . "$1/was.content.part" || return 1
+  note_own . "$1/was.content.part" && sync_file "$1/was.content.part" || return 1
   if [ ! -e "$1/was.content" ]; then mv "$1/was.content.part" "$1/was.content" || return 1; fi
   if have getfacl && [ ! -e "$1/was.acl" ]; then
-    if hand noacl .; then printf '' >"$1/was.acl"; else getfacl -n . >"$1/was.acl.part" 2>/dev/null && mv "$1/was.acl.part" "$1/was.acl"; fi || return 1
+    if hand noacl .; then printf '' >"$1/was.acl"; else getfacl -n . >"$1/was.acl.part" 2>/dev/null && sync_file "$1/was.acl.part" && mv "$1/was.acl.part" "$1/was.acl"; fi || return 1
   fi
+  sync_dir "$1"
   chown "$2" . && chmod u=rwx,g=rx,o=rx,u-s,g-s,o-t .
 }
 

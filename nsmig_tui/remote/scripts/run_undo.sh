@@ -147,6 +147,7 @@ keep_undone() { # the record of what was undone stays readable, out of the way o
   mkdir -p "$J/undone" # on a full disk there is room for it only when the staging has gone
   rm -rf "$J/undone/$RUN"
   times_back
+  sync_dir "$UPATH" # and with it what went before on its file system
   mv "$CUR" "$J/undone/$RUN"
   sync_dir "$J"
 }

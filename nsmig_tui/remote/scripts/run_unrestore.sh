@@ -151,8 +151,8 @@ take_component_back() { # $c: $new, $old
 # and it is written down as such before it moves.
 note_newcomer() { # $c: $now
   awk 'BEGIN { FS = OFS = "\t"; c = ARGV[1]; i = ARGV[2]; ARGV[1] = ARGV[2] = "" } $1 == c { $2 = i } { print }' "$c" "$now" "$J/restored/list" >"$J/restored/list.new" &&
-    mv -T "$J/restored/list.new" "$J/restored/list" || fail "cannot write $J/restored/list; is there room in $VAR?"
-  sync_all "$J/restored/list" "$J/restored"
+    sync_file "$J/restored/list.new" && mv -T "$J/restored/list.new" "$J/restored/list" || fail "cannot write $J/restored/list; is there room in $VAR?"
+  sync_dir "$J/restored"
   warn "$c was replaced since the restore; what stood there is kept with what was restored"
   pt "unrestore-newcomer-$c"
 }

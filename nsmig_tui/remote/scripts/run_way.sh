@@ -93,7 +93,7 @@ may_adopt() { # path: a real folder of the account's, the web server's or root's
 }
 
 plan_says() { # variable, number: from here on, and for whoever goes on after us
-  { cat "$CUR/plan" && printf "%s='%s'\n" "$1" "$2"; } >"$CUR/plan.new" && mv -T "$CUR/plan.new" "$CUR/plan" || fail "cannot write $CUR/plan; is there room in $VAR?"
+  { cat "$CUR/plan" && printf "%s='%s'\n" "$1" "$2"; } >"$CUR/plan.new" && sync_file "$CUR/plan.new" && mv -T "$CUR/plan.new" "$CUR/plan" && sync_dir "$CUR" || fail "cannot write $CUR/plan; is there room in $VAR?"
   eval "$1=\$2"
 }
 
