@@ -119,6 +119,17 @@ def test_a_run_killed_with_such_a_stage_on_disk_is_undone_by_the_next(sh, record
     assert f"{kind} <{name}>" not in taken(sh)
 
 
+def test_what_a_killed_run_was_about_to_put_in_place_goes(sh, record):
+    """A copy of the configuration beside it is of no use to anybody, and nobody would look for it."""
+    dies = 'mv() { case "$*" in *.nsmig-a.test.*) kill -9 $$ ;; esac; command mv "$@"; }\n'
+    first = run(sh, dies + SWITCH["mv"], T_FPM_AT="orig")
+    assert first.returncode == -signal.SIGKILL and on_disk(sh) == ["<orig>", "<orig>"]
+    assert list(sh.root.parent.glob(".nsmig-a.test.*"))
+    second = run(sh, "undo_everything 'asked for'", T_PHASE="undo", T_VERB="undo")
+    assert second.returncode == 0, second.stderr
+    assert not list(sh.root.parent.glob(".nsmig-*")) and on_disk(sh) == ["<orig>", "<orig>"]
+
+
 @pytest.mark.parametrize("stage", ["both", "final"])
 def test_what_was_live_is_put_back_by_another_process_too(sh, record, stage):
     """The texts on disk always start, also when a resumed run meets a stage that does not hold."""

@@ -202,6 +202,16 @@ make_live() { # kind accept go; the reason in WHY
   fi
 }
 
+# What a run that was killed was about to put in place. Asked under the vnode's lock, where nobody else writes.
+drop_unplaced() {
+  while IFS="$TAB" read -r n kind sum path; do
+    path=${path%/*}
+    for unplaced in "$path/.nsmig-$DOMAIN".* "${path%/*}/.nsmig-$DOMAIN".*; do
+      if [ -f "$unplaced" ]; then rm -f "$unplaced"; fi
+    done
+  done <"$CUR/conf/list"
+}
+
 # Copies of shared includes that we made go when no file includes them any more.
 remove_created() {
   while IFS="$TAB" read -r n kind sum path; do

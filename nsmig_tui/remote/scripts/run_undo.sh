@@ -206,6 +206,7 @@ undo_all() {
     pt undo-owners
     # under the lock: without it, files that another run is just writing would be judged
     vnode_lock
+    drop_unplaced
     remove_created
     nginx_test || fail "nginx -t after the undo: $NGINX_SAYS"
     vnode_unlock

@@ -78,6 +78,7 @@ verify_here() {
   fi
   # under the lock: without it, files that another run is just writing would be judged
   vnode_lock
+  drop_unplaced
   start_from_disk || fail "$WHY"
   vnode_unlock
   # shellcheck disable=SC2086
