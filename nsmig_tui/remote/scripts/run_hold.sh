@@ -70,6 +70,8 @@ content_to_hold() {
   if [ "$HOLD" = app ] || ! content_is "$UPATH/web/app/public"; then return 0; fi
   if ! is_dir "$UPATH/web/$HOLD"; then
     mkdir -p "$S/hold" && chown "$OWNER" "$S/hold" && chmod 755 "$S/hold" && put_link ../app/public "$S/hold/public" && put_bridges "$S/hold" && in_web mv -T "$S/hold" "./$HOLD" || fail "cannot make the side name"
+  else # who was killed while taking it away has left some of its links, or none
+    in_web put_link ../app/public "./$HOLD/public" && in_web put_bridges "./$HOLD" || fail "cannot make the side name"
   fi
 }
 
