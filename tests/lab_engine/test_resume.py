@@ -206,3 +206,19 @@ def test_what_an_undo_puts_back_is_saved_by_the_run_that_goes_on(node: Node, pro
     assert product.resume(node, DOMAIN).ok
     assert product.rollback(node, DOMAIN).ok
     scene.is_as_before()
+
+
+def test_a_migration_that_resume_finishes_keeps_the_archive_that_it_has(node: Node, product: Product) -> None:
+    """The run that was killed made it, the one that finishes says so; nobody is waited for who came with the first."""
+    seed_vhost(node, DOMAIN)
+    product.ready(node, DOMAIN)
+    product.migrate(node, DOMAIN, crash_at=25, gather=True, follow=3)
+    (archive,) = (path.name for path in (node.srv / DOMAIN / ".archive").glob("pre-migration-*.tar.gz"))
+    ended = product.resume(node, DOMAIN)
+    assert (ended.ok, ended.status, ended.backup_archive) == (True, "migrated", archive), ended
+    assert product.vhost(node, DOMAIN).backup_archive == archive
+    kept = next(run for run in product.run(runs_of(node)) if run.run == ended.run)
+    assert (kept.backup_archive, len(kept.archive_sha256)) == (archive, 64)
+    assert ended.duration_s < 12
+    assert product.rollback(node, DOMAIN).ok
+    assert product.vhost(node, DOMAIN).rollback_available

@@ -137,7 +137,7 @@ free_name() { # stamp, made unique as -2, -3...
 
 make_archive() {
   archive_folder
-  if [ -s "$CUR/archive" ]; then return; fi
+  if [ -s "$CUR/archive" ]; then tell_archive; return; fi
   for x in "$S"/*.part "$S"/names.* "$S/bad.gzip"; do
     if [ -e "$x" ]; then rm -f "$x"; fi
   done
@@ -188,9 +188,15 @@ make_archive() {
   sync_all "$UPATH/.archive" "$CUR/archive.part" "$J/archives"
   mv "$CUR/archive.part" "$CUR/archive"
   sync_all "$CUR"
-  j archive "$name.tar.gz $sum $bytes $ENTRIES"
+  tell_archive
   cd /
   pt backup-published
+}
+
+# Each run says which archive it has, also one that an earlier run made: who follows it reads no other's lines.
+tell_archive() {
+  IFS="$TAB" read -r a_name a_sum a_bytes a_entries <"$CUR/archive"
+  j archive "$a_name $a_sum $a_bytes $a_entries"
 }
 
 write_record() { # status

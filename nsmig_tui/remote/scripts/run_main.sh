@@ -144,12 +144,12 @@ main() {
   start_hand
   if ! take_lock; then printf locked >"$RD/locked"; hand bye; exit 75; fi
   if [ "$VERB" = resume ] || [ "$VERB" = undo ] || [ "$VERB" = restore ]; then
-    run=$RUN verb=$VERB crash=$CRASH_AT failing=$FAIL_AT rd=$RD who=$OPERATOR
+    run=$RUN verb=$VERB crash=$CRASH_AT failing=$FAIL_AT rd=$RD who=$OPERATOR follow=${FOLLOW:-0}
     if [ -e "$CUR/plan" ]; then
       # shellcheck source=/dev/null
       . "$CUR/plan"
     fi
-    RUN=$run VERB=$verb CRASH_AT=$crash FAIL_AT=$failing RD=$rd OPERATOR=$who
+    RUN=$run VERB=$verb CRASH_AT=$crash FAIL_AT=$failing RD=$rd OPERATOR=$who FOLLOW=$follow
   fi
   VPATH=${UPATH%/*}
   S=$VPATH/.nsmig/$DOMAIN
