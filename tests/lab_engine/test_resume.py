@@ -209,7 +209,7 @@ def test_what_an_undo_puts_back_is_saved_by_the_run_that_goes_on(node: Node, pro
 
 
 def test_a_migration_that_resume_finishes_keeps_the_archive_that_it_has(node: Node, product: Product) -> None:
-    """The run that was killed made it, the one that finishes says so; nobody is waited for who came with the first."""
+    """The killed run made it, the one that finishes says so, and waits for nobody who came with the first."""
     seed_vhost(node, DOMAIN)
     product.ready(node, DOMAIN)
     product.migrate(node, DOMAIN, crash_at=25, gather=True, follow=3)

@@ -73,3 +73,12 @@ def test_where_nobody_is_left_nothing_is_begun(sh):
     then = SETUP + "PATH=/nonexistent\nNOW=1 EPOCH0=1 UP0=1\nlet_leave 10 && echo on\n"
     done = sh.run(sh.parts(*PARTS, then=then))
     assert done.stdout == b"on\n" and done.stderr == b""
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_waiting(sh, worker):
+    """It was hours ahead when the worker was told to go, and right when the next run comes."""
+    stays = worker(15)
+    ahead = f"{SETUP}EPOCH0=5000000000 UP0=0\nnote_leaving '{stays.pid}'\n"
+    assert sh.run(sh.parts(*PARTS, then=ahead)).returncode == 0
+    took, journal = leave(sh, [], 1)
+    assert took < 5 and f" {stays.pid}: " in journal and stays.poll() is None

@@ -51,19 +51,30 @@ workers_left() {
   return 1
 }
 
-# Reload and wait until a new worker of the same master is there and no old one accepts any more: the
-# exit status proves nothing.
+# An upgrade, or a person, may restart nginx while we reload it: then the master that came is asked in its turn.
 nginx_reload() {
+  tries=1
+  until nginx_takes; do
+    if [ "$tries" = 5 ] || ! nginx_is_another "$ASKED_MASTER"; then return 1; fi
+    tries=$((tries + 1))
+  done
+}
+
+# Reload and wait until a new worker of the same master is there and no old one accepts any more: the
+# exit status proves nothing. Who was asked is in ASKED_MASTER.
+nginx_takes() {
+  ASKED_MASTER=
   if ! nginx_pid; then
     start_dead "$NGINX_UNIT" "$NGINX_CMD" || return 1
     return 0
   fi
+  ASKED_MASTER=$MASTER
   children "$MASTER"
   before=$CHILDREN
   service reload "$NGINX_UNIT" "$NGINX_CMD" || return 1
   i=0
-  while [ "$i" -lt 250 ]; do
-    children "$MASTER"
+  while [ "$i" -lt 250 ] && [ -d "/proc/$ASKED_MASTER" ]; do
+    children "$ASKED_MASTER"
     for c in $CHILDREN; do
       case $before in
         *" $c "*) ;;
@@ -80,6 +91,21 @@ nginx_reload() {
   return 1
 }
 
+# Is the master that was asked gone, or about to go? Whoever stops it may start it again at once, and is left to it.
+nginx_is_another() { # process number
+  if [ -z "$1" ]; then return 1; fi
+  i=0 none=0
+  while [ "$i" -lt 100 ] && [ "$none" -lt 10 ]; do
+    if nginx_pid; then
+      if [ "$MASTER" != "$1" ]; then return 0; fi
+      children "$MASTER"
+      if workers_left "$CHILDREN"; then return 1; fi
+    else none=$((none + 1)); fi
+    sleep 0.1
+    i=$((i + 1))
+  done
+}
+
 is_leaving() { # process number: an old worker that still answers a request
   title=
   read -r title 2>/dev/null <"/proc/$1/cmdline" || :
@@ -87,12 +113,12 @@ is_leaving() { # process number: an old worker that still answers a request
 }
 
 # Old workers finish what they began, by the paths and sockets that they know. All runs of the vnode see who was told
-# when to go: "PROCESS SECONDS", one a line.
+# when to go, by a clock that nobody sets: "PROCESS SECONDS-SINCE-BOOT", one a line.
 note_leaving() { # process numbers
-  tell_time
+  tell_uptime
   left=
   for c in $1; do
-    if is_leaving "$c"; then left="$left$c ${NOW%.*}$NL"; fi
+    if is_leaving "$c"; then left="$left$c $UP$NL"; fi
   done
   while read -r c told; do
     if is_leaving "$c"; then left="$left$c $told$NL"; fi
@@ -100,16 +126,23 @@ note_leaving() { # process numbers
   printf %s "$left" 2>/dev/null >"$VAR/nginx.leaving" || :
 }
 
+tell_uptime() { # whole seconds, in UP
+  UP=
+  read -r UP _ 2>/dev/null </proc/uptime || UP=$(date +%s)
+  UP=${UP%.*}
+}
+
 # Before what old workers know goes, they get some time from when they were told: shared so by all who ask.
 let_leave() { # seconds
   nap=0.02
   while :; do
-    tell_time
+    tell_uptime
     left='' due=1
     while read -r c told; do
       if ! is_leaving "$c"; then continue; fi
       left="$left $c"
-      if [ $((told + $1)) -gt "${NOW%.*}" ]; then due=; fi
+      # told later than now: before the last boot, by another process of this number
+      if [ $((told + $1)) -gt "$UP" ] && [ "$told" -le "$UP" ]; then due=; fi
     done 2>/dev/null <"$VAR/nginx.leaving"
     if [ -z "$left" ]; then return 0; fi
     if [ -n "$due" ]; then break; fi
