@@ -190,13 +190,19 @@ class Navigation(Asking):
         self._fleet.refresh_lines()
 
     def reveal(self, key: str) -> None:
-        """Open the branches above this line and put the cursor there."""
+        """Open the branches above this line and put the cursor there; a filter that hides it is cleared."""
         node = self.model.nodes.get(key.partition("/")[0])
         if node is not None:
             self.model.expanded.add(f"site:{node.vnode.vsite}")
             if "/" in key:
                 self.model.expanded.add(node.key)
         self._fleet.show_tree(keep=key)
+        row = self._fleet.tree.row
+        if node is not None and self.model.query and (row is None or row.key != key):
+            # The next key must not meet a line that nobody chose.
+            self._fleet.drop_filter()
+            self._fleet.show_tree(keep=key)
+            self.notify(f"The filter is off: it hid {key}.", markup=False, timeout=4)
 
     def cursor_key(self) -> str:
         """The line that the fleet's cursor is on, or was on last."""

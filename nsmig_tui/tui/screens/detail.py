@@ -113,7 +113,8 @@ class Detail(Vertical):
             self.plans[host.key] = await self.app.engine.plan_migrate(host.node.name, host.domain, options)
         except NsmigError as error:
             self.plans[host.key] = f"No plan: {sentences(error.message, error.hint)}"
-        self.reload(top=True)
+        # Who has gone on to something else meanwhile stays where it is read.
+        self.reload(top=self.tab == "plan" and self.line is not None and self.line.key == host.key)
 
     def forget(self, key: str) -> None:
         """What the vnode was asked of this vhost is old."""

@@ -56,6 +56,11 @@ class Filtering(Screen[None]):
         else:
             self.show_tree()
 
+    def drop_filter(self) -> None:
+        """Show everything again."""
+        self.app.model.query = ""
+        self.query_one("#filter", Input).value = ""
+
     @on(Input.Submitted, "#filter")
     def _filter_kept(self, event: Input.Submitted) -> None:
         event.stop()

@@ -133,10 +133,15 @@ class FleetScreen(Marking, Filtering, WorkScreen):
             self.detail.reload()
         super().on_screen_resume()
 
+    @property
+    def is_pane_alone(self) -> bool:
+        """Whether the tree is hidden, so that keys have to go to the pane."""
+        return self.has_class("-zoom" if self.has_class("-wide") else "-detail")
+
     def title_pieces(self) -> Line:
         """Breadcrumbs while only the pane is shown."""
         row = self.tree.row
-        if not self.has_class("-detail") or row is None:
+        if row is None or not (self.is_pane_alone or self.has_class("-detail")):
             return [("Fleet", "bold")]
         if isinstance(row, HostLine):
             names = [row.vnode.vsite, row.node.name, row.domain]
@@ -223,9 +228,10 @@ class FleetScreen(Marking, Filtering, WorkScreen):
 
     def action_back(self) -> None:
         """Out of the pane, then out of the range, then out of the filter."""
-        if self.has_class("-detail") or self.detail.has_focus_within:
-            self.remove_class("-detail")
+        if self.has_class("-detail") or self.is_pane_alone or self.detail.has_focus_within:
+            self.remove_class("-detail", "-zoom")
             self.tree.focus()
+            self.call_after_refresh(self.detail.reload)
         elif self._range_from:
             self._range_from = None
         elif self.app.model.query:
@@ -251,7 +257,9 @@ class FleetScreen(Marking, Filtering, WorkScreen):
         """The pane over the whole width, or the tree again: beside it, where there is room for both."""
         if self.has_class("-wide"):
             self.toggle_class("-zoom")
+            self.detail.take_focus() if self.is_pane_alone else self.tree.focus()
             self.call_after_refresh(self.detail.reload)
+            self.refresh_bars()
         elif self.has_class("-detail"):
             self.action_back()
         elif self.tree.row is not None:
@@ -271,6 +279,7 @@ class FleetScreen(Marking, Filtering, WorkScreen):
         """Ask the engine for a dry run and show it in its tab."""
         if not self.has_class("-wide"):
             self.add_class("-detail")
+            self._focus_what_is_seen()
             self.refresh_bars()
         await self.detail.make_plan(self.targets().host)
 
@@ -287,4 +296,14 @@ class FleetScreen(Marking, Filtering, WorkScreen):
     def on_resize(self, event: Resize) -> None:
         """Bars and pane fit the new width."""
         super().on_resize()
+        self.call_after_refresh(self._focus_what_is_seen)
         self.call_after_refresh(self.detail.reload)
+
+    def _focus_what_is_seen(self) -> None:
+        """Keys that went to a part which is hidden now would go nowhere."""
+        if self._filtering:
+            return
+        if self.is_pane_alone:
+            self.detail.take_focus()
+        elif self.has_class("-narrow") or not self.detail.has_focus_within:
+            self.tree.focus()
