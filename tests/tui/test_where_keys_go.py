@@ -97,3 +97,13 @@ async def test_a_plan_that_comes_late_does_not_move_what_is_read_meanwhile(world
         await pilot.pause(0.1)
         assert pane.scroll_y == 1
 
+
+async def test_another_tab_begins_at_its_top(world, open_app):
+    async with open_app(world, size=(120, 12)) as (app, pilot):
+        await on(app, pilot, SHOP)
+        await pilot.press("p")
+        pane = app.screen.detail.list
+        await until(pilot, lambda: pane.scroll_y == 3 or pane.move_to(3))
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: app.screen.detail.tab == "findings" and len(pane.rows) > pane.size.height)
+        await until(pilot, lambda: pane.scroll_y == 0, seconds=5)

@@ -100,6 +100,8 @@ class VirtualList(ScrollView, can_focus=True):
         if self.follow and not self.with_cursor:
             # Only after the layout knows the new height is there an end to scroll to.
             self.call_after_refresh(self.scroll_to, y=len(rows), animate=False)
+        elif top and not self.with_cursor:
+            self.scroll_to(y=0, animate=False)
         else:
             self._scroll_to_cursor()
         after = self.row
