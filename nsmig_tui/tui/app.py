@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -32,6 +33,9 @@ from .words import Line, Signs, plural
 
 FEW = 2
 """Of so many runs each is worth a toast when it ends; of more, those that failed and the sum."""
+
+ONE_BY_ONE, SPELL = 3, 10.0
+"""Of runs that fail within so many seconds so many get a toast: hundreds would hide the screen."""
 
 
 class NsmigApp(Navigation, CalmApp):
@@ -68,6 +72,7 @@ class NsmigApp(Navigation, CalmApp):
         self.batch_watch.ended.append(self._batch_run_ended)
         self.batch_watch.news.append(self._batch_news)
         self.all_runs = AllRuns(self.controller, self.batch_watch)
+        self._failed_at: deque[float] = deque(maxlen=ONE_BY_ONE)
 
     def on_mount(self) -> None:
         """Theme, keys, signals, and the fleet as the database knows it."""
@@ -187,7 +192,7 @@ class NsmigApp(Navigation, CalmApp):
             return
         bad = state.phase in ("failed", "refused", "look", "left")
         alike = tuple(one for one in self.controller.snapshot() if one.verb == state.verb)
-        if bad or len(alike) <= FEW:
+        if self._may_be_told() if bad else len(alike) <= FEW:
             found = f"  {plural(state.met, 'vhost')}" if state.verb == "discover" and not bad else ""
             words = f"{sign}  {state.verb} {state.vhost or state.vnode}{found}  {state.error}"
             self.notify(words.strip(), severity="error" if bad else "information", markup=False)
@@ -195,6 +200,14 @@ class NsmigApp(Navigation, CalmApp):
             sums = totals(alike, self.clock())
             words = f"{state.verb}: {sums.ok} of {sums.runs} went well: 2 shows them."
             self.notify(words, severity="warning" if sums.failed else "information", markup=False)
+
+    def _may_be_told(self) -> bool:
+        """Whether one more failure gets a toast of its own; in a spell of them, 2 shows the rest."""
+        now = self.moment()
+        if len(self._failed_at) == ONE_BY_ONE and now - self._failed_at[0] < SPELL:
+            return False
+        self._failed_at.append(now)
+        return True
 
     def _batch_run_ended(self, state: RunState) -> None:
         """A batch's run ended: the fleet shows it; of hundreds only those that failed are worth a toast."""

@@ -89,7 +89,10 @@ FleetLine = SiteLine | NodeLine | HostLine
 
 
 class FleetModel:
-    """Holds all lines and answers which to show. Knows nothing of the screen."""
+    """Holds all lines and answers which to show. Knows nothing of the screen.
+
+    ``version`` grows with every change of what is known, not with that of the view.
+    """
 
     def __init__(self) -> None:
         self.sites: list[SiteLine] = []
@@ -98,7 +101,7 @@ class FleetModel:
         self.expanded: set[str] = set()
         self.query = ""
         self.sort = SORTS[0]
-        self.matching = 0
+        self.matching = self.version = 0
 
     def load(self, vnodes: Iterable[Vnode], briefs: Iterable[VhostBrief] = ()) -> None:
         """Take over the whole fleet; ``add`` brings more vhosts, page by page."""
@@ -114,6 +117,7 @@ class FleetModel:
 
     def add(self, briefs: Iterable[VhostBrief]) -> None:
         """Take over vhosts that are not here yet, in the order of vnode and domain."""
+        self.version += 1
         sites = {site.name: site for site in self.sites}
         for brief in briefs:
             line = self._add(brief)
@@ -209,6 +213,7 @@ class FleetModel:
         return next(site for site in self.sites if site.name == node.vnode.vsite)
 
     def _count(self, site: SiteLine) -> None:
+        self.version += 1
         site.counts = Counter()
         for node in site.nodes:
             node.counts = Counter(host.status for host in node.hosts)

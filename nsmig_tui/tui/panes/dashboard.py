@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ...domain.fleet import Refusal, RunRecord
-from ..fleet_model import FleetModel
+from ..fleet_model import FleetModel, NodeLine
 from ..safe import one_line
 from ..words import Line, Signs, pad, plural, shortened
 from . import points, wrap
@@ -19,6 +19,9 @@ FULL = 0.85
 
 FULLEST = 6
 """So many file systems are shown, the fullest ones."""
+
+NAMED = 40
+"""So many of each kind of trouble are named one by one; the rest are counted."""
 
 STALE = 7 * 86400
 """Seconds after which a vnode counts as not seen for long."""
@@ -47,38 +50,39 @@ def lines(
 
 
 def attention(model: FleetModel, refusals: Sequence[Refusal], now: float, width: int) -> list[Row]:
-    """What a person should look at, worst first."""
+    """What a person should look at, worst first; of each kind the first ones, and how many more."""
+    hosts, nodes = model.hosts.values(), model.nodes.values()
+    failed = [(host.domain, f"failed on {host.node.name}", host.key)
+              for host in hosts if host.status == "failed"]  # fmt: skip
+    gone = [(host.domain, f"is no longer on {host.node.name}", host.key)
+            for host in hosts if host.status == "vanished"]  # fmt: skip
+    lost = [(node.name, f"unreachable: {node.vnode.unreachable}", node.key)
+            for node in nodes if node.vnode.unreachable]  # fmt: skip
+    refused = [(domain, f"refused: {reason}", f"{vnode}/{domain}") for vnode, domain, reason in refusals]
+    full = [(node.name, f"{node.vnode.vpath} is {used:.0%} full", node.key)
+            for node in nodes if (used := space(node.vnode.facts)[0]) is not None and used > FULL]  # fmt: skip
+    stale = [(node.name, words, node.key) for node in nodes if (words := _unseen(node, now))]
     rows: list[Row] = []
-    for node in model.nodes.values():
-        if node.vnode.unreachable:
-            rows.append(
-                _trouble(node.name, f"unreachable: {node.vnode.unreachable}", "fail", node.key, width)
-            )
-    for host in model.hosts.values():
-        if host.status == "failed":
-            rows.append(
-                _trouble(
-                    host.domain,
-                    f"failed on {host.node.name}",
-                    "fail",
-                    host.key,
-                    width,
-                )
-            )
-        elif host.status == "vanished":
-            rows.append(_trouble(host.domain, f"is no longer on {host.node.name}", "warn", host.key, width))
-    for vnode, domain, reason in refusals:
-        rows.append(_trouble(domain, f"refused: {reason}", "warn", f"{vnode}/{domain}", width))
-    for node in model.nodes.values():
-        used = space(node.vnode.facts)[0]
-        if used is not None and used > FULL:
-            words = f"{node.vnode.vpath} is {used:.0%} full"
-            rows.append(_trouble(node.name, words, "warn", node.key, width))
-        seen = node.vnode.last_contact
-        if not node.vnode.unreachable and (seen is None or now - seen > STALE):
-            words = "never asked: discover" if seen is None else "not asked for a week: discover again"
-            rows.append(_trouble(node.name, words, "wait", node.key, width))
-    return rows[:200]
+    for found, style, kind in (
+        (lost, "fail", "unreachable"),
+        (failed, "fail", "failed"),
+        (gone, "warn", "vanished"),
+        (refused, "warn", "refused"),
+        (full, "warn", "nearly full"),
+        (stale, "wait", "not asked of late"),
+    ):
+        rows += [_trouble(name, words, style, key, width) for name, words, key in found[:NAMED]]
+        if len(found) > NAMED:
+            rows.append(Row([(f"  and {len(found) - NAMED:,} more {kind}", style)]))
+    return rows
+
+
+def _unseen(node: NodeLine, now: float) -> str:
+    """That a vnode was not asked for long; empty where it was, or cannot be reached."""
+    seen = node.vnode.last_contact
+    if node.vnode.unreachable or (seen is not None and now - seen <= STALE):
+        return ""
+    return "never asked: discover" if seen is None else "not asked for a week: discover again"
 
 
 def _trouble(name: str, words: str, style: str, key: str, width: int) -> Row:

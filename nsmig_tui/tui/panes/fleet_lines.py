@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from rich.cells import cell_len
+
 from ..fleet_model import FleetLine, FleetModel, HostLine, NodeLine
 from ..words import STATUS, Line, Signs, ago, pad, plural, size
 
@@ -24,11 +26,12 @@ def draw(row: FleetLine, width: int, model: FleetModel, signs: Signs, now: float
     if width >= 64:
         tail = f"{plural(len(row.nodes), 'vnode')}  {tail}"
     counts = count_pieces(row.counts, signs)
-    if len(row.name) + len(tail) + _long(counts) + 5 > width:
+    least = max(NAME, cell_len(row.name))
+    if least + len(tail) + _long(counts) + 5 > width:
         counts = count_pieces(row.counts, signs, tight=True)
-    if len(row.name) + len(tail) + _long(counts) + 5 > width:
+    if least + len(tail) + _long(counts) + 5 > width:
         tail = ""
-    name = pad(row.name, max(8, width - len(tail) - _long(counts) - 5))
+    name = pad(row.name, max(NAME, width - len(tail) - _long(counts) - 5))
     return [(f"{fold} ", "dim"), (name, "head"), (" ", ""), *counts, (tail, "dim")]
 
 

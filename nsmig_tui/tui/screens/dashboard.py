@@ -16,6 +16,12 @@ from .one_list import ListScreen
 LOOK_BACK = 200
 """So many of the newest runs count for the success rate."""
 
+EVERY = 2.0
+"""Seconds between looks whether the fleet is another by now."""
+
+REFUSED = 100_000
+"""More refused vhosts are not counted."""
+
 
 class DashboardScreen(ListScreen):
     """Enter on a line goes to the vnode, vhost or run that it is about."""
@@ -23,10 +29,21 @@ class DashboardScreen(ListScreen):
     WHERE, TITLE = "dashboard", "Dashboard"
     BINDINGS: ClassVar = actions.bindings("dashboard")
 
+    _drawn = -1
+
+    def on_mount(self) -> None:
+        """Draw again when runs or another program have changed the fleet."""
+        self.set_interval(EVERY, self._look)
+
+    def _look(self) -> None:
+        if self.app.screen is self and self.app.model.version != self._drawn:
+            self.refresh_all()
+
     def rows(self, width: int) -> list[Row]:
         """All parts of it, from the database."""
         app = self.app
-        records, refusals = app.store.runs(limit=LOOK_BACK), app.store.refusals()
+        self._drawn = app.model.version
+        records, refusals = app.store.runs(limit=LOOK_BACK), app.store.refusals(REFUSED)
         return dashboard.lines(app.model, records, refusals, app.signs, app.clock(), width)
 
     @on(VirtualList.Opened, "#lines")

@@ -161,7 +161,7 @@ class FleetScreen(Marking, Filtering, WorkScreen):
 
     def look_at_database(self) -> None:
         """Show what another program has written meanwhile; of a big fleet, which takes time, less often."""
-        if self.app.screen is not self:
+        if getattr(self.app.screen, "WHERE", "") not in ("fleet", "dashboard"):
             return
         try:
             self._is_old = self.app.store.was_changed() or self._is_old
@@ -169,7 +169,8 @@ class FleetScreen(Marking, Filtering, WorkScreen):
             if self._is_old and now - self._read_at >= wait / 2:
                 self._is_old, self._read_at = False, now
                 self.app.reload_fleet()
-            self.detail.grow_older()
+            if self.app.screen is self:
+                self.detail.grow_older()
         except NsmigError as error:
             self.app.notify(error.message, severity="warning", markup=False)
 
