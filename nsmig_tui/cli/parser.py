@@ -25,15 +25,18 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog}: {message}.", hint=f"See `{self.prog} --help`.")
 
 
-def _common() -> argparse.ArgumentParser:
-    """The global options; SUPPRESS lets them stand before or after the command without overruling."""
+def _common(*, demo: bool = False) -> argparse.ArgumentParser:
+    """The global options; SUPPRESS lets them stand before or after the command without overruling.
+
+    ``demo``: without a word on those that mean nothing to it, which are taken all the same.
+    """
     common = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     group = common.add_argument_group("global options (before or after the command)")
-    group.add_argument("--data-dir", type=_given, metavar="DIR", help="where the database is")
+    where = argparse.SUPPRESS if demo else "where the database is"
+    group.add_argument("--data-dir", type=_given, metavar="DIR", help=where)
     group.add_argument("--config-dir", type=_given, metavar="DIR", help="where config.toml is")
-    group.add_argument(
-        "--ssh-config", type=_given, metavar="FILE", help="instead of the user's own OpenSSH configuration"
-    )
+    where = argparse.SUPPRESS if demo else "instead of the user's own OpenSSH configuration"
+    group.add_argument("--ssh-config", type=_given, metavar="FILE", help=where)
     group.add_argument("--json", action="store_true", help="print JSON: a document, or one event a line")
     group.add_argument("--read-only", action="store_true", help="refuse every command that changes something")
     group.add_argument("--quiet", action="store_true", help="no talk, only results and errors")
@@ -57,8 +60,9 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(metavar="COMMAND", parser_class=Parser)
 
     def add(name: str, words: str, under: Any = commands, prefix: str = "", short: str = "") -> Parser:
+        options = _common(demo=True) if name == "demo" else common
         made = under.add_parser(
-            name, help=short or words, description=words, parents=[common], allow_abbrev=False
+            name, help=short or words, description=words, parents=[options], allow_abbrev=False
         )
         made.set_defaults(command=f"{prefix}{name}")
         return made
@@ -196,7 +200,8 @@ def _add_changing_commands(add: Any) -> None:
     made.add_argument("--retry", action="store_true", help="with a batch: try its failed vhosts again too")
     made.add_argument("--yes", action="store_true", help="do not ask")
     _add_batch_commands(add)
-    made = add("demo", "a fleet of throw-away servers on this machine, to try everything on")
+    short = "a fleet of throw-away servers on this machine, to try everything on"
+    made = add("demo", f"{short}. It has a database and an SSH configuration of its own.", short=short)
     made.add_argument("--run", action="store_true", help="headless: discover, validate, migrate, roll back")
 
 

@@ -270,10 +270,10 @@ class Store:
                 pass  # every transaction takes along what waits
 
     def log_lines(self, run: str) -> list[tuple[float, str]]:
-        """A run's log, oldest line first."""
-        self._write_waiting()
+        """A run's log, oldest line first, with what still waits to be written: who reads need not write."""
         table = self._log_line
-        return self._fetch(table.select(table.at, table.line).where(table.run == run).order_by(table.id))
+        query = table.select(table.at, table.line).where(table.run == run).order_by(table.id)
+        return [*self._fetch(query), *((at, line) for name, at, line in self._waiting if name == run)]
 
     # -- archives ----------------------------------------------------------------------------------
 

@@ -102,7 +102,7 @@ class Navigation(Asking):
         if self.all_runs.state(key) is not None:
             self.show_log(key, lambda: self.all_runs.log_lines(key))
             return
-        vnode, _slash, vhost = key.removeprefix("site:").partition("/")
+        vnode, _slash, vhost = key.partition("/")
         found = self.store.runs(vnode or None, vhost or None, limit=1)
         if found:
             self.show_log(f"{found[0].verb} {key}", lambda: self.store.log_lines(found[0].run))

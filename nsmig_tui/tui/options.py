@@ -8,9 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from textual.binding import Binding
+
 from ..domain.options import MigrateOptions
 from ..settings import CONFIG_NAME
 from .narrow import charset
+
+SHOWN = {"esc": "escape", "return": "enter", "pgup": "pageup", "pgdn": "pagedown", "del": "delete"}
+"""What people call keys that Textual calls otherwise."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +67,23 @@ class UiOptions:
         return self.source.config_dir / CONFIG_NAME if self.source is not None else None
 
 
+def spelled(keys: str) -> str:
+    """Keys by Textual's names; also those written as the help shows them: ``?``, ``F6``, ``esc``."""
+    if keys.strip() == ",":
+        return "comma"
+    names = []
+    for key in filter(None, (part.strip() for part in keys.split(","))):
+        # A letter alone says by its case whether it is with shift.
+        key = key.lower() if len(key) > 1 else key
+        names.append(next(iter(Binding.make_bindings([Binding(SHOWN.get(key, key), "")]))).key)
+    return ",".join(names)
+
+
 def from_settings(settings: Any) -> UiOptions:
     """Read off ``settings`` what UiOptions knows of it; a terminal that lacks our signs gets ASCII ones."""
     names = vars(UiOptions())
     values = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
+    values["keys"] = {name: spelled(keys) for name, keys in values.get("keys", {}).items()}
     values["charset"] = charset()
     # The kernel's own console takes UTF-8, but its fonts lack most of our signs: all look alike there.
     bare = os.environ.get("TERM") == "linux" and "ascii" not in getattr(settings, "origins", {})

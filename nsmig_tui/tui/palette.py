@@ -12,6 +12,9 @@ from .safe import one_line
 if TYPE_CHECKING:
     from .app import NsmigApp
 
+IN_ACTION, IN_NAME = 2000.0, 1000.0
+"""Far above what letters score that are only scattered over a help text: Enter takes the first."""
+
 MOST = 30
 """Names offered at once; more are found by typing on."""
 
@@ -35,23 +38,24 @@ class FleetCommands(Provider):
                 yield DiscoveryHit(label, partial(self.screen.action_do, action.id), help=tail)
 
     async def search(self, query: str) -> Hits:
-        """Actions by fuzzy match, names by substring."""
+        """Actions by fuzzy match, names by substring; what holds the very words comes before what may."""
         if not hasattr(self.screen, "action_do"):
             return
-        matcher = self.matcher(query)
+        matcher, wanted = self.matcher(query), query.strip().lower()
         for action, label, tail in self._actions():
             score = matcher.match(f"{action.name} {action.help}")
+            if wanted in action.name.lower():
+                score += IN_ACTION
             if score > 0:
                 yield Hit(score, label, partial(self.screen.action_do, action.id), help=tail)
         found = 0
-        wanted = query.lower()
         model = self._ui.model
         for key, kind in [
             *((name, "vnode") for name in model.nodes),
             *((name, "vhost") for name in model.hosts),
         ]:
-            if wanted in key:
-                yield Hit(0.5, f"Go to {one_line(key)}", partial(self._ui.open_fleet, key), help=kind)
+            if wanted in key.lower():
+                yield Hit(IN_NAME, f"Go to {one_line(key)}", partial(self._ui.open_fleet, key), help=kind)
                 found += 1
                 if found == MOST:
                     return

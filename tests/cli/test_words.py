@@ -182,3 +182,11 @@ def test_wrong_config_is_told(bench):
 def test_help_of_resume_tells_what_it_does_without_arguments(bench):
     said = " ".join(bench.run("resume", "--help").out.split())
     assert "without either, of every run and batch that has not ended" in said
+
+
+def test_the_help_of_the_demo_offers_nothing_that_it_does_not_heed(bench):
+    said = bench.run("demo", "--help").out
+    assert "--data-dir" not in said and "--ssh-config" not in said
+    assert "a database and an SSH configuration of its own" in " ".join(said.split())
+    assert all(option in said for option in ("--run", "--config-dir", "--read-only", "--json", "--quiet"))
+    assert "--data-dir" in bench.run("list", "--help").out

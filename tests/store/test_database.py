@@ -177,6 +177,20 @@ def test_lines_for_a_held_database_wait_and_hold_up_nobody(path, monkeypatch):
     store.close()
 
 
+def test_a_log_is_read_also_while_another_program_holds_the_database(path, monkeypatch):
+    monkeypatch.setitem(database.PRAGMAS, "busy_timeout", 1)
+    store = Store(path)
+    store.log("r", 1.0, "written")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        store.log("r", 2.0, "waits")
+        store.log("other", 2.0, "of another run")
+        assert store.log_lines("r") == [(1.0, "written"), (2.0, "waits")]
+    store.put("k", 1)
+    assert store.log_lines("r") == [(1.0, "written"), (2.0, "waits")]
+    store.close()
+
+
 def test_two_stores_in_one_process_keep_each_others_locks(path):
     first, second = Store(path), Store(path)
     first.put("k", 1)

@@ -11,7 +11,7 @@ from nsmig_tui import settings as settings_module
 from nsmig_tui.tui import actions
 from nsmig_tui.tui.app import NsmigApp
 from nsmig_tui.tui.dialogs.prompts import MessageDialog
-from nsmig_tui.tui.options import UiOptions, from_settings
+from nsmig_tui.tui.options import UiOptions, from_settings, spelled
 from nsmig_tui.tui.panes import settings_lines
 from nsmig_tui.tui.panes.settings_lines import SETTINGS, template
 from nsmig_tui.tui.widgets.virtual_list import VirtualList
@@ -188,6 +188,25 @@ def test_a_key_of_two_actions_on_one_screen_is_named():
 def test_a_key_that_lists_need_is_named():
     assert "g cannot be the key of discover" in actions.clashes({"discover": "f9,g"})[0]
     assert actions.clashes({"discover": "f9", "nonsense": "g"}) == []
+
+
+@pytest.mark.parametrize(
+    ("written", "pressed"),
+    [("?", "question_mark"), ("F6", "f6"), ("%, f7", "percent_sign"), ("%, f7", "f7"), ("Ctrl+R", "ctrl+r")],
+)
+async def test_keys_are_taken_as_the_help_writes_them(begin, written, pressed):
+    app, _path = begin(f'[keys]\nsettings = "{written}"\nhelp = "f12"\n')
+    async with app.run_test(size=(100, 40)) as pilot:
+        await pilot.press(pressed)
+        await until(pilot, lambda: getattr(app.screen, "WHERE", "") == "settings")
+
+
+@pytest.mark.parametrize(
+    ("written", "known"),
+    [(",", "comma"), ("M", "M"), ("esc", "escape"), ("f5,,", "f5"), ("", ""), ("#", "number_sign")],
+)
+def test_names_of_keys_are_textuals(written, known):
+    assert spelled(written) == known
 
 
 async def test_a_clash_of_keys_is_said_at_the_start(begin):

@@ -6,6 +6,9 @@ import pytest
 from test_actions import said
 from waiting import until
 
+from nsmig_tui.domain.fleet import RunRecord, Vhost, Vnode
+from nsmig_tui.tui.palette import FleetCommands
+
 SHOP, FORUM = (f"vn1.example.net/{name}.example.org" for name in ("shop", "forum"))
 
 
@@ -107,3 +110,52 @@ async def test_another_tab_begins_at_its_top(world, open_app):
         await pilot.press("left_square_bracket")
         await until(pilot, lambda: app.screen.detail.tab == "findings" and len(pane.rows) > pane.size.height)
         await until(pilot, lambda: pane.scroll_y == 0, seconds=5)
+
+
+async def best_hit(app, query):
+    """What Enter in the palette takes when this has been typed."""
+    hits = [hit async for hit in FleetCommands(app.screen).search(query)]
+    return max(hits, key=lambda hit: hit.score).text
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("lantern", "Go to Web1/lantern.example"),
+        ("web1", "Go to Web1"),
+        ("mig", "Migrate"),
+        ("roll", "Rollback"),
+    ],
+)
+async def test_the_palette_puts_what_was_typed_before_what_it_may_mean(world, open_app, query, first):
+    world.store.save_vnode(Vnode("Web1"))
+    world.store.save_vhost(Vhost("Web1", "lantern.example"))
+    async with open_app(world) as (app, pilot):
+        await pilot.pause()
+        assert (await best_hit(app, query)).startswith(first)
+
+
+async def test_a_vsite_has_no_log_also_where_a_vnode_has_its_name(world, open_app):
+    world.store.save_run(RunRecord("r1", "discover", "sydney", "", "op", 1.0, 2.0, "ok"))
+    async with open_app(world) as (app, pilot):
+        app.reveal("site:sydney")
+        await pilot.press("l")
+        await pilot.pause()
+        assert app.screen.id == "fleet" and "Log: Choose a vnode or a vhost first." in said(app)
+
+
+async def test_points_to_go_back_to_grow_older_and_fit_a_screen_that_changes(world, open_app):
+    async with open_app(world, size=(80, 24)) as (app, pilot):
+        await on(app, pilot, "vn1.example.net/www.example.org")
+        await pilot.press("b")
+        await until(pilot, lambda: len(app.screen.query("#points")) and len(app.screen.list.rows) == 4)
+
+        def line():
+            return "".join(text for text, _style in app.screen.list.rows[1].pieces)
+
+        before = line()
+        assert "pre-migration" not in before
+        world.clock.now += 86400 * 30
+        await until(pilot, lambda: "30 d ago" in line() or "31 d ago" in line())
+        await pilot.resize_terminal(140, 40)
+        await until(pilot, lambda: "pre-migration-" in line())

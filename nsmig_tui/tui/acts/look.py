@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..dialogs.help import HelpDialog, HelpLine
 from ..dialogs.prompts import MenuDialog
-from ..fleet_model import HostLine
+from ..fleet_model import HostLine, SiteLine
 from ..panes.fleet_lines import legend
 from ..safe import one_line
 from ..selection import Targets
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 def nothing(ui: NsmigApp, targets: Targets) -> str:
     """Nothing is under the cursor."""
     return "" if targets.line is not None or targets.run is not None else "Nothing is selected."
+
+
+def no_log(ui: NsmigApp, targets: Targets) -> str:
+    """Runs are on vnodes and vhosts."""
+    if isinstance(targets.line, SiteLine):
+        return "Choose a vnode or a vhost first."
+    return nothing(ui, targets)
 
 
 def no_copy(ui: NsmigApp, targets: Targets) -> str:

@@ -36,7 +36,7 @@ class HelpDialog(Dialog[str | None]):
 
     def body(self) -> ComposeResult:
         """A filter, the list, and the notes."""
-        yield Input(placeholder="/ filters, Enter runs, escape closes", id="filter")
+        yield Input(placeholder="/ filters, Enter runs, escape closes; ctrl+p finds by name", id="filter")
         yield VirtualList(self._draw, lambda line: line.id, id="keys")
         yield Static(content(""), id="about", markup=False)
         yield Static(content(f"filter {filtering.HELP}\nsigns  {self.legend}"), id="notes", markup=False)

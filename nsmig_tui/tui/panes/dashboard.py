@@ -59,8 +59,9 @@ def attention(model: FleetModel, refusals: Sequence[Refusal], now: float, width:
     lost = [(node.name, f"unreachable: {node.vnode.unreachable}", node.key)
             for node in nodes if node.vnode.unreachable]  # fmt: skip
     refused = [(domain, f"refused: {reason}", f"{vnode}/{domain}") for vnode, domain, reason in refusals]
+    room = [(node, space(node.vnode.facts)[0] or 0.0) for node in nodes]
     full = [(node.name, f"{node.vnode.vpath} is {used:.0%} full", node.key)
-            for node in nodes if (used := space(node.vnode.facts)[0]) is not None and used > FULL]  # fmt: skip
+            for node, used in room if used > FULL]  # fmt: skip
     stale = [(node.name, words, node.key) for node in nodes if (words := _unseen(node, now))]
     rows: list[Row] = []
     for found, style, kind in (

@@ -103,10 +103,17 @@ class RollbackScreen(WorkScreen):
             " Databases are not part of it." if len(self.points) == 1 else " Databases are not part of them."
         )
         self.query_one("#facts", LineBar).show([(words, "dim")])
+        self.list.show([self._undo_row(), *self._point_rows()], keep=self.wanted or UNDO)
+        self._fit_points()
+
+    def _point_rows(self) -> list[Row]:
+        """The points, as old and as wide as they are now."""
         now, width = self.app.clock(), self.size.width
-        rows = [points.point_row(point, self.app.signs, now, width) for point in self.points]
-        self.list.show([self._undo_row(), *rows], keep=self.wanted or UNDO)
-        self.list.styles.height = min(len(rows) + 1, max(4, self.size.height // 3))
+        return [points.point_row(point, self.app.signs, now, width) for point in self.points]
+
+    def _fit_points(self) -> None:
+        """As many lines as there are points, and no more than a third of the screen."""
+        self.list.styles.height = min(len(self.points) + 1, max(4, self.size.height // 3))
 
     def _undo_row(self) -> Row:
         known = self.app.store.vhost(self.host.node.name, self.host.domain)
@@ -171,6 +178,9 @@ class RollbackScreen(WorkScreen):
         return f"This was so {ago(self._asked[key], self.app.clock())}. {OLD}"
 
     def _show_age(self) -> None:
+        if self.is_here and self.points:
+            self.list.rows = [self.list.rows[0], *self._point_rows()]
+            self.list.redraw()
         key = self.list.row.key if self.is_here and self.list.row else ""
         if self._age_of(key) not in ("", self._age):
             self._show_plan(top=False)
@@ -178,6 +188,8 @@ class RollbackScreen(WorkScreen):
     def on_resize(self) -> None:
         """Wrap to the new width."""
         super().on_resize()
+        self._show_age()
+        self._fit_points()
         self.call_after_refresh(self._show_plan)
 
     # -- going back ------------------------------------------------------------------------------
