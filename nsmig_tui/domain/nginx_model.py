@@ -177,7 +177,7 @@ def _matching(pattern: str, paths: tuple[str, ...]) -> tuple[str, ...]:
 
 def plain_names(server: Server) -> list[str]:
     """The names of a block that are no patterns."""
-    return [n for n in server.names if n[:1] not in "~*." and not n.endswith(".*") and n != "_"]
+    return [n for n in server.names if n[:1] not in "~*.$" and not n.endswith(".*") and n != "_"]
 
 
 def resolve_value(model: NginxModel, server: Server, text: str, name: str) -> str:

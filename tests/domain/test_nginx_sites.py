@@ -91,6 +91,11 @@ def test_server_names(pattern, name, expected):
     assert name_matches(pattern, name) is expected
 
 
+def test_the_machines_own_name_is_none_to_ask_for():
+    found = site(nginx({"a": b"server { server_name a.test $hostname; root /srv/a.test/web; }"}))
+    assert found.names == ("a.test",)
+
+
 def test_redirects_are_known_and_aliases_of_the_tree_belong_to_it():
     text = (
         b"server { server_name www.a.test; return 301 http://a.test$request_uri; }"
