@@ -77,6 +77,8 @@ all_to_legacy() { # from the folder we stand in
   mv $names "$L/" || fail "cannot put$names away"
 }
 
+old_var_stands() { is_dir "$UPATH/var" && ! flagged madevar; } # not one that was made for links alone
+
 legacy_away() {
   if [ "$BACKUP" != 1 ]; then
     warn "no archive was made: .ssh, bin, etc and what is left of var stay in place"
@@ -95,11 +97,11 @@ legacy_away() {
   for e in .ssh bin etc; do
     case " $LEGACY_KEEP " in *" $e "*) ;; *) set -- "$@" "$e" ;; esac
   done
-  if is_dir "$UPATH/var" && ! var_has_more; then set -- "$@" var; fi
+  if old_var_stands && ! var_has_more; then set -- "$@" var; fi
   cd -P "$UPATH" || fail "cannot enter $UPATH"
   all_to_legacy "$@"
   cd /
-  if is_dir "$UPATH/var"; then
+  if old_var_stands; then
     if var_has_more; then
       mkdir -p "$L/var" && chown "$(stat -c %u:%g "$UPATH/var")" "$L/var"
       for e in run tmp log; do
