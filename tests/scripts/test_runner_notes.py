@@ -130,3 +130,20 @@ def test_a_mount_point_is_seen_where_names_have_blanks_and_backslashes(each_sh, 
         done = sh.run(whole.replace("/proc/self/mountinfo", str(mounts)), top)
         said = done.stdout.decode().splitlines()
         assert said == [f"[{spelled}/msg/in]", "[]"] * 2, (sh.name, done.stderr)
+
+
+def test_what_cannot_be_synced_at_once_does_not_lose_a_caller_its_place(sh):
+    """A file system may not sync folders; who asks for it goes through names, as each part does."""
+    calls = 'sync_all "$R" "$CUR"; devices_of "$R" "$CUR"; echo "$x"'
+    done = run(sh, "sync() { return 1; }\nfor x in log tmp; do " + calls + "; done")
+    assert done.stdout == b"log\ntmp\n"
+
+
+@pytest.mark.parametrize("missing", ["web", "var"])
+def test_times_that_cannot_be_kept_stop_the_run_before_they_change(sh, missing):
+    then = f"""PHASE=forward; mkdir -p "$UPATH/web" "$UPATH/var/log"
+      touch() {{ case $3 in */times.part/{missing}) return 1 ;; esac; command touch "$@"; }}
+      take_times"""
+    # the undo is only told, not made
+    done = sh.run(sh.parts(PARTS[0], "run_undo", *PARTS[1:], then=SETUP + then))
+    assert done.returncode == 5 and b"cannot keep the folders' times" in done.stdout

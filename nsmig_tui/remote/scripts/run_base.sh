@@ -119,8 +119,8 @@ fail() {
 # server that would be everybody's data. What is not there (any more) has nothing to write.
 sync_all() {
   sync "$@" 2>/dev/null || {
-    for x in "$@"; do
-      if [ -e "$x" ]; then sync_file "$x"; fi
+    for unsynced in "$@"; do # whoever calls this goes by x
+      if [ -e "$unsynced" ]; then sync_file "$unsynced"; fi
     done
   }
 }

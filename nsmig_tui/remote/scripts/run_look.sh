@@ -41,8 +41,8 @@ note_own() { # path, file; nothing is noted of what is not there
 # Devices of paths in DEVICES, each between blanks or newlines. One process at most.
 devices_of() {
   DEVICES=
-  for x in "$@"; do
-    if ! hand look "$x"; then DEVICES=$(stat -c %d -- "$@"); return; fi
+  for placed in "$@"; do
+    if ! hand look "$placed"; then DEVICES=$(stat -c %d -- "$@"); return; fi
     SAID=${SAID% *}
     DEVICES="$DEVICES ${SAID##* }"
   done

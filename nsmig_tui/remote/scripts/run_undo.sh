@@ -114,9 +114,9 @@ take_times() {
   if [ -e "$CUR/times.part" ]; then rm -rf "$CUR/times.part"; fi
   mkdir -p "$CUR/times.part/var" && touch -r "$UPATH" "$CUR/times.part/top" || fail "cannot keep the folders' times"
   for x in web var/log var/run var/tmp; do
-    if is_dir "$UPATH/$x"; then touch -r "$UPATH/$x" "$CUR/times.part/$x"; fi
+    if is_dir "$UPATH/$x"; then touch -r "$UPATH/$x" "$CUR/times.part/$x" || fail "cannot keep the folders' times"; fi
   done
-  if is_dir "$UPATH/var"; then touch -r "$UPATH/var" "$CUR/times.part/var"; fi
+  if is_dir "$UPATH/var"; then touch -r "$UPATH/var" "$CUR/times.part/var" || fail "cannot keep the folders' times"; fi
   mv "$CUR/times.part" "$CUR/times" || fail "cannot keep the folders' times"
 }
 
