@@ -158,7 +158,7 @@ class FleetModel:
             branch: list[FleetLine] = []
             for node in site.nodes:
                 node.shown = self._sorted(wanted[node.name]) if wanted is not None else node.hosts
-                if wanted is not None and not node.shown and not self._node_passes(node):
+                if not self.is_shown(node):
                     continue
                 branch.append(node)
                 if node.key in self.expanded or (wanted is not None and node.shown):
@@ -190,7 +190,10 @@ class FleetModel:
             found[host.node.name].append(host)
         return found
 
-    def _node_passes(self, node: NodeLine) -> bool:
+    def is_shown(self, node: NodeLine) -> bool:
+        """Whether the filter leaves it: for a vhost of it that passes, or by itself where it has none."""
+        if not self.query.strip() or node.shown:
+            return True
         return not node.hosts and bool(keep([node], self.query))
 
     def _sorted(self, hosts: list[HostLine]) -> list[HostLine]:

@@ -53,7 +53,7 @@ def choose(model: FleetModel, marks: set[str], line: FleetLine | None) -> Target
         return Targets(tuple(line.shown if model.query else line.hosts), (line,), line)
     if isinstance(line, SiteLine):
         hosts = tuple(host for node in line.nodes for host in (node.shown if model.query else node.hosts))
-        return Targets(hosts, tuple(line.nodes), line)
+        return Targets(hosts, tuple(node for node in line.nodes if model.is_shown(node)), line)
     return Targets()
 
 

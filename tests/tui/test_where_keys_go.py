@@ -7,6 +7,7 @@ from test_actions import said
 from waiting import until
 
 from nsmig_tui.domain.fleet import RunRecord, Vhost, Vnode
+from nsmig_tui.tui.dialogs.pick import PromptDialog
 from nsmig_tui.tui.palette import FleetCommands
 
 SHOP, FORUM = (f"vn1.example.net/{name}.example.org" for name in ("shop", "forum"))
@@ -159,3 +160,34 @@ async def test_points_to_go_back_to_grow_older_and_fit_a_screen_that_changes(wor
         await until(pilot, lambda: "30 d ago" in line() or "31 d ago" in line())
         await pilot.resize_terminal(140, 40)
         await until(pilot, lambda: "pre-migration-" in line())
+
+
+async def test_a_vsite_stands_for_the_vnodes_that_the_filter_shows(world, open_app):
+    async with open_app(world) as (app, pilot):
+        app.reveal("site:sydney")
+        await pilot.pause()
+        assert len(app.screen.targets().nodes) == 2
+        await pilot.press("slash", *"node:vn1", "enter", "home", "d")
+        await pilot.pause()
+        await until(pilot, lambda: bool([call for call in world.engine.calls if call[0] == "discover"]))
+        await app.controller.wait()
+        asked = [call[1] for call in world.engine.calls if call[0] == "discover"]
+        assert asked == ["vn1.example.net"]
+
+
+async def test_what_was_found_in_the_pane_can_be_unmarked(world, open_app):
+    async with open_app(world) as (app, pilot):
+        await on(app, pilot, SHOP)
+        await pilot.press("tab", "slash", *"vnode", "enter")
+        pane = app.screen.detail.list
+
+        def marked():
+            return [part for row in pane.rows for part, style in pane.draw(row, 80) if style == "match"]
+
+        await until(pilot, lambda: bool(marked()))
+        await pilot.press("slash")
+        await until(pilot, lambda: isinstance(app.screen, PromptDialog))
+        app.screen.query_one("#line").value = ""
+        await pilot.press("enter")
+        await until(pilot, lambda: not marked())
+        assert "vnode: 1 of" in said(app)

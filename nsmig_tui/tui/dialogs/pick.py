@@ -17,11 +17,11 @@ from .base import Dialog
 
 
 class PromptDialog(Dialog[str | None]):
-    """One line to type; answers it, or None."""
+    """One line to type; answers it, or None. ``may_be_empty``: nothing is an answer, too."""
 
-    def __init__(self, title: str, label: str, value: str = "") -> None:
+    def __init__(self, title: str, label: str, value: str = "", *, may_be_empty: bool = False) -> None:
         super().__init__(title)
-        self.label, self.value = label, value
+        self.label, self.value, self.may_be_empty = label, value, may_be_empty
 
     def body(self) -> ComposeResult:
         """The label and the field."""
@@ -36,7 +36,7 @@ class PromptDialog(Dialog[str | None]):
     @on(Input.Submitted)
     def _entered(self, event: Input.Submitted) -> None:
         event.stop()
-        self.dismiss(event.value.strip() or None)
+        self.dismiss(event.value.strip() or ("" if self.may_be_empty else None))
 
 
 class PickDialog(Dialog[list[str] | None]):

@@ -44,7 +44,7 @@ def lines(
         Row([(f"  Nothing. {signs.mark('migrated')[0]}", "ok")])
     ]
     rows += _space(model, signs, width)
-    rows += [wrap.blank(), Row([("Recent runs  ", "head"), *_success(records)])]
+    rows += [wrap.blank(), Row([("Recent runs (UTC)  ", "head"), *_success(records)])]
     rows += points.runs(records[:12], signs, now, width, named=True)
     return [Row(row.pieces, row.key if row.about is not None else "", row.about) for row in rows]
 

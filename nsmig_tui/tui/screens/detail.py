@@ -92,6 +92,7 @@ class Detail(Vertical):
 
     def _show_anew(self) -> None:
         """Show the tab from its top; a known list of archives stands until the vnode has told it anew."""
+        self._found = ("", -1)
         known = self.line is not None and self.line.key in self.archives
         self.reload(top=True)
         if known and self.tab == "archives" and isinstance(self.line, HostLine):
@@ -241,7 +242,7 @@ class Detail(Vertical):
         rows = points.runs(records, app.signs, app.clock(), width)
         if records:
             last = app.store.log_lines(records[0].run)[-200:]
-            rows += [wrap.blank(), wrap.heading("Log of the last run"), *run_lines.log(last, width)]
+            rows += [wrap.blank(), wrap.heading("Log of the last run (UTC)"), *run_lines.log(last, width)]
         return wrap.number(
             [Row(row.pieces, "" if row.key.startswith("#") else row.key, row.about) for row in rows]
         )

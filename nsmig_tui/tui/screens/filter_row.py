@@ -32,7 +32,8 @@ class Filtering(Screen[None]):
     def start_filter(self) -> None:
         """Show the filter and type in it; in the pane, ask what to find there."""
         if self.detail.has_focus_within:
-            dialog = PromptDialog("Find in this pane", "Words, in whatever case:", self.last_found)
+            label = "Words, in whatever case; none takes the marks away:"
+            dialog = PromptDialog("Find in this pane", label, self.last_found, may_be_empty=True)
             self.app.push_screen(dialog, self._find)
             return
         self.query_one("#filter-row").display = True
@@ -41,7 +42,9 @@ class Filtering(Screen[None]):
     def _find(self, words: str | None) -> None:
         if words is not None:
             self.last_found = words
-            self.app.notify(self.detail.find(words), markup=False, timeout=4)
+            said = self.detail.find(words)
+            if said:
+                self.app.notify(said, markup=False, timeout=4)
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:

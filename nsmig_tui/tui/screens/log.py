@@ -49,7 +49,7 @@ class LogScreen(WorkScreen):
 
     def title_pieces(self) -> Line:
         """Whose log it is."""
-        return [(f"Log: {self.log_title}", "bold")]
+        return [(f"Log (UTC): {self.log_title}", "bold")]
 
     def on_mount(self) -> None:
         """Begin at the end."""

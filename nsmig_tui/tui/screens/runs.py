@@ -48,7 +48,7 @@ class RunsScreen(WorkScreen):
         yield VirtualList(self._draw, lambda key: key, id="list")
         with Vertical(id="one"):
             yield VirtualList(wrap.draw, wrap.key_of, with_cursor=False, id="steps")
-            yield Static(content("Log"), id="log-title", markup=False)
+            yield Static(content("Log (UTC)"), id="log-title", markup=False)
             yield VirtualList(wrap.draw, wrap.key_of, with_cursor=False, follow=True, id="log")
 
     @property
