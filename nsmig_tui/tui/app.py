@@ -181,8 +181,11 @@ class NsmigApp(Navigation, CalmApp):
             else ""
         )
 
-    def _run_ended(self, state: RunState) -> None:
-        """A run ended: the fleet shows it, and a toast says it when nobody looks at the runs."""
+    def _run_ended(self, state: RunState, *, own: bool = True) -> None:
+        """A run ended: the fleet shows it, and a toast says it when nobody looks at the runs.
+
+        ``own``: it is one of the controller's, which are summed up when the last has ended.
+        """
         if not self.is_running:
             return
         self.forget_plan(state)
@@ -196,7 +199,7 @@ class NsmigApp(Navigation, CalmApp):
             found = f"  {plural(state.met, 'vhost')}" if state.verb == "discover" and not bad else ""
             words = f"{sign}  {state.verb} {state.vhost or state.vnode}{found}  {state.error}"
             self.notify(words.strip(), severity="error" if bad else "information", markup=False)
-        elif not self.controller.active:
+        elif own and not self.controller.active:
             sums = totals(alike, self.clock())
             words = f"{state.verb}: {sums.ok} of {sums.runs} went well: 2 shows them."
             self.notify(words, severity="warning" if sums.failed else "information", markup=False)
@@ -214,7 +217,7 @@ class NsmigApp(Navigation, CalmApp):
         if not self.is_running:
             return
         if state.phase in ("failed", "look", "left"):
-            self._run_ended(state)
+            self._run_ended(state, own=False)
         else:
             self.forget_plan(state)
             self.reload_vhost(state.vnode, state.vhost)

@@ -9,6 +9,7 @@ from waiting import until
 
 from nsmig_tui.domain.errors import ConnectError
 from nsmig_tui.domain.fleet import Refusal, Status, Vhost
+from nsmig_tui.domain.run_state import RunState
 from nsmig_tui.tui.fleet_model import FleetModel
 from nsmig_tui.tui.panes import dashboard, fleet_lines
 from nsmig_tui.tui.widgets.virtual_list import VirtualList
@@ -69,6 +70,18 @@ async def test_of_many_failures_at_once_the_first_get_toasts_and_the_rest_a_sum(
         await at_rest(app, pilot)
         assert said(app).count("not known") == 3
         assert "validate: 0 of 40 went well: 2 shows them." in said(app)
+
+
+async def test_many_failures_of_a_batch_get_no_sum_of_other_runs(world, open_app):
+    async with open_app(world) as (app, pilot):
+        for number in range(6):
+            state = RunState(
+                "migrate", "vn1.example.net", f"bad{number}.example", phase="failed", error="no room"
+            )
+            for listener in app.batch_watch.ended:
+                listener(state)
+        await pilot.pause()
+        assert said(app).count("no room") == 3 and "went well" not in said(app)
 
 
 @pytest.mark.parametrize("width", [72, 76, 77, 80, 100])
