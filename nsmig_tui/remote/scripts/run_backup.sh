@@ -208,8 +208,12 @@ write_record() { # status
     printf ' "written_at": %s, "archive": "%s", "archive_sha256": "%s", "archive_bytes": %s, "entries": %s,\n' "${NOW%.*}" "$a_name" "$a_sum" "$a_bytes" "$a_entries"
     printf ' "plan": '
   } >"$S/record.part"
-  add "$CUR/meta.json" "$S/record.part" || fail "cannot write the record"
-  printf '}\n' >>"$S/record.part"
+  if ! add "$CUR/meta.json" "$S/record.part" || ! printf '}\n' >>"$S/record.part"; then
+    if [ "$PHASE" != undo ]; then fail "cannot write the record; is there room in $VPATH?"; fi
+    rm -f "$S/record.part" # what has been taken back is so without it
+    warn "the record of the migration in .archive could not be brought up to date; is there room in $VPATH?"
+    return 0
+  fi
   archive_folder
   NAME_TS=
   read -r NAME_TS 2>/dev/null <"$CUR/ts" || :

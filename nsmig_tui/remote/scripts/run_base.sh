@@ -158,7 +158,7 @@ make_staging() {
   tries=0
   until mkdir -p "$S" 2>/dev/null; do
     tries=$((tries + 1))
-    if [ "$tries" -gt 100 ]; then fail "cannot make $S"; fi
+    if [ "$tries" -gt 100 ]; then fail "cannot make $S; is there room in $VPATH?"; fi
   done
   shed_acl "${S%/*}" && shed_acl "$S"
   chmod u=rwx,g=x,o=x,u-s,g-s,o-t "${S%/*}" "$S" || fail "cannot make $S"

@@ -85,6 +85,7 @@ forward() {
   if [ "$BACKUP" = 1 ]; then make_archive; else light_manifest; fi
   write_record running
   step structural_migration
+  if ! flagged touched; then keep_room; fi
   must_flag touched
   if flagged finals; then # an earlier run got this far: nothing goes back to a stage whose places are gone
     for x in permissions_update configuration_update service_reload; do step "$x"; done
@@ -195,6 +196,8 @@ main() {
       nobody_edited
       as_it_stands
       way_is_clear
+      make_staging
+      keep_room
       PHASE=undo
       XCHG_WAS=$(cat "$CUR/xchg" 2>/dev/null)
       if [ -n "$XCHG_WAS" ]; then XCHG=$XCHG_WAS; fi

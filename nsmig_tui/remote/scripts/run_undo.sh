@@ -133,12 +133,21 @@ undo_everything() { # reason
   comes_no_more
   vnode_unlock
   exec 7>&- # the place in line for shared reloads
-  rm -f "$J/reserve" # room for what the undo writes down
+  rm -f "$J/reserve" "$S/reserve" # room for what the undo writes
   j undo_started "$1"
   cd /
   undo_all
   keep_undone
   if [ "$VERB" = undo ]; then finish ok 0; else finish undone 5; fi
+}
+
+# Room beside the vhosts that the way back may need, for folders, links and configuration files: asked for before
+# anything moves, and kept where a killed run has it already.
+keep_room() {
+  if [ -s "$S/reserve" ] || fill "$RD/runner.sh" "$S/reserve" 2>/dev/null; then return 0; fi
+  rm -f "$S/reserve"
+  rmdir "$S" "${S%/*}" 2>/dev/null
+  fail "no room is left in $VPATH, and the way back needs some; make room there, then ask again"
 }
 
 keep_undone() { # the record of what was undone stays readable, out of the way of the next run

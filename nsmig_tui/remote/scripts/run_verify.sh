@@ -69,7 +69,7 @@ verify_here() {
   fi
   progress verification tree "$TOTAL_BYTES"
   read -r start 2>/dev/null <"$CUR/manifest.start" || :
-  differences "$CUR/manifest" "$start" || fail "cannot read the new tree"
+  differences "$CUR/manifest" "$start" || fail "cannot read the new tree, or note it in $VPATH; is there room?"
   if [ -s "$S/differences" ]; then
     if grep -v '^live' "$S/differences" >"$S/differences.bad"; then
       fail "the tree differs from its manifest: $(head -n 3 "$S/differences.bad" | tr '\t\n' ' ,')"
