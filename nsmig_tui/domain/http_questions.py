@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from urllib.parse import urlsplit
 
 from .http_answers import Baseline
-from .nginx_model import Listen, NginxModel, Server, name_matches, plain_names
+from .nginx_choice import answering
+from .nginx_model import Listen, NginxModel, Server, plain_names
 from .nginx_sites import PASS
 from .ports import HttpRequest
 from .surroundings import Serving
@@ -37,6 +37,10 @@ STATIC = re.compile(
 )
 MAX_PAGES = 12
 MAX_NEIGHBOURS = 5
+MAX_STRAYS = 10
+NOBODY = "nsmig-nobody.invalid"
+"""A host that no server has: .invalid is reserved for that (RFC 2606)."""
+
 MAX_NAMES = 4
 """Names of one server block that are asked."""
 
@@ -107,6 +111,34 @@ def neighbour_requests(serving: Serving) -> list[HttpRequest]:
         ]
         asked.append(doors[0].ask("/") if doors else HttpRequest(name))
     return asked
+
+
+def stray_requests(serving: Serving) -> list[HttpRequest]:
+    """Front pages of directories that only nginx's choice of a default brings to a block of this vhost.
+
+    Each follows the same question for a name that nobody has, which tells what depends on the directory.
+    """
+    if serving.nginx is None:
+        return []
+    asked = []
+    for name in serving.site.strays[:MAX_STRAYS]:
+        for server in serving.site.servers:
+            for listen in server.listens:
+                if listen.address.startswith("unix:") or listen.proxy_protocol:
+                    continue
+                address = _address(serving.nginx, server, name, listen)
+                if address:
+                    asked += [HttpRequest(n, "/", address, listen.port, listen.tls) for n in (NOBODY, name)]
+    return asked
+
+
+def live_strays(before: Sequence[Baseline]) -> list[str]:
+    """Those of ``stray_requests`` that show a page which the name that nobody has does not."""
+    pairs = zip(before[::2], before[1::2], strict=True)
+    live = [
+        its.request.host for nobodys, its in pairs if its.status // 100 == 2 and nobodys.status // 100 != 2
+    ]
+    return list(dict.fromkeys(live))
 
 
 def further_requests(serving: Serving, before: Sequence[Baseline]) -> list[HttpRequest]:
@@ -217,49 +249,6 @@ def _address(model: NginxModel, server: Server, host: str, listen: Listen) -> st
     """
     usual, port, _ = listen.probe
     for address in _LOOPBACK if usual == _LOOPBACK[0] else (usual,):
-        if _answering(model, host, address, port) is server:
+        if answering(model, host, address, port) is server:
             return address
     return ""
-
-
-def _answering(model: NginxModel, host: str, address: str, port: int) -> Server | None:
-    """The block with which nginx answers a question for ``host`` on ``address:port``."""
-    names, patterns, default = _listening(model, address, port)
-    if host in names:
-        return names[host]
-    for group in patterns:
-        fits = [(len(name), server) for name, server in group if name_matches(name, host)]
-        if fits:
-            # nginx takes the longest wildcard, but the first regular expression
-            return fits[0][1] if group is patterns[-1] else max(fits, key=lambda pair: pair[0])[1]
-    return default
-
-
-_Patterns = tuple[tuple[tuple[str, Server], ...], ...]
-
-
-@lru_cache(8)
-def _listening(
-    model: NginxModel, address: str, port: int
-) -> tuple[dict[str, Server], _Patterns, Server | None]:
-    """Plain names, patterns in nginx's order, and the default block of one address; as asked of all names."""
-    here = [(s, li) for s in model.servers for li in s.listens if li.port == port]
-    every = ("::",) if ":" in address else ("*", "0.0.0.0")
-    exact = [(s, li) for s, li in here if _plain(li.address) == _plain(address)]
-    found = exact or [(s, li) for s, li in here if li.address in every]
-    names: dict[str, Server] = {}
-    for server, _ in found:
-        for name in server.names:
-            names.setdefault(name.removeprefix("."), server)
-    all_names = [(name, server) for server, _ in found for name in server.names]
-    patterns = (
-        tuple(pair for pair in all_names if pair[0][:1] in ("*", ".")),
-        tuple(pair for pair in all_names if pair[0].endswith(".*")),
-        tuple(pair for pair in all_names if pair[0].startswith("~")),
-    )
-    default = [server for server, listen in found if listen.default] or [server for server, _ in found]
-    return names, patterns, default[0] if default else None
-
-
-def _plain(address: str) -> str:
-    return "127.0.0.1" if address == "localhost" else address

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from .nginx_choice import answering
 from .nginx_model import (
     HOST_VARIABLES,
     Listen,
@@ -68,6 +69,8 @@ class Site:
     names: tuple[str, ...] = ()
     listens: tuple[Listen, ...] = ()
     problems: tuple[Problem, ...] = ()
+    strays: tuple[str, ...] = ()
+    """Directories beside it that no block names: nginx answers for them with a block of this vhost."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -100,8 +103,10 @@ def find_site(
     )
     own = [server for server in model.servers if server in named or server.number in same]
     root = root or _document_root(model, own, domain)
+    strays, words = _strays(model, own, vpath, {*real_dirs} - {domain, *links})
     problems = [
         *_catch_all(model, own, named, domain, tops),
+        *words,
         *_several_directories(model, own, domain, vpath, real_dirs, links),
         *_foreign(model, own, tops),
         *_inherited(model, own, domain, tops),
@@ -124,6 +129,7 @@ def find_site(
         tuple(dict.fromkeys(names)),
         tuple(dict.fromkeys(listen for s in own for listen in s.listens)),
         tuple(dict.fromkeys(problems)),
+        strays,
     )
 
 
@@ -242,7 +248,7 @@ def _several_directories(
     others = [name for name in real_dirs if name != domain and name not in links]
     claimed = {name for server in model.servers if server not in own for name in server.names}
     for server in own:
-        if not any(is_templated(v) for p in server.inner for v in p.directive.values if vpath in v):
+        if not _leads_by_name(server, vpath):
             continue
         takes_all = any(listen.default for listen in server.listens)
         for other in others:
@@ -258,6 +264,42 @@ def _several_directories(
                     )
                 )
     return problems
+
+
+def _leads_by_name(server: Server, vpath: str) -> bool:
+    return any(is_templated(v) for p in server.inner for v in p.directive.values if vpath in v)
+
+
+def _strays(
+    model: NginxModel, own: list[Server], vpath: str, others: Collection[str]
+) -> tuple[tuple[str, ...], list[Problem]]:
+    """Names of other directories for which nginx comes to an own block only because it is the first one.
+
+    Nobody meant it so, mostly: a vhost for mail alone, or one that was switched off. But one that is live in
+    this way would not be found any more.
+    """
+    found: dict[str, Server] = {}
+    every = {name for server in model.servers for name in server.names}
+    for server in own:
+        if is_redirect_only(server) or not _leads_by_name(server, vpath):
+            continue
+        if any(listen.default for listen in server.listens):  # that is meant, and refused
+            continue
+        probes = [listen.probe for listen in server.listens if not listen.address.startswith("unix:")]
+        for name in sorted(others):
+            if "." not in name.strip(".") or any(name_matches(pattern, name) for pattern in every):
+                continue
+            if any(answering(model, name, address, port) is server for address, port, _ in probes):
+                found.setdefault(name, server)
+    if not found:
+        return (), []
+    names = [*found]
+    told = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    message = (
+        f"nginx gives what no block names to this vhost's: it answers for {told} too, by their directories"
+    )
+    hint = "Give what is live of them a server block of its own: it would not be found after the migration."
+    return tuple(names), [Problem("warning", message, found[names[0]].where, hint)]
 
 
 def _foreign(model: NginxModel, own: list[Server], tops: tuple[str, ...]) -> list[Problem]:

@@ -7,8 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from ..domain.errors import Refused
 from ..domain.http_answers import Baseline, baseline_of, difference, enough, remark, sound
-from ..domain.http_questions import further_requests, neighbour_requests, requests_for, unseen
+from ..domain.http_questions import (
+    further_requests,
+    live_strays,
+    neighbour_requests,
+    requests_for,
+    stray_requests,
+    unseen,
+)
 from ..domain.path_map import PathMap
 from ..domain.ports import HttpAnswer, HttpRequest, Shell
 from ..domain.surroundings import Serving
@@ -50,6 +58,18 @@ async def witness(shell: Shell, serving: Serving, entries: Sequence[str]) -> tup
             break
         own += await take_baseline(shell, more)
     return [*own, *others], unseen(own)
+
+
+async def refuse_live_strays(shell: Shell, serving: Serving) -> None:
+    """Raises Refused where another site is served only by what the migration changes."""
+    asked = stray_requests(serving)
+    live = live_strays(await take_baseline(shell, asked)) if asked else []
+    if live:
+        raise Refused(
+            f"nginx serves {live[0]} by the server block of {serving.site.domain}, as no block names it:"
+            " it would not be found after the migration",
+            hint=f"Give {live[0]} a server block of its own.",
+        )
 
 
 async def take_baseline(shell: Shell, requests: Sequence[HttpRequest]) -> list[Baseline]:

@@ -29,7 +29,7 @@ from ..domain.validation import validate as judge
 from . import reading
 from .bookkeeping import Bookkeeper, count_reloads, failed, migrated
 from .desk import Desk, at_work_on, ended_by, same_machine, still_there
-from .http_checks import differences, witness
+from .http_checks import differences, refuse_live_strays, witness
 from .runner_link import Ending, RunnerLink, Verdict
 from .validating import layout_seen
 
@@ -133,6 +133,7 @@ async def migrate(desk: Desk, name: str, domain: str, options: MigrateOptions, e
         ready = await prepare(desk, vnode, vhost, shell, options)
         for warning in ready.plan.warnings:
             books.warnings.append(warning)
+        await refuse_live_strays(shell, ready.serving)
         baseline, why_not = await witness(shell, ready.serving, ready.seen.entries.get("web", ()))
         if why_not:
             books.warn(why_not)

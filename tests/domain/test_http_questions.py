@@ -12,10 +12,13 @@ from nsmig_tui.domain.http_questions import (
     MAX_QUESTIONS,
     MISSING,
     NO_SCRIPT,
+    NOBODY,
     blind_spots,
     further_requests,
+    live_strays,
     neighbour_requests,
     requests_for,
+    stray_requests,
     unseen,
 )
 from nsmig_tui.domain.ports import HttpAnswer, HttpRequest
@@ -242,3 +245,38 @@ def test_the_sites_own_redirects_are_followed_where_they_stay_here():
 def test_what_is_known_to_be_blind_beforehand(text, said):
     found = " ".join(blind_spots(served(text)))
     assert said in found and bool(said) == bool(found)
+
+
+FIRST = "server { listen 80; listen 443 ssl; server_name a.test; root /srv/$host/web; }"
+
+
+def test_who_has_no_block_is_asked_where_the_first_one_answers():
+    """Beside a name that nobody has, so that what all names get tells nothing."""
+    asked_for = stray_requests(served(FIRST, b_site=b""))
+    assert [(r.host, r.port, r.tls, r.path) for r in asked_for] == [
+        (NOBODY, 80, False, "/"),
+        ("b.test", 80, False, "/"),
+        (NOBODY, 443, True, "/"),
+        ("b.test", 443, True, "/"),
+    ]
+    assert stray_requests(served(FIRST)) == []
+
+
+@pytest.mark.parametrize(
+    "nobodys, its, live",
+    [
+        (404, 200, True),
+        (403, 204, True),
+        (200, 200, False),
+        (404, 403, False),
+        (301, 301, False),
+        (0, 0, False),
+    ],
+)
+def test_only_a_page_of_its_own_makes_it_live(nobodys, its, live):
+    requests = [HttpRequest(NOBODY), HttpRequest("b.test")]
+    before = [
+        baseline_of(request, [HttpAnswer(status, {}, b"x")])
+        for request, status in zip(requests, (nobodys, its), strict=True)
+    ]
+    assert live_strays(before) == (["b.test"] if live else [])

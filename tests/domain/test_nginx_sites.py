@@ -39,7 +39,7 @@ def test_shared_include_site():
     ],
 )
 def test_a_block_that_serves_from_this_tree_alone_is_the_vhosts_own(inside, is_ours):
-    found = site(nginx({"a": A_SITE + b"server { " + inside.encode() + b" }"}))
+    found = site(nginx({"a": A_SITE + b"server { " + inside.encode() + b" }", "b": B_SITE}))
     assert (len(found.servers) == 2) is is_ours
     assert bool(found.problems) is (not is_ours and "/srv/a.test" in inside)
 
@@ -119,7 +119,9 @@ def test_names_below_the_domain_that_serve_other_trees_are_not_its_own():
 
 @pytest.mark.parametrize("root", ["/srv//$host/web", "/srv/./a.test/web//", "/srv/b.test/../a.test/web"])
 def test_the_document_root_is_named_plainly(root):
-    found = site(nginx({"a": f"server {{ server_name a.test; root {root}; }}".encode()}))
+    found = site(
+        nginx({"a": f"server {{ server_name a.test; root {root}; }}".encode()}), real_dirs={"a.test"}
+    )
     assert (found.document_root, found.problems) == ("/srv/a.test/web", ())
 
 
@@ -139,7 +141,9 @@ def test_set_and_map_are_followed():
     [
         ({"a": A_SITE}, {"real_dirs": {"a.test", "www.a.test"}}, ["critical"]),
         ({"a": A_SITE}, {"real_dirs": {"a.test"}, "links": ["www.a.test"]}, []),
-        ({"a": b"server { server_name a.test *.a.test; root /srv/$host/web; }"}, {}, []),
+        ({"a": b"server { server_name a.test *.a.test; root /srv/$host/web; }"}, {}, ["warning"]),
+        ({"a": b"server { server_name a.test; root /srv/$host/web; }", "b": B_SITE}, {}, []),
+        ({"0": B_SITE, "a": b"server { server_name a.test; root /srv/$host/web; }"}, {}, []),
         (
             {"a": b"server { server_name a.test *.a.test; root /srv/$host/web; }"},
             {"real_dirs": {"a.test", "x.a.test"}},
@@ -159,7 +163,7 @@ def test_set_and_map_are_followed():
         ({"z": b"server { server_name ~^(?<d>.+)$; root /srv/$host/web; }"}, {}, ["critical"]),
         (
             {"a": A_SITE, "s": b"server { server_name sub.a.test; root /srv/a.test/web/sub; }"},
-            {"real_dirs": {"a.test", "b.test", "sub.a.test"}},
+            {"real_dirs": {"a.test", "sub.a.test"}},
             ["critical"],
         ),
         (
@@ -186,6 +190,26 @@ def test_set_and_map_are_followed():
 )
 def test_shapes_that_are_refused(sites, options, expected):
     assert severities(site(nginx(sites), **options)) == expected
+
+
+def test_who_comes_to_the_first_block_without_a_name_is_known():
+    """nginx takes the first block of an address for names that none has, and $host finds their directory."""
+    first = b"server { listen 80; listen 81; server_name a.test; root /srv/$host/web; }"
+    found = site(
+        nginx({"a": first}), real_dirs={"a.test", "b.test", "l.test", "lost+found"}, links={"l.test"}
+    )
+    assert found.strays == ("b.test",)
+    assert [p.message for p in found.problems] == [
+        "nginx gives what no block names to this vhost's: it answers for b.test too, by their directories"
+    ]
+    elsewhere = b"server { listen 80; server_name z.test; root /srv/z.test/web; }"
+    assert site(nginx({"0": elsewhere, "a": first})).strays == ("b.test",)  # on port 81
+    named = b"server { listen 82; server_name *.test; root /srv/$host/web; }"
+    assert site(nginx({"a": first, "n": named})).strays == ()
+    literal = b"server { server_name a.test; root /srv/a.test/web; }"
+    assert site(nginx({"a": literal})).strays == ()
+    redirect = b"server { server_name a.test; return 301 http://$host/srv/$host/; }"
+    assert site(nginx({"a": redirect})).strays == ()
 
 
 def test_paths_inherited_from_http_are_refused():

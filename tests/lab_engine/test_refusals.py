@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from lab.node import Node
+from lab.node import Node, wait_for
 from lab.product import Product
-from lab.scene import DOMAIN, snapshot
+from lab.scene import DOMAIN, NEIGHBOUR, snapshot
 from lab.seed import Vhost, seed_vhost
 from lab.tree import differences
 from lab.variants import replace_tool
@@ -241,3 +241,21 @@ def test_a_plan_is_of_the_machine_that_was_discovered(desk: Desk) -> None:
     desk("rollback", "vn1", DOMAIN, "--yes").refuses(4, "another machine")
     desk.node.sh("cp /root/machine-id /etc/machine-id")
     desk("rollback", "vn1", DOMAIN, "--dry-run").refuses(0, "web/app/public")
+
+
+def test_a_site_that_only_the_first_block_serves_is_not_taken_away(product: Product, node: Node) -> None:
+    """No block names it, and nginx gives it to this vhost's: refused while it shows a page, told otherwise."""
+    vhost = seed_vhost(node, DOMAIN, shape="shared")
+    seed_vhost(node, NEIGHBOUR, shape="shared")
+    node.sh(f"rm -f /etc/nginx/sites-enabled/default /etc/nginx/sites-enabled/{NEIGHBOUR}")
+    node.sh("nginx -t && systemctl reload nginx")
+    wait_for("the first block", lambda: node.http(NEIGHBOUR, "/page.html").status == 200, 20)
+    product.ready(node, DOMAIN)
+    (told,) = [f for f in product.vhost(node, DOMAIN).findings if NEIGHBOUR in f["message"]]
+    assert (told["severity"], told["category"]) == ("warning", "configuration_files")
+    before = snapshot(node)
+    desk = Desk(product, vhost, node)
+    desk("migrate", "vn1", DOMAIN, "--yes").refuses(4, NEIGHBOUR, "a server block of its own")
+    assert differences(before, snapshot(node)) == []
+    node.sh(f"rm -r /srv/{NEIGHBOUR}/web/*")
+    desk("migrate", "vn1", DOMAIN, "--yes").refuses(0, "migrated")
