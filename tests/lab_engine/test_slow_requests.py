@@ -17,6 +17,7 @@ pytestmark = pytest.mark.lab
 
 DOMAIN = "slow.test"
 LASTS_S = 3.0
+RELOADS = 2  # of php-fpm in one migration, or its undo
 BODY = b"x" * 4096
 UPLOAD = b"POST /echo.php HTTP/1.1\r\nHost: slow.test\r\nConnection: close\r\nContent-Length: 4096\r\n\r\n"
 PAGE = b"GET /page.html HTTP/1.1\r\nHost: slow.test\r\nConnection: close\r\n"
@@ -67,4 +68,10 @@ def test_slow_requests_are_answered_there_and_back(node: Node, product: Product)
         seen = statuses(node, lambda verb=verb, results=results: results.append(verb(node, DOMAIN)))
         assert results[0].ok, results
         assert not any("nginx still answers" in warning for warning in results[0].warnings)
-        assert {answer for _, answer in seen} == {"200"}, (verb.__name__, seen)
+        # PHP works on an upload for a moment once all of it has come: a reload of php-fpm may meet it there.
+        cut_off = seen.pop(("upload", "502"), 0)
+        assert {answer for _, answer in seen} == {"200"} and cut_off <= RELOADS, (
+            verb.__name__,
+            cut_off,
+            seen,
+        )
