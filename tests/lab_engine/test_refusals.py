@@ -244,7 +244,7 @@ def test_a_plan_is_of_the_machine_that_was_discovered(desk: Desk) -> None:
 
 
 def test_a_site_that_only_the_first_block_serves_is_not_taken_away(product: Product, node: Node) -> None:
-    """No block names it, and nginx gives it to this vhost's: refused while it shows a page, told otherwise."""
+    """No block names it, and nginx gives it to this vhost's: refused while it shows a page, else told."""
     vhost = seed_vhost(node, DOMAIN, shape="shared")
     seed_vhost(node, NEIGHBOUR, shape="shared")
     node.sh(f"rm -f /etc/nginx/sites-enabled/default /etc/nginx/sites-enabled/{NEIGHBOUR}")
