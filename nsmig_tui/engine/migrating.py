@@ -202,6 +202,8 @@ def badly_ended(
     view = ending.view
     where = f"{vnode.name} {vhost.domain}"
     error = view.errors[0] if view.errors else f"the runner stopped in {view.current or 'its beginning'}"
+    if name and view.state != "refused":  # it outlives its run
+        vhost = replace(vhost, backup_archive=name, rollback_available=True)
     if ending.died:
         books.hint = f"Finish it: nsmig resume {where}; or go back: nsmig resume {where} --undo"
         books.errors.append(error)
@@ -211,6 +213,7 @@ def badly_ended(
             code=ExitCode.UNDO_FAILED,
             steps=view.steps,
             archive=name,
+            sha256=sha,
         )
     if view.state == "refused":
         books.hint = "Nothing was touched. Mend it and validate again."
@@ -232,5 +235,10 @@ def badly_ended(
     # Whoever must look needs all of it: what failed, and what the undo said.
     whole = "; ".join(dict.fromkeys(books.errors))
     return books.end(
-        "failed", failed(vhost, whole, books.hint), code=ExitCode.UNDO_FAILED, steps=view.steps, archive=name
+        "failed",
+        failed(vhost, whole, books.hint),
+        code=ExitCode.UNDO_FAILED,
+        steps=view.steps,
+        archive=name,
+        sha256=sha,
     )

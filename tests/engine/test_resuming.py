@@ -31,6 +31,7 @@ class Scene:
     look: int = 0
     ends: list = field(default_factory=list)
     done: list = field(default_factory=list)
+    died: bool = False
 
     async def resume(self, *, undo_it=False):
         return await resuming.resume(self.desk, VNODE, DOMAIN, lambda event: None, undo_it=undo_it)
@@ -64,7 +65,7 @@ def scene(tmp_path, monkeypatch):
             made.done.append(f"attach {run}")
 
         async def follow(self, verdict=None):
-            return Ending(made.ends.pop(0))
+            return Ending(made.ends.pop(0), made.died)
 
     async def undo(desk, books, vnode, vhost, shell, kept, options):
         made.done.append("undo")
@@ -106,6 +107,26 @@ async def test_a_run_at_work_is_attached_to_and_its_row_closed(scene):
     result = await scene.resume()
     assert (result.ok, result.status) == (True, "migrated")
     assert (scene.done, scene.outcomes()) == (["attach r1"], {"r1": "ok"})
+
+
+@pytest.mark.parametrize(
+    "ended, outcome", [("end undone", "undone"), ("", "interrupted"), ("end undo_failed", "failed")]
+)
+async def test_an_archive_outlives_the_run_that_failed_after_it(scene, ended, outcome):
+    """Whoever verifies or prunes the whole fleet comes by it."""
+    archived = ("begin migrate me@here", "archive pre-migration-1.tar.gz abc123 10 3", "step_failed x y")
+    begun = journal("r1", *archived)
+    scene.looks = [(Record(exists=True, journal=begun), True)]
+    scene.ends, scene.died = [journal("r1", *archived, *filter(None, [ended]))], not ended
+    result = await scene.resume()
+    vhost = scene.desk.store.vhost(VNODE, DOMAIN)
+    assert (vhost.backup_archive, vhost.rollback_available) == ("pre-migration-1.tar.gz", True)
+    run = scene.desk.store.run(result.run)
+    assert (run.outcome, run.backup_archive, run.archive_sha256) == (
+        outcome,
+        "pre-migration-1.tar.gz",
+        "abc123",
+    )
 
 
 async def test_undo_of_a_run_at_work_waits_for_its_end_and_undoes_it(scene):
