@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from ..domain.amounts import size
 from ..domain.errors import NsmigError, Refused, UsageError
 from ..domain.events import Emit, Result
 from ..domain.retention import Choice
 from ..domain.text import clean
 from . import consent
 from .session import Session
-from .text_printer import size
 
 Target = tuple[str, str]
 

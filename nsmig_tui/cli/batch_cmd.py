@@ -10,6 +10,7 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..domain.amounts import size
 from ..domain.batch import BatchItem, BatchSpec, Limits
 from ..domain.batch_plan import BatchPlan
 from ..domain.errors import ExitCode, NsmigError, Refused, UsageError
@@ -22,7 +23,7 @@ from ..engine.batch.measuring import AT_ONCE, plan_batch, spec_of
 from . import consent, outcome
 from .following import follow
 from .session import Session
-from .text_printer import seconds, size
+from .text_printer import seconds
 
 NAMED_IN_QUESTION = 12
 """So many left-out vhosts are named one by one; the rest are counted."""

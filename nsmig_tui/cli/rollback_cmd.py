@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 
+from ..domain.amounts import size
 from ..domain.errors import ExitCode, Refused, UsageError
 from ..domain.events import Emit, Planned, Result
 from ..domain.fleet import Vhost
@@ -13,7 +14,7 @@ from . import consent
 from .documents import point_row
 from .session import Session
 from .tables import print_table
-from .text_printer import seconds, size
+from .text_printer import seconds
 
 CONDITION = {True: "verified", False: "DAMAGED", None: "unknown"}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..domain import events
+from ..domain.amounts import size
 from ..domain.events import Planned, Result, Summary
 from ..domain.text import clean
 from .output import Output
@@ -109,15 +110,6 @@ def seconds(value: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
-
-
-def size(value: float) -> str:
-    """A number of bytes, short: ``12 B``, ``3.4 MiB``."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
 
 
 def plan_lines(plan: Planned) -> Iterator[str]:

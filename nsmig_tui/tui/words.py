@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 
+from ..domain import amounts
+
 Piece = tuple[str, str]
 """A stretch of text and the name of its style (see widgets.virtual_list.STYLES); "" is plain."""
 
@@ -105,14 +107,7 @@ class Signs:
 
 def size(count: int | float | None) -> str:
     """Bytes as people read them; ``-`` when unknown."""
-    if count is None or count < 0:
-        return "-"
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1024 or unit == "TB":
-            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
-        value /= 1024
-    return "-"
+    return "-" if count is None or count < 0 else amounts.size(count)
 
 
 def span(seconds: float | None) -> str:

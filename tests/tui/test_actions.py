@@ -80,7 +80,7 @@ async def test_migrate_shows_the_facts_and_y_begins(world, open_app, at_rest):
         dialog = app.screen
         assert isinstance(dialog, ConfirmDialog)
         facts = " ".join(text for _style, text in dialog.fact_lines)
-        for words in ("PRODUCTION", "7 changes", "2.0 GB", "1m36", "Way back"):
+        for words in ("PRODUCTION", "7 changes", "2.0 GiB", "1m36", "Way back"):
             assert words in facts
         assert dialog.focused.id == "cancel"
         await pilot.press("y")

@@ -74,7 +74,7 @@ async def test_the_question_has_sizes_room_and_who_is_left_out(world, open_app):
     async with open_app(world) as (app, pilot):
         await ask_for_three(app, pilot)
         facts = " ".join(text for _style, text in app.screen.fact_lines)
-        for words in ("3 vhosts on 2 vnodes", "6 others", "cloud.example.com", "PRODUCTION", "400 GB free"):
+        for words in ("3 vhosts on 2 vnodes", "6 others", "cloud.example.com", "PRODUCTION", "400 GiB free"):
             assert words in facts
         await pilot.press("enter")
         await pilot.pause()

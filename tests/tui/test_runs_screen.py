@@ -13,6 +13,7 @@ from nsmig_tui.domain.fleet import Status
 from nsmig_tui.domain.run_state import reduce
 from nsmig_tui.engine.controller import Wish
 from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
+from nsmig_tui.tui.panes import run_lines
 from nsmig_tui.tui.widgets.virtual_list import VirtualList
 
 SHOP, WIKI, CLOUD = (
@@ -43,7 +44,7 @@ async def test_the_seven_steps_move_and_the_screen_can_be_left(world, open_app, 
     async with open_app(world) as (app, pilot):
         await begin(app, pilot, SHOP)
         assert "57%" in text(app, "#steps")
-        assert "1.2 GB of 2.1 GB" in text(app, "#steps")
+        assert "1.2 GiB of 2.1 GiB" in text(app, "#steps")
         assert "writing the archive" in text(app, "#log")
         await pilot.press("escape")
         assert app.screen.id == "fleet"
@@ -220,12 +221,29 @@ async def test_a_step_that_counts_nothing_for_long_says_so_and_no_time_left_is_g
         assert " left" not in text(app, "#list") and "nothing counted for 2m00" in text(app, "#steps")
 
 
-@pytest.mark.parametrize(("columns", "words"), [(60, "1.2 GB"), (80, "1.2 GB of 2.1 GB")])
+@pytest.mark.parametrize(
+    "line, style",
+    [
+        ("configuration_update failed: nginx -t", "fail"),
+        ("undo_failed", "fail"),
+        ("nginx: [error] no room", "fail"),
+        ("Failure of the disk.", "fail"),
+        ("discover of failover.example begins", ""),
+        ("/srv/a.test/var/log/error.log moved", ""),
+        ("warning: the error-pages stay", "warn"),
+    ],
+)
+def test_a_line_of_a_log_is_judged_by_its_words_not_by_names_in_it(line, style):
+    (row,) = run_lines.log([(0.0, line)], 100)
+    assert row.pieces[1] == (line, style)
+
+
+@pytest.mark.parametrize(("columns", "words"), [(60, "1.2 GiB"), (80, "1.2 GiB of 2.1 GiB")])
 async def test_no_number_of_bytes_is_cut_to_another(world, open_app, columns, words):
     world.engine.hold()
     async with open_app(world, size=(columns, 20)) as (app, pilot):
         await begin(app, pilot, SHOP)
-        await until(pilot, lambda: "GB" in text(app, "#steps"))
+        await until(pilot, lambda: "GiB" in text(app, "#steps"))
         line = next(one for one in text(app, "#steps").splitlines() if "backup_creation" in one)
         assert line.rstrip().endswith(f"  {words}")
 

@@ -291,7 +291,7 @@ BEFORE = (
     "  log/",
     "  run/",
     "  tmp/",
-    "web/        1.9 GB, 18,204 entries",
+    "web/        1.9 GiB, 18,204 entries",
 )
 AFTER = (
     ".archive/",
@@ -299,7 +299,7 @@ AFTER = (
     "msg/",
     "web/",
     "  app/",
-    "    public/  1.9 GB, 18,204 entries",
+    "    public/  1.9 GiB, 18,204 entries",
     "  log/",
     "  run/",
 )

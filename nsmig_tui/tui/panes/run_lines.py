@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.cells import cell_len
 
 from ...domain.batch_view import BatchView
@@ -25,6 +27,10 @@ ORDER = {
 
 TELLING = ("look", "failed", "refused", "undoing", "left", "skipped", "cancelled")
 """Of a run in one of these phases the reason says more than a bar."""
+
+
+TROUBLE = re.compile(r"(?<![\w./-])(?:fail(?:ed|s|ure|ures)?|errors?)(?![\w-]|\.\w)|_failed\b")
+"""Words of trouble in a line of a log, not those in the name of a host or a file."""
 
 
 def in_order(states: tuple[RunState, ...]) -> list[RunState]:
@@ -151,7 +157,7 @@ def _step(step: StepState, signs: Signs, now: float, width: int) -> Line:
     sign, style = signs.step(step.state)
     name_room = max(len(name) for name in STEPS) + 1
     line: Line = [(f"{sign} ", style), (pad(step.name, name_room), "bold" if step.state == "running" else "")]
-    bar_room = max(8, min(30, width - name_room - 2 - 33))
+    bar_room = max(8, min(30, width - name_room - 2 - 35))
     line += [*signs.bar(step.fraction(), bar_room, style), (f" {percent(step.fraction())} ", "")]
     if step.state == "running":
         line.append((f"{span(now - (step.started or now)):>6}", "dim"))
@@ -172,7 +178,7 @@ def log(lines: list[tuple[float, str]], width: int, *, query: str = "", wrapped:
         if query and query.lower() not in text.lower():
             continue
         low = text.lower()
-        style = "fail" if "fail" in low or "error" in low else "warn" if low.startswith("warning") else ""
+        style = "fail" if TROUBLE.search(low) else "warn" if low.startswith("warning") else ""
         parts = wrap.text(text, max(20, width - 10), style) if wrapped else [Row([(text, style)])]
         rows.append(Row([(f"{clock(at)}  ", "dim"), *parts[0].pieces]))
         rows += [Row([(" " * 10, ""), *part.pieces]) for part in parts[1:]]
