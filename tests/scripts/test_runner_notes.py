@@ -147,3 +147,17 @@ def test_times_that_cannot_be_kept_stop_the_run_before_they_change(sh, missing):
     # the undo is only told, not made
     done = sh.run(sh.parts(PARTS[0], "run_undo", *PARTS[1:], then=SETUP + then))
     assert done.returncode == 5 and b"cannot keep the folders' times" in done.stdout
+
+
+def test_a_record_that_could_not_be_put_away_is_told(sh):
+    """Otherwise the undo would end well, and the next migration be refused for it."""
+    then = """
+    drop_staging() { :; }
+    times_back() { :; }
+    printf 'x\\n' >"$J/undone"
+    PHASE=undo
+    keep_undone 2>/dev/null
+    """
+    done = sh.run(sh.parts(*PARTS, "run_undo", then=SETUP + then))
+    assert (sh.root / "j/cur").is_dir()
+    assert b"\twarning\tall is undone, but " in (sh.root / "j/journal").read_bytes(), done

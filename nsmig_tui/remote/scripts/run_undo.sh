@@ -157,7 +157,7 @@ keep_undone() { # the record of what was undone stays readable, out of the way o
   rm -rf "$J/undone/$RUN"
   times_back
   sync_dir "$UPATH" # and with it what went before on its file system
-  mv "$CUR" "$J/undone/$RUN"
+  mv "$CUR" "$J/undone/$RUN" || warn "all is undone, but $CUR could not be put into $J/undone; make room in $VAR, then ask for the undo once more"
   sync_dir "$J"
 }
 
