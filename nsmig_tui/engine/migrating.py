@@ -204,41 +204,24 @@ def badly_ended(
     error = view.errors[0] if view.errors else f"the runner stopped in {view.current or 'its beginning'}"
     if name and view.state != "refused":  # it outlives its run
         vhost = replace(vhost, backup_archive=name, rollback_available=True)
+
+    def end(outcome: str, why: str, code: ExitCode) -> Result:
+        after = failed(vhost, why, books.hint)
+        return books.end(outcome, after, code=code, steps=view.steps, archive=name, sha256=sha)
+
     if ending.died:
         books.hint = f"Finish it: nsmig resume {where}; or go back: nsmig resume {where} --undo"
         books.errors.append(error)
-        return books.end(
-            "interrupted",
-            failed(vhost, error, books.hint),
-            code=ExitCode.UNDO_FAILED,
-            steps=view.steps,
-            archive=name,
-            sha256=sha,
-        )
+        return end("interrupted", error, ExitCode.UNDO_FAILED)
     if view.state == "refused":
         books.hint = "Nothing was touched. Mend it and validate again."
         refused = replace(vhost, last_error=error, last_hint=books.hint)
         return books.end("refused", refused, code=ExitCode.REFUSED)
     if view.state == "undone":
         books.hint = f"All was undone. Mend it, then: nsmig validate {where}"
-        return books.end(
-            "undone",
-            failed(vhost, error, books.hint),
-            code=ExitCode.UNDONE,
-            steps=view.steps,
-            archive=name,
-            sha256=sha,
-        )
+        return end("undone", error, ExitCode.UNDONE)
     if error not in books.errors:
         books.errors.append(error)
     books.hint = f"Look at /var/lib/nsmig/{vhost.domain} on {vnode.name}, then: nsmig resume {where} --undo"
     # Whoever must look needs all of it: what failed, and what the undo said.
-    whole = "; ".join(dict.fromkeys(books.errors))
-    return books.end(
-        "failed",
-        failed(vhost, whole, books.hint),
-        code=ExitCode.UNDO_FAILED,
-        steps=view.steps,
-        archive=name,
-        sha256=sha,
-    )
+    return end("failed", "; ".join(dict.fromkeys(books.errors)), ExitCode.UNDO_FAILED)
