@@ -68,7 +68,8 @@ async def refuse_live_strays(shell: Shell, serving: Serving) -> None:
         raise Refused(
             f"nginx serves {live[0]} by the server block of {serving.site.domain}, as no block names it:"
             " it would not be found after the migration",
-            hint=f"Give {live[0]} a server block of its own.",
+            hint=f"Give {live[0]} a server block of its own; or, if it is to be off, give nginx a"
+            " default_server that answers for nobody (return 444).",
         )
 
 
