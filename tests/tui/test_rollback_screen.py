@@ -147,3 +147,28 @@ async def test_a_late_first_plan_does_not_take_the_place_of_a_newer_one(live, op
         await pilot.pause(0.05)
         await pilot.press("escape")
         assert "web/1.html" in pane(app)
+
+
+async def test_a_plan_that_comes_while_the_program_is_left_finds_no_parts(world, open_app, monkeypatch):
+    asked, made = asyncio.Event(), asyncio.Event()
+
+    async def plan(*_asked):
+        asked.set()
+        await made.wait()
+        return tui_world.rollback_plan(*_asked[:2], None)
+
+    monkeypatch.setattr(world.engine, "plan_rollback", plan)
+    async with open_app(world) as (app, pilot):
+        await choose(app, pilot, WWW)
+        await pilot.press("b")
+        await asyncio.wait_for(asked.wait(), 30)
+        close = app._close_all
+
+        async def close_while_it_comes():
+            await app.screen.query("#plan").remove()
+            made.set()
+            await asyncio.sleep(0.1)
+            await close()
+
+        monkeypatch.setattr(app, "_close_all", close_while_it_comes)
+    assert made.is_set() and app._exception is None

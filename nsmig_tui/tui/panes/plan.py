@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from ...domain.events import Planned
 from ..safe import one_line
-from ..words import Line, Signs, pad, plural, size, span
+from ..words import Signs, pad, plural, size, span
 from . import wrap
 from .wrap import Row
 
@@ -31,7 +31,7 @@ COUNTED = re.compile(r"(\d+) file\(s\), (\d+) bytes: ")
 def lines(plan: Planned, signs: Signs, width: int) -> list[Row]:
     """The whole of ``plan``. Nothing in it has been done."""
     rows = [Row([(f"Plan: {plan.verb} {plan.vhost}", "head"), ("   nothing has been touched", "dim")])]
-    rows.append(Row(facts(plan, signs)))
+    rows += wrap.text(facts(plan, signs), width)
     for warning in plan.warnings:
         rows += wrap.fact("warning", warning, width, "warn")
     top = top_of(plan)
@@ -44,13 +44,13 @@ def lines(plan: Planned, signs: Signs, width: int) -> list[Row]:
     return wrap.number(rows)
 
 
-def facts(plan: Planned, signs: Signs) -> Line:
+def facts(plan: Planned, signs: Signs) -> str:
     """Sizes and time on one line."""
     parts = [f"{SIZES.get(name, name).replace('_', ' ')} {_size(name, value)}"
              for name, value in plan.sizes.items()]  # fmt: skip
     if plan.expected_s:
         parts.append(f"about {span(plan.expected_s)}")
-    return [(f"  {signs.dot}  ".join(parts), "")]
+    return f" {signs.dot} ".join(parts)
 
 
 def _size(name: str, value: Any) -> str:

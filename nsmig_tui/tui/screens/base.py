@@ -49,7 +49,7 @@ class WorkScreen(Screen[None]):
     @property
     def is_here(self) -> bool:
         """Whether it has not been left: what was asked of it before may still come, and find no parts."""
-        return self in self.app.screen_stack
+        return self.app.is_running and self in self.app.screen_stack
 
     def on_screen_resume(self) -> None:
         """Back on this screen: what it shows may be old."""
