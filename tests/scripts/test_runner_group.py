@@ -44,7 +44,7 @@ esac
 : >"$R/ready-$1"
 while [ ! -e "$R/go" ]; do sleep 0.01; done
 case $DOMAIN in late*) sleep 1.5 ;; *last*) sleep 1.5; come_to 1 ;; esac
-case $DOMAIN in heard*) : >"$J/wants.fpm"; echo ok >"$J/got.fpm"; sleep 1; exit ;; esac
+case $DOMAIN in heard*) echo ok >"$J/got.fpm"; : >"$J/wants.fpm"; sleep 1; exit ;; esac
 case $DOMAIN in elsewhere*) : >"$J/wants.fpm"; sleep 4; exit ;; esac
 nginx_to "$STAGE"
 case $DOMAIN in twice-slowly*) sleep 1.5; nginx_to final ;; twice*) nginx_to final ;; esac
