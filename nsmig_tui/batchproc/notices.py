@@ -7,12 +7,12 @@ the address, which may hold a token.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import shlex
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 
 from ..domain.batch_report import report, summary_lines
 from ..domain.batch_view import BatchView
@@ -85,28 +85,17 @@ async def _by_webhook(address: str, view: BatchView) -> str:
 
 async def _aside(post: Callable[[], int]) -> int:
     """What ``post`` gives, from a thread that nobody waits for at the end: an answer may drip for ever."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[int] = loop.create_future()
-
-    def told(status: int, error: Exception | None) -> None:
-        if answer.done():  # given up meanwhile
-            return
-        if error is None:
-            answer.set_result(status)
-        else:
-            answer.set_exception(error)
+    answer: Future[int] = Future()
 
     def work() -> None:
-        status, trouble = 0, None
+        answer.set_running_or_notify_cancel()
         try:
-            status = post()
+            answer.set_result(post())
         except Exception as error:
-            trouble = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(told, status, trouble)
+            answer.set_exception(error)
 
     threading.Thread(target=work, daemon=True).start()
-    return await answer
+    return await asyncio.wrap_future(answer)
 
 
 async def _by_apprise(address: str, view: BatchView) -> str:

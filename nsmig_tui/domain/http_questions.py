@@ -37,7 +37,7 @@ STATIC = re.compile(
 )
 MAX_PAGES = 12
 MAX_NEIGHBOURS = 5
-MAX_STRAYS = 10
+MAX_STRAYS = 50
 NOBODY = "nsmig-nobody.invalid"
 """A host that no server has: .invalid is reserved for that (RFC 2606)."""
 
@@ -116,7 +116,7 @@ def neighbour_requests(serving: Serving) -> list[HttpRequest]:
 def stray_requests(serving: Serving) -> list[HttpRequest]:
     """Front pages of directories that only nginx's choice of a default brings to a block of this vhost.
 
-    Each follows the same question for a name that nobody has, which tells what depends on the directory.
+    At each door a name that nobody has is asked for as well, which tells what depends on the directory.
     """
     if serving.nginx is None:
         return []
@@ -129,16 +129,14 @@ def stray_requests(serving: Serving) -> list[HttpRequest]:
                 address = _address(serving.nginx, server, name, listen)
                 if address:
                     asked += [HttpRequest(n, "/", address, listen.port, listen.tls) for n in (NOBODY, name)]
-    return asked
+    return list(dict.fromkeys(asked))
 
 
 def live_strays(before: Sequence[Baseline]) -> list[str]:
     """Those of ``stray_requests`` that show a page which the name that nobody has does not."""
-    pairs = zip(before[::2], before[1::2], strict=True)
-    live = [
-        its.request.host for nobodys, its in pairs if its.status // 100 == 2 and nobodys.status // 100 != 2
-    ]
-    return list(dict.fromkeys(live))
+    shown = [b.request for b in before if b.status // 100 == 2]
+    all_get = {(r.address, r.port, r.tls) for r in shown if r.host == NOBODY}
+    return list(dict.fromkeys(r.host for r in shown if (r.address, r.port, r.tls) not in all_get))
 
 
 def further_requests(serving: Serving, before: Sequence[Baseline]) -> list[HttpRequest]:

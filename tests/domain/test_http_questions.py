@@ -260,6 +260,9 @@ def test_who_has_no_block_is_asked_where_the_first_one_answers():
         ("b.test", 443, True, "/"),
     ]
     assert stray_requests(served(FIRST)) == []
+    more = serving(seen(nginx=nginx_config(FIRST.encode(), b""), siblings=("a.test", "b.test", "c.test")))
+    hosts = [r.host for r in stray_requests(more)]
+    assert [hosts.count(name) for name in (NOBODY, "b.test", "c.test")] == [2, 2, 2]
 
 
 @pytest.mark.parametrize(
