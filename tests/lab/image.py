@@ -20,12 +20,13 @@ from lab import procs
 SUITE = "bookworm"
 PHP = "8.2"
 PACKAGES = [
-    *("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "cron"),
+    *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "sudo", "cron"),
     *("nginx-light", "php-fpm", "acl", "attr", "libcap2-bin", "busybox"),
 ]
 
 # Runs inside the fresh tree by chroot. Timers and units that only cost boot time, or wake up in the middle
-# of a test, are masked; everything a migration meets stays as Debian ships it.
+# of a test, are masked; everything a migration meets stays as Debian ships it. A login starts no session of
+# systemd, whose manager for each user costs every test; who is about sessions turns that on again.
 FINISH = """
 set -eu
 rm -f /etc/ssh/ssh_host_* /etc/machine-id
@@ -36,6 +37,7 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
     networking.service systemd-pstore.service phpsessionclean.timer remote-fs.target
 do ln -sf /dev/null "/etc/systemd/system/$unit"; done
 systemctl set-default multi-user.target
+DEBIAN_FRONTEND=noninteractive pam-auth-update --package --remove systemd
 systemctl enable nginx.service ssh.service cron.service php@PHP@-fpm.service
 rm -rf /usr/share/doc/* /usr/share/man/* /usr/share/locale/* /var/lib/apt/lists/* /var/cache/apt/*.bin
 ! command -v python3

@@ -53,7 +53,7 @@ class Product:
 
         async def work(app: Any) -> None:
             for node in nodes:
-                app.store.save_vnode(Vnode(node.name, ssh_host=node.name, **more))
+                app.store.save_vnode(Vnode(node.name, **{"ssh_host": node.name, **more}))
 
         self.run(work)
 

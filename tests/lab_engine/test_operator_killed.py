@@ -100,6 +100,32 @@ def test_nobody_confirms(lab: Lab, node: Node, product: Product) -> None:
     assert product.migrate(node, DOMAIN).ok
 
 
+SESSIONS = """
+set -eu
+mkdir -p /etc/systemd/logind.conf.d
+printf '[Login]\\nKillUserProcesses=yes\\n' >/etc/systemd/logind.conf.d/kill.conf
+systemctl restart systemd-logind
+DEBIAN_FRONTEND=noninteractive pam-auth-update --package --enable systemd 2>/dev/null
+"""
+
+
+def test_where_a_logout_ends_what_the_user_began(lab: Lab, node: Node, tmp_path: Path) -> None:
+    """KillUserProcesses=yes and a login that needs sudo: the run outlives it, and undoes by itself."""
+    node.sh(SESSIONS)
+    product = Product(lab, tmp_path)
+    product.add(node, ssh_host=f"{node.name}-ops")
+    scene = set_scene(node, shape="literal")
+    product.ready(node, DOMAIN)
+    done = subprocess.run(
+        [sys.executable, "-c", UNATTENDED, str(product.place), str(lab.ssh_config)], check=False
+    )
+    assert done.returncode == -9
+    wait_for("the logout", lambda: " ops " not in node.sh("loginctl list-sessions --no-legend").stdout, 30)
+    journal = node.path(f"/var/lib/nsmig/{DOMAIN}/journal")
+    wait_for("the vnode to undo by itself", lambda: journal.read_text().endswith("end\tundone\n"), 60)
+    scene.is_as_before()
+
+
 @pytest.mark.timeout(1200)
 def test_the_undo_of_a_failed_step_is_killed_too(
     lab: Lab, nodes: list[Node], tmp_path: Path, capsys: pytest.CaptureFixture[str]

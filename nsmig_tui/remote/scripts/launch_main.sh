@@ -33,11 +33,32 @@ main() {
   cd / || exit 1
   lines=0
   if [ -s "$VAR/$1/journal" ]; then lines=$(wc -l <"$VAR/$1/journal"); fi
+  leave_session "$2"
   if have setsid; then setsid sh "$RD/runner.sh" "$RD" </dev/null >"$RD/log" 2>&1 &
   else nohup sh "$RD/runner.sh" "$RD" </dev/null >"$RD/log" 2>&1 & fi
   echo "started $! $lines"
   printf '%s %s\n' "$1" "$2" >"$VAR/.started"
 }
+
+# systemd may end at logout whatever a user began (KillUserProcesses=yes), by sudo too; root it leaves alone.
+# This shell, and with it the runner, moves into a scope of its own; where none can be had, it stays.
+leave_session() { # run
+  if [ "${SUDO_UID:-0}" = 0 ] || ! in_session || ! have busctl; then return; fi
+  busctl --timeout=5 call org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager \
+    StartTransientUnit 'ssa(sv)a(sa(sv))' "nsmig-$1.scope" fail 1 PIDs au 1 $$ 0 >/dev/null 2>&1 || return 0
+  tries=0 # the answer comes before the move
+  while in_session && [ "$tries" -lt 40 ]; do
+    tries=$((tries + 1))
+    sleep 0.05 2>/dev/null || sleep 1
+  done
+}
+
+in_session() { # is this shell in the session of a login?
+  while IFS= read -r group; do
+    case $group in */session-*.scope) return 0 ;; esac
+  done </proc/self/cgroup
+  return 1
+} 2>/dev/null
 
 give_up() { rm -rf "$PART"; die "$@"; }
 
