@@ -532,6 +532,30 @@ def test_an_archive_of_a_tree_that_is_written_to_can_be_restored(sh, when):
     assert unpacked == {"access.log": "oldmore", "with\nnewline": "oldmore", "new": "new"}
 
 
+def test_files_without_a_checksum_are_counted_in_a_warning(sh):
+    """What sums them may be killed, for want of memory."""
+    web = sh.root / "srv/a.test/web"
+    web.mkdir(parents=True)
+    for name in ("one", "two"):
+        (web / name).write_text(name)
+    real = shutil.which("sha256sum", path=sh.path)
+    tool = sh.root / "shims/sha256sum"
+    tool.parent.mkdir()
+    tool.write_text(f'#!/bin/sh\nif [ -e {sh.root}/dying ]; then exit 137; fi\nexec {real} "$@"\n')
+    tool.chmod(0o755)
+    sh.path = f"{tool.parent}:{sh.path}"
+    then = f"""
+    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
+    tar --version 2>&1 | grep -q GNU || TAR=busybox
+    mkdir -p "$CUR/conf"
+    pt() {{ case $1 in backup-manifest) touch {sh.root}/dying ;; backup-tar) rm {sh.root}/dying ;; esac; }}
+    make_archive
+    """
+    done = sh.run(text(sh, then))
+    noted = (sh.root / "j/journal").read_text()
+    assert done.returncode == 0 and "\twarning\t2 file(s) have no checksum" in noted, noted
+
+
 def test_what_changed_and_went_before_it_was_archived_again_leaves_nothing_behind(sh):
     web = sh.root / "srv/a.test/web"
     web.mkdir(parents=True)

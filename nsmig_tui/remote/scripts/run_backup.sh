@@ -159,6 +159,7 @@ make_archive() {
   summing=$!
   compare_entries "$S/archive.part" "$S/manifest.part" || fail "the archive cannot be read to its end"
   wait "$summing" || fail "cannot read the archive back"
+  if [ "$UNSUMMED" != 0 ]; then warn "$UNSUMMED file(s) have no checksum in the manifest: a restore cannot prove their content"; fi
   again
   settle_missing "$S/manifest.part" || fail "the archive does not hold all that the manifest lists: $name"
   warn_of_newlines "$S/manifest.part"

@@ -44,7 +44,7 @@ finish_manifest() { # output file
 }
 
 # Names in the manifest that the archive must hold, against what it holds when read to its end; ENTRIES is how
-# many the manifest has. In names.missing two lines for each that is missing: as the manifest has it, and the name
+# many the manifest has, UNSUMMED how many files in both have no sum (what sums may be killed, as any command). In names.missing two lines for each that is missing: as the manifest has it, and the name
 # with newlines as \001. A newline in a name makes two lines in a listing, here as there.
 compare_entries() { # archive manifest [names.missing]
   ("$GZ" -dc "$1" || touch "$S/bad.gzip") | if [ "$TAR" = gnu ]; then exec tar --quoting-style=literal -tf -; else tar -tf - && echo .; fi |
@@ -56,11 +56,12 @@ compare_entries() { # archive manifest [names.missing]
           split(line, m, "\t")
           if (m[1] == "s") continue
           name = plain(m[9])
+          if (m[1] == "f" && m[8] == "-" && name in held) unsummed++
           for (n = split(name, part, "\n"); n > 0; n--) if (!(part[n] in held)) {
             gsub(/\n/, "\001", name); print m[9]; print name; break } }
-        print all + 0 >(manifest ".count") }' >"${3:-$S/names.missing}" || return 1
+        print all + 0, unsummed + 0 >(manifest ".count") }' >"${3:-$S/names.missing}" || return 1
   if [ -e "$S/bad.gzip" ]; then rm -f "$S/bad.gzip"; return 1; fi
-  read -r ENTRIES <"$2.count"
+  read -r ENTRIES UNSUMMED <"$2.count"
 }
 
 newlines() { # name with newlines as \001; gives NAMED, as it is called
