@@ -286,6 +286,7 @@ HOSTILE = {
     "bare": [TOP, member("x")],
     "dash": [TOP, member("-x")],
     "beneath a link": [TOP, member("./web", LINK, "/etc"), member("./web/passwd")],
+    "beneath a link, a backslash": [TOP, member("./web", LINK, "/etc"), member("./web/pass\\wd")],
     "deep beneath a link": [TOP, member("./a", LINK, "b"), member("./a/b/c/d")],
     "link over a folder": [TOP, folder("./web/"), member("./web", LINK, "/etc"), member("./web/x")],
     "beneath a second name of a link": [
@@ -530,6 +531,23 @@ def test_an_archive_of_a_tree_that_is_written_to_can_be_restored(sh, when):
     unpacked = {path.name: path.read_text() for path in (sh.root / "b/tree/var/log").iterdir()}
     unpacked.pop("session", "")  # as it was, where it had been packed by then
     assert unpacked == {"access.log": "oldmore", "with\nnewline": "oldmore", "new": "new"}
+
+
+@pytest.mark.parametrize("odd", ["\nfirst/page", "last\n/page", "\n\n/\n", "two\nlines/and\nmore"])
+def test_newlines_at_any_place_of_a_name_are_found_in_the_archive(sh, odd):
+    """A listing makes lines of them; GNU tar's has a folder's name with a slash at its end."""
+    page = sh.root / "srv/a.test/web" / odd
+    page.parent.mkdir(parents=True)
+    page.write_text("words")
+    then = """
+    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
+    tar --version 2>&1 | grep -q GNU || TAR=busybox
+    mkdir -p "$CUR/conf"
+    make_archive
+    """
+    done = sh.run(text(sh, then))
+    assert done.returncode == 0, (sh.root / "j/journal").read_text()
+    assert "\tarchive\t" in (sh.root / "j/journal").read_text()
 
 
 def test_files_without_a_checksum_are_counted_in_a_warning(sh):

@@ -59,6 +59,25 @@ def a_second_later():
     return began
 
 
+def test_names_with_backslashes_end_the_search_for_a_folder(sh, top):
+    """A manifest writes backslash, TAB and newline with a backslash, at which the awk of BusyBox stumbles."""
+    odd = top / "a\\b/tab\there"
+    odd.mkdir(parents=True)
+    (odd / "two\nlines").write_text("words")
+    for path in (odd / "two\nlines", odd, odd.parent, top):
+        os.utime(path, (10**9, 10**9))
+    run(sh, WRITE)
+    began = a_second_later()
+    content = sh.root / "content"
+    os.rename(top, content)
+    shutil.rmtree(content / "a\\b")
+    (content / "new\\").mkdir()
+    (content / "new\\/fi\\le").write_text("words")
+    lost = (r"a\\b", r"a\\b/tab\there", r"a\\b/tab\there/two\nlines")
+    came = (r"new\\", r"new\\/fi\\le")
+    assert run(sh, COMPARE, began) == sorted(f"live\t./{name}" for name in (*lost, *came))
+
+
 def test_what_others_change_is_live(sh, top):
     began = a_second_later()
     content = sh.root / "content"

@@ -16,15 +16,15 @@ manifest() { if [ -s "$known" ]; then cat "$known"; else gzip -dc "$U/.archive/$
     return "" }
   function secs(x) { sub(/\..*/, "", x); return x }
   $0 == "@live" && !live { live = 1; n = 0; next }
-  !live { split($0, f, "\t"); if (f[1] != "s" && f[9] !~ /^\.\/(msg|var\/run)(\/|$)/) { was[f[9]] = f[1] " " f[6] " " secs(f[7]); size[f[9]] = f[6]; kind[f[9]] = f[1] }; next }
+  !live { split($0, f, "\t"); if (f[1] != "s" && f[9] !~ /^\.\/(msg|var\/run)(\/|$)/) { was[f[9]] = f[1] " " f[6] " " secs(f[7]) }; next }
   { n++ }
   n % 3 == 1 { split($0, m, " "); next }
   n % 3 == 2 { p = old(esc($0)); next }
   { if (p == "" || m[1] == "s" || p ~ /^\.\/(msg|var\/run|\.archive)(\/|$)/) next
-    seen[p] = 1
     if (!(p in was)) { if (m[1] != "d") say("new", p, m[7]); next }
-    if (m[1] != "d" && was[p] != m[1] " " m[7] " " secs(m[8])) say("changed", p, m[7]) }
+    if (m[1] != "d" && was[p] != m[1] " " m[7] " " secs(m[8])) say("changed", p, m[7])
+    delete was[p] } # what is left in the end is gone
   function say(k, path, bytes) { c[k]++; b[k] += bytes; if (c[k] <= 200) print "path\t" k "\t" path }
-  END { for (p in was) if (!(p in seen) && kind[p] != "d" && (layout == "old" || p ~ /^\.\/(web|var\/log|var\/tmp)\//)) say("gone", p, size[p])
+  END { for (p in was) { split(was[p], f, " "); if (f[1] != "d" && (layout == "old" || p ~ /^\.\/(web|var\/log|var\/tmp)\//)) say("gone", p, f[2]) }
     for (k in c) printf "count\t%s\t%d\t%.0f\n", k, c[k], b[k] }'
 if ! manifest | head -n 1 | grep -q .; then printf 'unknown\n'; fi

@@ -76,10 +76,10 @@ tree_rows() {
         above = substr(above, i + 1) } }
     # a link beside web that leads into what moves or leaves, by the path that it means
     function outside(link, to,   part, n, i, at) {
-      if (substr(to, 1, 1) != "/") { sub(/[^\/]*$/, "", link); to = u substr(link, 2) to }
+      if (substr(to, 1, 1) != "/") { sub("[^/]*$", "", link); to = u substr(link, 2) to }
       n = split(to, part, "/"); to = ""
       for (i = 1; i <= n; i++) {
-        if (part[i] == "..") sub(/\/[^\/]*$/, "", to)
+        if (part[i] == "..") sub("/[^/]*$", "", to)
         else if (part[i] != "" && part[i] != ".") to = to "/" part[i] }
       if (index(to, u "/") == 1 && substr(to, length(u) + 2) ~ /^(web|var|bin|etc|\.ssh)(\/|$)/) row("oldlink", path, to) }
     function row(kind, link, to) { rows[++told] = kind "\t" b64(u substr(link, 2)) "\t" b64(to) }
@@ -101,7 +101,7 @@ tree_rows() {
       if (path ~ /^\.\/msg\//) mail++
       if (path == "." || path == "./var" || path == "./web") { if (t == "d") folder[path] }
       if (path != "." && index(substr(path, 3), "/") == 0) note(".", path)
-      else if (path ~ /^\.\/(var|web)\/[^\/]*$/) note(substr(path, 1, 5), "." substr(path, 6))
+      else if (path ~ "^[.]/(var|web)/[^/]*$") note(substr(path, 1, 5), "." substr(path, 6))
       if (t == "s" && path ~ /^\.\/var\/run\//) rows[++told] = "entry\tsocket\t" b64(u substr(path, 2))
       if (t == "l" && inweb) follow(path, $0)
       else if (t == "l" && path !~ /^\.\/(msg|bin|etc|\.ssh|var\/run)\//) outside(path, $0) }

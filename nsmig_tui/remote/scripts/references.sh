@@ -53,7 +53,7 @@ ref_rows() { # kind, or nothing
       n = split(text, part, beside)
       for (i = 2; i <= n; i++) {
         word = part[i]; sub(/[ \t"\047`;,)(|&<>:].*/, "", word)
-        if (word ~ /^[^\/]*[*?[$%{][^\/]*\/./ && part[i - 1] !~ /[A-Za-z0-9._-]$/ && !told[f, word]++ && ++globs[f] <= 20)
+        if (word ~ "^[^/]*[*?[$%{][^/]*/." && part[i - 1] !~ /[A-Za-z0-9._-]$/ && !told[f, word]++ && ++globs[f] <= 20)
           printf "glob\t%s\t%s\t%s\t%s\n", kind_of(f), b64(f), line, b64(top word) } }
     BEGIN { pattern = u; gsub(/[^A-Za-z0-9\/_-]/, "[&]", pattern)
       top = u; sub(/[^\/]*$/, "", top); beside = top; gsub(/[^A-Za-z0-9\/_-]/, "[&]", beside)
@@ -61,7 +61,7 @@ ref_rows() { # kind, or nothing
     globbing && /^end of patterns$/ { globbing = 0; next }
     globbing { if (!match($0, /:[0-9]+:/)) next
       f = substr($0, 1, RSTART - 1); line = substr($0, RSTART + 1, RLENGTH - 2); rest = substr($0, RSTART + RLENGTH)
-      if (index(rest, first) == 1 || rest ~ /^\/[^\/]*[*?[]/) printf "glob\t%s\t%s\t%s\t%s\n", (f ~ /fail2ban/ ? "fail2ban" : "logrotate"), b64(f), line, b64(rest)
+      if (index(rest, first) == 1 || rest ~ "^/[^/]*[*?[]") printf "glob\t%s\t%s\t%s\t%s\n", (f ~ /fail2ban/ ? "fail2ban" : "logrotate"), b64(f), line, b64(rest)
       next }
     /^unread\t/ { print "unread\t" b64(substr($0, 8)); next }
     !match($0, /:[0-9]+:/) { next }
@@ -69,7 +69,7 @@ ref_rows() { # kind, or nothing
       if (line == "0") sub(/^(\.\.?\/)+\/?/, "/", rest)
       if (kind == "" && rest ~ /[*?[$%{]/ && f !~ /\/etc\/(logrotate|fail2ban)/) patterns(rest)
       if (index(f, u "/") == 1 && kind == "" && match(rest, /\.\.\/(web|var)([^A-Za-z0-9._-]|$)/)) named(u substr(rest, RSTART + 2, 4))
-      if (kind != "" && (f ~ /\.(php[0-9]?|phtml|inc|module|class|lib|tpl)$/ || f ~ /\/[^.\/]*$/)) climbs(rest)
+      if (kind != "" && (f ~ /\.(php[0-9]?|phtml|inc|module|class|lib|tpl)$/ || f ~ "/[^./]*$")) climbs(rest)
       if (index(rest, "\\/")) gsub(/\\\//, "/", rest)
       n = split(rest, piece, pattern) # not by substr, which is slow with thousands in a long line
       for (i = 2; i <= n; i++) {

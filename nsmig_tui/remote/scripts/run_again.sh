@@ -11,28 +11,38 @@ note_changed() {
   (step_back && walk "$S/again.links" >"$S/again.walk") || fail "cannot look again at what was archived"
   if hand when "$CUR/manifest.start"; then since=$SAID
   elif find_prints; then since=$(find "$CUR/manifest.start" -prune -printf '%T@'); else since=$(stat -c %Y "$CUR/manifest.start"); fi
-  awk -v since="$since" -v missing="$S/names.missing" -v folders="$S/folders" '
+  awk -v since="$since" -v missing="$S/names.missing" -v folders="$S/folders" -v walked="$S/manifest.part.walk" '
+    function met(p,   l, q, is) { # the first walk there: INODE CHANGED TYPE; both walks mostly have one order
+      if (p in first) { is = first[p]; delete first[p]; return is }
+      while ((getline l < walked) > 0) {
+        split(l, w, " ")
+        is = w[6] " " w[10] " " w[1]
+        if ((getline q < walked) <= 0 || (getline l < walked) <= 0) break
+        if (q == p) return is
+        first[q] = is }
+      return "" }
     function is_back(up) { # the archive lacks it with a folder that was touched
       if (!(p in lost)) return 0
       up = p
-      while (sub(/\/[^\/]*$/, "", up)) if (up in came) return 1
+      while (sub("/[^/]*$", "", up)) if (up in came) return 1
       return is_new }
     BEGIN { printf "" >folders
       while ((getline l < missing) > 0 && (getline name < missing) > 0) lost[name] }
     FNR % 3 == 1 { split($0, m, " "); next }
     FNR % 3 == 2 { p = $0; next }
     m[1] == "s" { next }
-    NR == FNR { met[m[6] " " m[10] " " p]; if (m[1] == "d") stood[m[6] " " p]; next }
-    { is_new = m[10] + 0 >= since + 0 || !((m[6] " " m[10] " " p) in met) }
+    { was = met(p)
+      is_new = m[10] + 0 >= since + 0 || was != m[6] " " m[10] " " m[1] }
     m[1] == "d" {
       if (is_new) print p >folders
       if (p == ".") next
       if (is_back()) came[p]
-      if (p in came || !((m[6] " " p) in stood)) print p
+      split(was, w, " ")
+      if (p in came || w[1] "" != m[6] "" || w[3] != "d") print p
       next }
     is_new || is_back() { print p; if (m[5] > 1) twins[m[6]]; next }
     m[5] > 1 { name_of[++n] = p; file[n] = m[6] }
-    END { for (i = 1; i <= n; i++) if (file[i] in twins) print name_of[i] }' "$S/manifest.part.walk" "$S/again.walk" |
+    END { for (i = 1; i <= n; i++) if (file[i] in twins) print name_of[i] }' "$S/again.walk" |
     sort >"$S/changed"
 }
 
@@ -80,7 +90,7 @@ write_changed() {
     # BusyBox takes what is in a folder along with it
     awk '{ name[++n] = $0; set[$0] }
       END { for (i = 1; i <= n; i++) {
-        up = name[i]; while (sub(/\/[^\/]*$/, "", up)) if (up in set) break
+        up = name[i]; while (sub("/[^/]*$", "", up)) if (up in set) break
         if (!(up in set)) print name[i] } }' "$S/changed" >"$S/changed.tops"
     set --
     while IFS= read -r name; do

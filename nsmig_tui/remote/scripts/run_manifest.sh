@@ -36,11 +36,17 @@ make_manifest() { # output file
 finish_manifest() { # output file
   hash_files "$1.hash" 2>>"$RD/log" || true
   awk -v hashes="$1.hash" "$ESC"'
-    BEGIN { OFS = "\t"; while ((getline l < hashes) > 0) h[substr(l, 67)] = substr(l, 1, 64) }
+    function sum_of(p,   l, q, s) { # both lists mostly have one order, so that few sums wait in h
+      if (p in h) { s = h[p]; delete h[p]; return s }
+      while ((getline l < hashes) > 0) {
+        q = substr(l, 67)
+        if (q == p) return substr(l, 1, 64)
+        h[q] = substr(l, 1, 64) }
+      return "-" }
+    BEGIN { OFS = "\t" }
     NR % 3 == 1 { split($0, m, " "); next }
     NR % 3 == 2 { p = $0; next }
-    { s = "-"; if (m[1] == "f" && p in h) s = h[p]
-      print m[1], m[2], m[3], m[4], m[5], m[7], m[8], s, esc(p), esc($0) }' "$1.walk" >"$1"
+    { print m[1], m[2], m[3], m[4], m[5], m[7], m[8], m[1] == "f" ? sum_of(p) : "-", esc(p), esc($0) }' "$1.walk" >"$1"
 }
 
 # Names in the manifest that the archive must hold, against what it holds when read to its end; ENTRIES is how
@@ -49,16 +55,33 @@ finish_manifest() { # output file
 compare_entries() { # archive manifest [names.missing]
   ("$GZ" -dc "$1" || touch "$S/bad.gzip") | if [ "$TAR" = gnu ]; then exec tar --quoting-style=literal -tf -; else tar -tf - && echo .; fi |
     awk -v manifest="$2" "$ESC"'
-      { if (length($0) > 1) sub(/\/$/, ""); held[$0] = 1 }
+      function listed(name) { # in the archive, where it is taken as often as it is there
+        if (!(name in held)) return 0
+        if (!--held[name]) delete held[name]
+        return 1 }
+      function met(name) { if (name in unproven) { unsummed++; delete unproven[name] } }
+      function take_entry(   m, name) { # of the manifest; both mostly have one order, so that little waits
+        if ((getline line < manifest) <= 0) return 0
+        all++
+        split(line, m, "\t")
+        if (m[1] == "s") return 1
+        name = plain(m[9])
+        if (m[1] == "f" && m[8] == "-") unproven[name]
+        if (name ~ /\n/) wide[name] = m[9]
+        else if (listed(name)) met(name)
+        else awaited[name] = m[9]
+        return 1 }
+      function bare_of(text) { sub(/\/$/, "", text); return text }
+      function is_whole(name,   n, part) {
+        for (n = split(name, part, "\n"); n > 0; n--) if (!listed(bare_of(part[n]))) return 0
+        return 1 }
+      { name = bare_of($0)
+        if (name in awaited) { delete awaited[name]; met(name) } else held[name]++
+        take_entry() }
       END {
-        while ((getline line < manifest) > 0) {
-          all++
-          split(line, m, "\t")
-          if (m[1] == "s") continue
-          name = plain(m[9])
-          if (m[1] == "f" && m[8] == "-" && name in held) unsummed++
-          for (n = split(name, part, "\n"); n > 0; n--) if (!(part[n] in held)) {
-            gsub(/\n/, "\001", name); print m[9]; print name; break } }
+        while (take_entry());
+        for (name in wide) if (is_whole(name)) met(name); else awaited[name] = wide[name]
+        for (name in awaited) { print awaited[name]; gsub(/\n/, "\001", name); print name }
         print all + 0, unsummed + 0 >(manifest ".count") }' >"${3:-$S/names.missing}" || return 1
   if [ -e "$S/bad.gzip" ]; then rm -f "$S/bad.gzip"; return 1; fi
   read -r ENTRIES UNSUMMED <"$2.count"

@@ -170,7 +170,7 @@ mail_along() {
 
 mail_from() { # the mailbox that was live
   since=$(stat -c %Y "$J/restored/since") && names_below "$1" >"$B/lived.mail" && names_below "$UPATH/msg" >"$B/home.mail" || fail "cannot tell which mail is new"
-  awk 'function key(p) { if (p !~ /\/(new|cur)\/[^\/]+$/) return p; sub(/.*\//, "", p); sub(/:2,.*/, "", p); return "mail " p }
+  awk 'function key(p) { if (p !~ "/(new|cur)/[^/]+$") return p; sub(/.*\//, "", p); sub(/:2,.*/, "", p); return "mail " p }
     FNR == NR { home[key($0)]; next }
     !(key($0) in home)' "$B/home.mail" "$B/lived.mail" >"$B/new.mail"
   taken=0

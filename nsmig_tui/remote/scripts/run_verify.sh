@@ -11,7 +11,7 @@ differences() { # manifest, start of the manifest in epoch seconds
   seek_content
   in_dir "$CONTENT" "$WEB_INO" walk "$S/verify" >"$S/after.walk" || return 1
   awk -v ours="$ours" -v owners="$S/owners.lines" -v manifest="$1" -v t0="$2" -v owner="$OWNER" "$ESC"'
-    function up(p) { sub(/\/[^\/]*$/, "", p); return p }
+    function up(p) { sub("/[^/]*$", "", p); return p }
     function touched(p) { return mtime[p] >= t0 || p == "." && mtime[p] != top || p != "." && !(p in given) && ctime[p] >= t0 }
     function moved(p) { # it, or a folder on the way to it, was put there since
       for (; p != "."; p = up(p)) if (touched(p)) return 1
@@ -28,16 +28,18 @@ differences() { # manifest, start of the manifest in epoch seconds
       while ((getline l < manifest) > 0) { n = split(l, f, "\t"); p = f[9]
         if (p == "./web") top = f[7]
         if (substr(p, 1, 6) != "./web/" || f[1] == "s") continue
-        p = "." substr(p, 6); was[p] = f[1] " " f[2] " " f[5] " " f[6] " " f[7] " " f[10]; own[p] = f[3] ":" f[4]; kind[p] = f[1] } }
+        p = "." substr(p, 6); was[p] = (p in given ? owner : f[3] ":" f[4]) " " f[1] " " f[2] " " f[5] " " f[6] " " f[7] " " f[10] } }
     NR % 3 == 1 { split($0, m, " "); next }
     NR % 3 == 2 { p = esc($0); next }
     { if (m[1] == "s") next
-      mtime[p] = m[8]; ctime[p] = m[10]; now[p] = m[1] " " m[2] " " m[5] " " m[7] " " m[8] " " esc($0); has[p] = m[3] ":" m[4] }
+      is = m[3] ":" m[4] " " m[1] " " m[2] " " m[5] " " m[7] " " m[8] " " esc($0)
+      if (m[1] != "d" && p in was && was[p] == is) { delete was[p]; next } # there may be a million of these
+      mtime[p] = m[8]; ctime[p] = m[10]; now[p] = is }
     END { for (p in was) {
         if (!(p in now)) { print (went(p) ? "live" : "missing") "\t" p; continue }
-        if (now[p] != was[p]) { print (live(p) ? "live" : "changed") "\t" p; continue }
-        want = own[p]; if (p in given) want = owner
-        if (has[p] != want) print (live(p) ? "live" : "owner") "\t" p }
+        if (now[p] == was[p]) continue
+        if (live(p)) print "live\t" p
+        else print (substr(now[p], index(now[p], " ")) != substr(was[p], index(was[p], " ")) ? "changed" : "owner") "\t" p }
       for (p in now) if (p != "." && p != ours && !(p in was)) print (came(p) ? "live" : "new") "\t" p }' "$S/after.walk" >"$S/differences"
 }
 

@@ -113,7 +113,7 @@ home_lines() {
         text = substr(rest, RSTART, RLENGTH); rest = substr(rest, RSTART + RLENGTH)
         at = mine
         if (text ~ /^~[A-Za-z0-9_]/) { name = substr(text, 2); sub(/\/.*/, "", name); at = home[name] }
-        sub(/^[^\/]*/, "", text)
+        sub("^[^/]*", "", text)
         if (at != "") print FILENAME ":" FNR ":" at text }
       if (mine == "") next
       if (mine != u) { print FILENAME ":" FNR ":" mine; next }
