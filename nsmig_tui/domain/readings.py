@@ -166,6 +166,8 @@ class Inspection:
     climbing: tuple[tuple[str, str], ...] = ()
     old_links: tuple[tuple[str, str], ...] = ()
     mounts: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
+    """Folders on another device; a subvolume of btrfs is one and in no list of mounts."""
     immutable: tuple[str, ...] = ()
     other_project: bool = False
     real: str = ""
@@ -275,6 +277,7 @@ def read_inspection(output: bytes, before: VnodeReading | None = None) -> Inspec
         climbing=tuple((as_name(r[0]), as_name(r[1])) for r in s.of("entries", "climb") if len(r) >= 2),
         old_links=tuple((as_name(r[0]), as_name(r[1])) for r in s.of("entries", "oldlink") if len(r) >= 2),
         mounts=tuple(r[0] for r in s.of("mounts", "mount") if r),
+        apart=tuple(as_name(r[0]) for r in s.of("entries", "apart") if r),
         immutable=tuple(r[0] for r in s.of("mounts", "immutable") if r),
         other_project=any(True for _ in s.of("mounts", "project")),
         real=next((as_name(r[0]) for r in s.of("mounts", "real") if r), ""),

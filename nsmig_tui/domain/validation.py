@@ -35,6 +35,7 @@ from .surroundings import Serving, document_root_below, unique
 
 STRUCTURAL = ("web", "msg", "var", "var/log", "var/run", "var/tmp", ".ssh", "bin", "etc", ".archive")
 NOT_OURS = "Move it to another name: nsmig keeps its archives there, and an archive does not hold it."
+NOT_ARCHIVED = "No archive would hold what is in it. Move it out, or put a plain folder there (cp -a)."
 NOT_THERE = "Is its disk mounted? Discover the vnode again to note what is there."
 Judge = Callable[[str, str, Inspection, Serving], Iterator[Finding]]
 
@@ -120,6 +121,14 @@ def _user(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterat
     yield from moving_homes(upath, seen)
 
 
+def _apart(seen: Inspection) -> Iterator[Finding]:
+    for mount in seen.mounts:
+        yield Finding(CRITICAL, STRUCTURE, f"{mount} is a mount point", hint="Unmount it for the migration.")
+    for place in sorted(set(seen.apart) - set(seen.mounts)):
+        message = f"{place!r} is a file system or a btrfs subvolume of its own"
+        yield Finding(CRITICAL, STRUCTURE, message, hint=NOT_ARCHIVED)
+
+
 def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
     if "upath" not in seen.places:
         yield Finding(CRITICAL, STRUCTURE, f"{upath} is not there", "a directory", "", NOT_THERE)
@@ -158,8 +167,7 @@ def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> I
             f"{upath} has a quota project of its own, and nothing can be renamed into it",
             hint="Take the project off it for the migration: chattr -R -P, with xfs_quota project -C.",
         )
-    for mount in seen.mounts:
-        yield Finding(CRITICAL, STRUCTURE, f"{mount} is a mount point", hint="Unmount it for the migration.")
+    yield from _apart(seen)
     if unclear := seen.entries.get("soh", ()):
         yield Finding(
             ERROR,

@@ -43,7 +43,7 @@ def packed(files: dict[str, bytes]) -> str:
 
 SECTIONS = "@stat @tree @entries @nginx @fpm @settings @account @vhosts @passwd @ @refs @space @mounts @pools"
 KINDS = """@copies @journal @capabilities stat odd entry sibling climb conf file files names pid test vhost
-journal archives settings account ref space listening copy oldlink mount immutable project"""
+journal archives settings account ref space listening copy oldlink mount immutable project apart"""
 VALUES = """fpm=1 wugid=www-data:33 now=inf entries=nan avail_kb=1e999 uid= = inodes_free=- dir link 1:2:3 ²
 1:2:755:4:5:6:/ YQ== YQ a=b \udcff"""
 WORDS = st.sampled_from([*f"{SECTIONS} {KINDS} {VALUES}".split(), "", "\t", "9" * 400])

@@ -102,6 +102,7 @@ RULES = [
     ({"entries": HEALTHY.entries | {"soh": ("web/a\x01b",)}}, ERROR, STRUCTURE, "byte"),
     ({"immutable": (f"{UPATH}/web",)}, ERROR, STRUCTURE, "immutable"),
     ({"other_project": True}, CRITICAL, STRUCTURE, "quota project"),
+    ({"apart": (f"{UPATH}/web/data",)}, CRITICAL, STRUCTURE, "btrfs subvolume"),
     ({"tree": tree(longest=3990)}, ERROR, STRUCTURE, "too long"),
     ({"tree": {}}, ERROR, STRUCTURE, "cannot look"),
     (

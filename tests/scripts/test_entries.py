@@ -72,6 +72,14 @@ def test_a_service_manager_is_seen(sh):
     assert read_capabilities(split_sections(answer(sh, "probe", sh.root)), "").manager == "sysvinit"
 
 
+# The walk of a tree in which web/d is a subvolume: the root of one has a device of its own.
+ELSEWHERE = """
+elsewhere() { walk "$@" | awk '
+  NR % 3 == 1 { m = $0; next }
+  NR % 3 == 2 { if ($0 == "./web/d") sub(/[0-9]+$/, "0", m); print m }
+  { print }'; }
+"""
+
 CLIMBING = {"out": "../msg/x", "gone": "../web/nowhere", "d/e/out": "../../../etc/x"}
 
 
@@ -133,6 +141,16 @@ def test_names_that_our_lists_cannot_tell_apart_are_told(each_sh, upath):
     for sh in each_sh:
         seen = read_inspection(answer(sh, "inspect", "a.test", upath, os.getuid(), 33, "dry"))
         assert seen.entries["soh"] == ("web/d/a\x01b",)
+
+
+def test_a_folder_on_another_device_is_told_though_nothing_is_mounted(each_sh, upath):
+    faked = ELSEWHERE + load_script("inspect").replace('walk "$scratch/', 'elsewhere "$scratch/')
+    for sh in each_sh:
+        done = sh.run(faked, "a.test", upath, os.getuid(), 33, "dry")
+        assert done.returncode == 0, done.stderr
+        seen = read_inspection(done.stdout)
+        assert (seen.apart, seen.mounts) == ((f"{upath}/web/d",), ())
+        assert read_inspection(answer(sh, "inspect", "a.test", upath, os.getuid(), 33, "dry")).apart == ()
 
 
 def test_files_with_names_outside_of_web_are_told(each_sh, upath):

@@ -574,6 +574,27 @@ def test_files_without_a_checksum_are_counted_in_a_warning(sh):
     assert done.returncode == 0 and "\twarning\t2 file(s) have no checksum" in noted, noted
 
 
+def test_what_no_archive_would_hold_stops_the_run_before_there_is_one(sh):
+    """A subvolume, as the walk shows it: a folder on another device, and nothing of what is in it."""
+    (sh.root / "srv/a.test/web/data").mkdir(parents=True)
+    then = """
+    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
+    tar --version 2>&1 | grep -q GNU || TAR=busybox
+    mkdir -p "$CUR/conf"
+    walk() {
+      if find_prints; then walk_gnu "$@"; else walk_busybox "$@"; fi | awk '
+        NR % 3 == 1 { m = $0; next }
+        NR % 3 == 2 { if ($0 == "./web/data") sub(/[0-9]+$/, "0", m); print m }
+        { print }'
+    }
+    make_archive
+    """
+    sh.run(text(sh, then))
+    (said,) = (row[4] for row in journal(sh) if row[3] == "error")
+    assert "/srv/a.test/web/data is a file system or a btrfs subvolume of its own" in said
+    assert list((sh.root / "srv/a.test/.archive").iterdir()) == []
+
+
 def test_what_changed_and_went_before_it_was_archived_again_leaves_nothing_behind(sh):
     web = sh.root / "srv/a.test/web"
     web.mkdir(parents=True)

@@ -53,7 +53,7 @@ def records(output: bytes):
     found = {}
     for meta, path, link in zip(lines[::3], lines[1::3], lines[2::3], strict=True):
         words = meta.split(b" ")
-        assert len(words) == 10
+        assert len(words) == 11
         words[7], words[9] = words[7].split(b".")[0], words[9].split(b".")[0]
         assert path not in found
         found[path] = (tuple(words), link)
@@ -79,7 +79,7 @@ def test_every_entry_with_its_facts(sh, tree, tmp_path):
         assert int(words[1], 8) == was.st_mode & 0o7777
         assert [int(w) for w in words[2:7]] == [was.st_uid, was.st_gid, was.st_nlink, was.st_ino, was.st_size]
         assert int(words[7]) == int(was.st_mtime) and int(words[8]) == was.st_blocks
-        assert int(words[9]) == int(was.st_ctime)
+        assert int(words[9]) == int(was.st_ctime) and int(words[10]) == was.st_dev
         words, link = found[b"./web/deep/l" + shown(name)]
         assert words[0] == b"l" and link == b"../" + shown(name)
     assert found[b"./web/pipe"][0][0] == b"p" and found[b"./web/empty"][0][0] == b"d"

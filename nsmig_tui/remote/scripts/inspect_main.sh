@@ -99,6 +99,8 @@ tree_rows() {
       if (t == "d" && substr(mode, length(mode)) ~ /[2367]/ && !(length(mode) == 4 && substr(mode, 1, 1) ~ /[1357]/)) odd("writable")
       if (path ~ /[\001-\037\177\\]/) { odd("oddname"); if (path ~ /\001/) unclear++ }
       if (path ~ /^\.\/msg\//) mail++
+      if (path == ".") device = m[11]
+      if (t == "d" && m[11] != device && ++apart <= 20) rows[++told] = "apart\t" b64(u substr(path, 2))
       if (path == "." || path == "./var" || path == "./web") { if (t == "d") folder[path] }
       if (path != "." && index(substr(path, 3), "/") == 0) note(".", path)
       else if (path ~ "^[.]/(var|web)/[^/]*$") note(substr(path, 1, 5), "." substr(path, 6))

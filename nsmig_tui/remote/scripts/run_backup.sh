@@ -138,7 +138,7 @@ free_name() { # stamp, made unique as -2, -3...
 make_archive() {
   archive_folder
   if [ -s "$CUR/archive" ]; then tell_archive; return; fi
-  for x in "$S"/*.part "$S"/names.* "$S/bad.gzip"; do
+  for x in "$S"/*.part "$S"/*.apart "$S"/names.* "$S/bad.gzip"; do
     if [ -e "$x" ]; then rm -f "$x"; fi
   done
   free_name "$TS"
@@ -152,6 +152,10 @@ make_archive() {
   write_tar_and_manifest "$S/archive.part" "$S/manifest.part"
   rc=$?
   if [ "$rc" = 4 ]; then fail "cannot write the manifest"; fi
+  if [ -s "$S/manifest.part.apart" ]; then
+    read -r name <"$S/manifest.part.apart"
+    fail "$UPATH/${name#./} is a file system or a btrfs subvolume of its own, and what is in it would be in no archive; move it out of the vhost or make it a plain folder, then ask again"
+  fi
   if [ "$rc" -gt 1 ]; then fail "tar could not read everything: $(grep -v 'socket ignored' "$S/tar.err" | tail -n 1)"; fi
   pt backup-tar
   progress backup_creation check "$TOTAL_BYTES"

@@ -29,13 +29,15 @@ single_sums() {
 
 # Lines: TYPE MODE UID GID NLINK SIZE MTIME SHA256 PATH LINK, TAB between; \ TAB \001 escaped
 make_manifest() { # output file
-  walk "$1.links" >"$1.walk" && finish_manifest "$1" && rm -f "$1.hash" "$1.walk"
+  walk "$1.links" >"$1.walk" && finish_manifest "$1" && rm -f "$1.hash" "$1.walk" "$1.apart"
 }
 
 # The walk comes first, so that the archive, read after it, holds all that it lists; hashing may take its time.
+# What is on another device, as a subvolume of btrfs that is in no list of mounts, is not walked and not archived: such
+# folders go into a list beside the manifest, which is there only when there are any.
 finish_manifest() { # output file
   hash_files "$1.hash" 2>>"$RD/log" || true
-  awk -v hashes="$1.hash" "$ESC"'
+  awk -v hashes="$1.hash" -v apart="$1.apart" "$ESC"'
     function sum_of(p,   l, q, s) { # both lists mostly have one order, so that few sums wait in h
       if (p in h) { s = h[p]; delete h[p]; return s }
       while ((getline l < hashes) > 0) {
@@ -46,6 +48,8 @@ finish_manifest() { # output file
     BEGIN { OFS = "\t" }
     NR % 3 == 1 { split($0, m, " "); next }
     NR % 3 == 2 { p = $0; next }
+    NR == 3 { device = m[11] }
+    m[1] == "d" && m[11] != device { print esc(p) >apart }
     { print m[1], m[2], m[3], m[4], m[5], m[7], m[8], m[1] == "f" ? sum_of(p) : "-", esc(p), esc($0) }' "$1.walk" >"$1"
 }
 

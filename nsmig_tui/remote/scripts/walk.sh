@@ -1,9 +1,9 @@
 # One walk of a tree as lines, for manifests and judgements. A record is three lines:
-# "TYPE MODE UID GID NLINK INO SIZE MTIME BLOCKS CTIME", the path from ".", and the link's target.
+# "TYPE MODE UID GID NLINK INO SIZE MTIME BLOCKS CTIME DEVICE", the path from ".", and the link's target.
 # Odd bytes stay as they are, but a newline in a name is shown as \001.
 # Stays on one file system, never follows a link, leaves ./.archive and the argument $2 out.
 walk_gnu() {
-  find . -xdev \( -path ./.archive -o -path "${2:-./.archive}" \) -prune -o -printf '%y %m %U %G %n %i %s %T@ %b %C@\0%p\0%l\0' | tr '\n\000' '\001\n'
+  find . -xdev \( -path ./.archive -o -path "${2:-./.archive}" \) -prune -o -printf '%y %m %U %G %n %i %s %T@ %b %C@ %D\0%p\0%l\0' | tr '\n\000' '\001\n'
 }
 
 # One process for many entries, none for each. A mark that nobody can know says where a record begins,
@@ -13,17 +13,17 @@ walk_busybox() {
   mark=$(cat /proc/sys/kernel/random/uuid 2>/dev/null || echo "$$-$(date +%s)")
   # shellcheck disable=SC2016 # the inner shell expands
   find . -xdev \( -path ./.archive -o -path "${2:-./.archive}" \) -prune -o -type l -exec sh -c 'for l; do printf "%s\0" "$l"; readlink -n -- "$l"; printf "\0"; done' sh {} + | tr '\n\000' '\001\n' >"$w.links"
-  find . -xdev \( -path ./.archive -o -path "${2:-./.archive}" \) -prune -o -exec stat -c "$mark %f %a %u %g %h %i %s %Y %b %Z %n" {} + | awk -v links="$w.links" -v mark="$mark" '
+  find . -xdev \( -path ./.archive -o -path "${2:-./.archive}" \) -prune -o -exec stat -c "$mark %f %a %u %g %h %i %s %Y %b %Z %d %n" {} + | awk -v links="$w.links" -v mark="$mark" '
     function record() {
       if (name == "") return
       t = substr(f[2], 1, length(f[2]) - 3); c = "?"
       if (t == "8") c = "f"; else if (t == "4") c = "d"; else if (t == "a") c = "l"
       else if (t == "1") c = "p"; else if (t == "c") c = "s"; else if (t == "2") c = "c"; else if (t == "6") c = "b"
-      print c, f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10], f[11]
+      print c, f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10], f[11], f[12]
       print name
       print (c == "l" ? to[name] : "") }
     BEGIN { while ((getline l < links) > 0) { target = ""; getline target < links; to[l] = target } }
-    index($0, mark " ") == 1 { record(); split($0, f, " "); name = $0; for (i = 0; i < 11; i++) name = substr(name, index(name, " ") + 1); next }
+    index($0, mark " ") == 1 { record(); split($0, f, " "); name = $0; for (i = 0; i < 12; i++) name = substr(name, index(name, " ") + 1); next }
     { name = name "\001" $0 }
     END { record() }'
   rm -f "$w.links"
