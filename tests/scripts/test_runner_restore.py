@@ -270,6 +270,22 @@ def test_what_replaced_a_restored_folder_gives_way_to_what_was_before(sh):
     assert not (sh.root / "j/restored").exists() and not (sh.root / "v/.nsmig").exists()
 
 
+def test_a_folder_that_changes_places_keeps_its_time_where_the_file_system_sets_it(sh):
+    """As XFS does; a restored folder, the one that it replaces, and both once more when it is taken back."""
+    then = """
+    XCHG=perl
+    xchg() { mv -T "$1" "$R/x" && mv -T "$2" "$1" && mv -T "$R/x" "$2" && touch "$1" "$2"; }
+    B=$S/restore
+    mkdir -p "$B/tree/web"
+    touch -d @2000 "$B/tree/web"
+    touch -d @1000 "$UPATH/web"
+    (cd "$UPATH" && switch_component web web) && stat -c %Y "$UPATH/web" "$B/tree/web"
+    (cd "$UPATH" && unswitch_component web "$B/tree/web" "$B/lived") && stat -c %Y "$UPATH/web" "$B/tree/web"
+    """
+    done = sh.run(text(sh, RESTORED + then))
+    assert (done.returncode, done.stdout.split()) == (0, [b"2000", b"1000", b"1000", b"2000"]), done
+
+
 def test_a_taking_back_that_broke_off_after_its_newcomer_goes_on(sh):
     """The newcomer waits among what was live; another one has come to its place."""
     then = """

@@ -54,8 +54,17 @@ switch_component() { # name in the pinned folder, component
   elif [ "$XCHG" = none ]; then
     mkdir -p "$B/old/$(dirname "$2")" && mv -T "./$1" "$B/old/$2" && mv -T "$B/tree/$2" "./$1"
   else
-    xchg "./$1" "$B/tree/$2"
+    swap_kept "./$1" "$B/tree/$2"
   fi
+}
+
+# XFS gives a folder a new time when it changes places with another one.
+swap_kept() { # name in the pinned folder, root's path
+  if ! is_dir "$1" || ! is_dir "$2"; then xchg "$1" "$2"; return; fi
+  touch -r "$1" "$B/one.time" && touch -r "$2" "$B/other.time" && xchg "$1" "$2" || return 1
+  touch -h -r "$B/other.time" "$1" # never through a link that somebody has put there since
+  touch -r "$B/one.time" "$2"
+  return 0
 }
 
 top_again() { # owner, mode and time of the vhost's own folder, as archived: the switches have changed the copy's time
@@ -148,7 +157,7 @@ restore_archive() { # of what prepare_restore has unpacked
     note_component "$c" "$(ino "$B/tree/$c")"
     case $c in var/*) var_again ;; esac
     at=$(component_folder "$c")
-    in_dir "$at" "$(ino "$at")" switch_component "${c##*/}" "$c" || fail "cannot switch $c"
+    in_dir "$at" "$(ino "$at")" switch_component "${c##*/}" "$c" || fail "cannot switch $c; is it immutable or append-only (lsattr -d)?"
     sync_all "$at" "$B/tree" "$B/tree/${c%/*}"
     pt "restore-switched-$c"
   done <"$B/components"

@@ -56,7 +56,7 @@ unswitch_component() { # name in the pinned folder, what was there before (or no
     if [ -n "$2" ]; then mv -T "$2" "./$1"; fi
   elif [ -z "$2" ]; then mv -T "./$1" "$3"
   elif [ "$XCHG" = none ]; then mv -T "./$1" "$3" && mv -T "$2" "./$1"
-  else xchg "./$1" "$2"; fi
+  else swap_kept "./$1" "$2"; fi
 }
 
 # A file system that is mounted in a component would leave the site with it.
