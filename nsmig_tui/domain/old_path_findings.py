@@ -6,7 +6,14 @@ import shlex
 from collections.abc import Iterator
 
 from .findings import SECURITY, USER, WARNING, Finding
-from .old_paths import LEGACY, meant_by_glob, names_document_root
+from .old_paths import (
+    LEGACY,
+    kept_legacy,
+    meant_by_glob,
+    names_document_root,
+    used_paths,
+    without_leaving,
+)
 from .path_map import below, final_map
 from .php_paths import php_climbs, wanted
 from .readings import Inspection, Reference
@@ -100,6 +107,18 @@ def climbing_php(upath: str, seen: Inspection, serving: Serving) -> Iterator[Fin
             SECURITY,
             f"PHP: and {len(found) - SHOWN} more expression(s) lead above the document root",
         )
+
+
+def leaving_keys(upath: str, seen: Inspection, serving: Serving) -> Iterator[Finding]:
+    """``.ssh`` leaves, unless something of what stays names it: judged as the plan does."""
+    if not seen.is_dir(".ssh"):
+        return
+    configured = [*serving.configured, *serving.named]
+    left = without_leaving(seen, upath, configured, stays=False)
+    used = [*used_paths(left, upath, serving.site.document_root), *(use.text for use in serving.uses)]
+    if ".ssh" not in kept_legacy(used + configured, upath):
+        hint = "Logins by keys kept there will stop working."
+        yield Finding(WARNING, SECURITY, ".ssh leaves the live tree", hint=hint)
 
 
 def _named(ref: Reference, message: str, hint: str) -> Finding:

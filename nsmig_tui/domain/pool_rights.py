@@ -28,6 +28,8 @@ def lost_rights(upath: str, seen: Inspection, serving: Serving) -> Iterator[Find
     web = seen.places.get("web")
     if web is None or seen.account is None or seen.capabilities.unprivileged:
         return
+    if web.uid == 0:  # an error by itself, until it is known whose vhost it is; and no pool is to run as root
+        return
     for pool in serving.pools:
         if not pool.user or pool.user in (seen.account[0], str(web.uid)):
             continue

@@ -24,7 +24,7 @@ from .findings import (
     Finding,
 )
 from .names import MAX_SOCKET_PATH
-from .old_path_findings import climbing_php, moving_homes, old_path_users
+from .old_path_findings import climbing_php, leaving_keys, moving_homes, old_path_users
 from .old_paths import bridges, in_the_way, needed, used_paths, without_leaving
 from .path_map import below
 from .planning import moves_tmp
@@ -333,13 +333,7 @@ def _security(domain: str, upath: str, seen: Inspection, serving: Serving) -> It
             yield Finding(WARNING, SECURITY, f"{what}: {seen.tree[f'n_{kind}']}", "", some)
     yield from old_path_users(upath, seen)
     yield from climbing_php(upath, seen, serving)
-    if seen.is_dir(".ssh"):
-        yield Finding(
-            WARNING,
-            SECURITY,
-            ".ssh leaves the live tree",
-            hint="Logins by keys kept there will stop working.",
-        )
+    yield from leaving_keys(upath, seen, serving)
 
 
 def _exchange(seen: Inspection, serving: Serving) -> Iterator[Finding]:

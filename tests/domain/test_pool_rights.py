@@ -54,6 +54,15 @@ def test_a_right_that_would_be_lost_is_an_error(user, group, changed, named):
     assert severity == ERROR and f"{named} (" in message and f"runs as {user}" in message
 
 
+def test_no_pool_is_told_to_run_as_root_where_web_is_roots():
+    root = place(uid=0, gid=0, mode="755")
+    lines = POOL_WITH_TMP.replace(b"user = u1003\n", b"user = php-a\n")
+    facts = {"places": FINE["places"] | {"web": root}, "account": ("root", 0, 0, "/root", "/bin/sh")}
+    served = seen(fpm=(fpm_config(lines),), **facts)
+    blocking = [f for f in validate(DOMAIN, UPATH, served, serving(served)) if f.blocks]
+    assert [f.message for f in blocking] == ["web belongs to root"]
+
+
 def places_only(changed):
     return {name.replace("_", "/"): value for name, value in changed.items()}
 

@@ -309,3 +309,11 @@ def test_a_socket_path_that_would_be_cut_is_an_error(listen, is_cut):
     found = validate(domain, f"/srv/{domain}", facts, served)
     said = [f for f in found if f.blocks and "socket" in f.message and "too long" in f.message]
     assert bool(said) is is_cut, said
+
+
+def test_keys_that_something_names_do_not_leave():
+    """AuthorizedKeysFile of sshd, as an example: the plan keeps .ssh for it."""
+    keys = replace(FOREIGN, kind="sshd", text=f"{UPATH}/.ssh/authorized_keys")
+    places_now = PLACES | {".ssh": place(mode="700")}
+    (finding,) = judged(seen(references=(keys,), places=places_now))
+    assert finding.message == f"sshd: {keys.file} line {keys.line} names an old path"
