@@ -1,6 +1,8 @@
 """A reload of php-fpm is over when the master that is there has read what is on disk."""
 
+import os
 import shutil
+import socket
 import subprocess
 import sys
 import textwrap
@@ -18,6 +20,7 @@ PARTS = (
     "run_pins",
     "run_services",
     "run_fpm",
+    "run_rescue",
 )
 
 MASTER = """
@@ -45,7 +48,8 @@ RUN=r CRASH_AT=0 FAIL_AT= J=$R/j RD=$R/rd FPM_CONF=$R/conf FPM_PID=$1 FPM_BIN= O
 MANAGER=command FPM_UNIT=php-fpm.service FPM_CMD="kill -USR2 $1"
 mkdir -p "$J" "$RD" "$VAR"
 : >"$J/journal"
-fpm_reload "" ""
+VPATH=$R/srv
+fpm_reload "" "${2:-}"
 code=$?
 echo "read $(cat "$R/read" 2>/dev/null)"
 exit $code
@@ -70,8 +74,8 @@ def master(request, sh):
     running.wait()
 
 
-def reload(sh, master):
-    return sh.run(sh.parts(*PARTS, then=RELOAD), master.pid)
+def reload(sh, master, *sockets):
+    return sh.run(sh.parts(*PARTS, then=RELOAD), master.pid, " ".join(map(str, sockets)))
 
 
 def test_a_reload_is_over_when_the_new_master_has_read_its_configuration(sh, master):
@@ -79,6 +83,20 @@ def test_a_reload_is_over_when_the_new_master_has_read_its_configuration(sh, mas
     done = reload(sh, master)
     assert done.stdout == b"read new\n", done.stderr
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("master", ["by lot"], indirect=True)
+def test_a_socket_of_before_a_power_cut_holds_up_no_reload(sh, master):
+    """It is to go, nobody listens on it, and the master does not know of it. The folder of all vhosts is a link."""
+    run = sh.root / "data/a.test/run"
+    run.mkdir(parents=True)
+    (sh.root / "srv").symlink_to("data")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(run / "fpm.sock"))
+    (sh.root / "conf").write_text("new")
+    done = reload(sh, master, sh.root / "srv/a.test/run/fpm.sock", sh.root / "srv/a.test/none")
+    assert (done.returncode, done.stdout) == (0, b"read new\n"), done.stderr
+    assert list(run.iterdir()) == []
 
 
 @pytest.mark.parametrize("master", ["by lot"], indirect=True)

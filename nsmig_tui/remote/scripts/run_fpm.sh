@@ -45,6 +45,9 @@ fpm_reload() {
     fpm_image
     service reload "$FPM_UNIT" "$FPM_CMD" && fpm_replaced "$IMAGE" || return 1
   else start_dead "$FPM_UNIT" "$FPM_CMD" || return 1; fi
+  for s in $2; do # a machine that goes down takes none away, and php-fpm, started without them, none that it does not know
+    if [ -S "$s" ]; then drop_dead_socket "$s"; fi
+  done
   if ! fpm_settles "$1" "$2"; then return 1; fi
   j reloaded php-fpm
   pools_answer

@@ -16,9 +16,11 @@ fpm_rises() { # sockets-that-must-accept sockets-that-must-go
 drop_dead_socket() ( # path
   if [ ! -S "$1" ] || accepts "$1"; then exit 0; fi
   HAND='' # it stands elsewhere
+  at=${1%/*}
+  case $at in "${VPATH:-none}"/*) at=$(cd -P "$VPATH" && pwd -P)${at#"$VPATH"} ;; esac # the folder of all vhosts may be a link
   cd -P "${1%/*}" 2>/dev/null || exit 0
   n=./${1##*/}
-  if [ "$(pwd -P)" = "${1%/*}" ] && [ ! -L "$n" ] && [ -S "$n" ]; then rm -f "$n"; fi
+  if [ "$(pwd -P)" = "$at" ] && [ ! -L "$n" ] && [ -S "$n" ]; then rm -f "$n"; fi
 )
 
 fpm_starts() { # why not is in FPM_SAYS
