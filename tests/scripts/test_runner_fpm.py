@@ -87,7 +87,7 @@ def test_a_reload_is_over_when_the_new_master_has_read_its_configuration(sh, mas
 
 @pytest.mark.parametrize("master", ["by lot"], indirect=True)
 def test_a_socket_of_before_a_power_cut_holds_up_no_reload(sh, master):
-    """It is to go, nobody listens on it, and the master does not know of it. The folder of all vhosts is a link."""
+    """It is to go, and the master does not know of it. The folder of all vhosts is a link."""
     run = sh.root / "data/a.test/run"
     run.mkdir(parents=True)
     (sh.root / "srv").symlink_to("data")
