@@ -35,3 +35,29 @@ def test_the_way_back_finds_a_side_name_that_was_half_taken_away(sh, left):
     assert done.returncode == 0, done.stderr
     assert (side / "public/index.html").read_text() == "home"
     assert (side / "private/secret.php").read_text() == "secret"
+
+
+def test_a_place_is_on_the_disk_before_a_configuration_can_name_it(sh):
+    """After a power cut php-fpm would not start without its socket's folder, nor nginx without its log's."""
+    upath = sh.root / "srv/a.test"
+    (sh.var / "a.test/cur").mkdir(parents=True)
+    (sh.var / "a.test/cur/climb").touch()
+    (upath / "web/.nsmig-app/public").mkdir(parents=True)
+    (upath / "var/log").mkdir(parents=True)
+    then = """
+    UIDN=$(id -u) GIDN=$(id -g) OWNER=$(id -u):$(id -g)
+    SKEL=$(ino "$UPATH/web") LOG_INO=$(ino "$UPATH/var/log")
+    web() { (cd "$UPATH/web" && echo *); }
+    sync() { for synced; do if [ "$synced" = "$UPATH/web" ]; then here=$(web); fi; done; }
+    for act in "new_folder run 750" "relay_new log $LOG_INO" make_app; do
+      here=never
+      $act
+      [ "$here" = "$(web)" ] || echo "$act: $here, not $(web)"
+    done
+    web
+    """
+    setup = SETUP.replace(
+        'WEB_INO=$(ino "$UPATH/web/app/public")', 'WEB_INO=$(ino "$UPATH/web/.nsmig-app/public")'
+    )
+    done = sh.run(sh.parts(*PARTS, then=setup + then))
+    assert (done.returncode, done.stdout) == (0, b"app log run\n"), done

@@ -16,6 +16,7 @@ make_app() {
     put_bridges "$S/app" || fail "cannot stage web/app"
     if [ "${COMPAT_APP:-none}" = all ]; then compat_links "$S/app" public/app "$UPATH/web/$HOLD/public/app" || fail "cannot stage the links in web/app"; fi
     swap_app || fail "cannot make web/app"
+    sync_all "$UPATH/web" "$UPATH/web/app"
   fi
   pt made-app
 }

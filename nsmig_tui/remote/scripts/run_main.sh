@@ -22,7 +22,7 @@ modes_of_switch() {
   BRIDGE=bridge BOTH=both
   if [ "$XCHG" = none ]; then
     BRIDGE=transition BOTH=both_t
-    if [ ! -d "$S/tlog" ]; then mkdir -p "$S/tlog" && chown "$OWNER" "$S/tlog" && chmod 770 "$S/tlog"; fi
+    if [ ! -d "$S/tlog" ]; then mkdir -p "$S/tlog" && chown "$OWNER" "$S/tlog" && chmod 770 "$S/tlog" && sync_all "$S"; fi
   fi
 }
 

@@ -130,6 +130,7 @@ relay_new() { # name inode: the new path becomes valid too
   if [ -z "$2" ]; then return 0; fi
   if is_among "$2" "$UPATH/web/$1"; then return 0; fi
   in_web put_link "$S/$1" "./$1" || fail "web/$1 is in the way"
+  sync_all "$UPATH/web"
   pt "relay-$1-new"
 }
 
@@ -151,6 +152,7 @@ new_folder() { # name mode
   mkdir -m "$2" "$S/folder" && chown "$OWNER" "$S/folder" || fail "cannot make web/$1"
   note_inode "$CUR/made.$1" "$S/folder"
   in_web mv -T "$S/folder" "./$1" || fail "web/$1 is in the way"
+  sync_all "$UPATH/web" # before a configuration names it: who starts without it does not start
   pt "made-$1"
 }
 

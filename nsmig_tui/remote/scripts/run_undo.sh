@@ -175,6 +175,7 @@ undo_all() {
     relay_back tmp "$TMP_INO"
     content_to_hold
     old_paths_back
+    sync_all "$UPATH" "$UPATH/var" "$UPATH/web" "$S" # before a configuration names the old places
     # what is back already does not return to a stage whose places may be gone
     if flagged fpm && ! flagged fpmback && has_left fpm orig apart && [ -s "$CUR/made.run" ]; then fpm_to "$BOTH" "$OLD_SOCKETS $NEW_SOCKETS" ""; fi
     if [ "$XCHG" = none ]; then mark_switched; keep_at_hand; fi
