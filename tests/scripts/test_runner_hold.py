@@ -47,9 +47,9 @@ def test_a_place_is_on_the_disk_before_a_configuration_can_name_it(sh):
     then = """
     UIDN=$(id -u) GIDN=$(id -g) OWNER=$(id -u):$(id -g)
     SKEL=$(ino "$UPATH/web") LOG_INO=$(ino "$UPATH/var/log")
-    web() { (cd "$UPATH/web" && echo *); }
+    web() { LC_ALL=C ls -A "$UPATH/web" | tr '\\n' ' '; }
     sync() { for synced; do if [ "$synced" = "$UPATH/web" ]; then here=$(web); fi; done; }
-    for act in "new_folder run 750" "relay_new log $LOG_INO" make_app; do
+    for act in "new_folder run 750" "relay_new log $LOG_INO" make_app mark_switched; do
       here=never
       $act
       [ "$here" = "$(web)" ] || echo "$act: $here, not $(web)"
@@ -60,4 +60,4 @@ def test_a_place_is_on_the_disk_before_a_configuration_can_name_it(sh):
         'WEB_INO=$(ino "$UPATH/web/app/public")', 'WEB_INO=$(ino "$UPATH/web/.nsmig-app/public")'
     )
     done = sh.run(sh.parts(*PARTS, then=setup + then))
-    assert (done.returncode, done.stdout) == (0, b"app log run\n"), done
+    assert (done.returncode, done.stdout) == (0, b".nsmig-app .nsmig-switched app log run "), done

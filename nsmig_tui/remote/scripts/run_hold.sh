@@ -138,6 +138,7 @@ mark_switched() {
   if is_dir "$UPATH/web/.nsmig-switched"; then return 0; fi
   seek_content
   case $CONTENT in "$UPATH"/web/*) in_web mkdir -m 755 .nsmig-switched || fail "cannot mark web as switched" ;; esac
+  sync_all "$UPATH/web" # nginx, started without the mark, would serve what stands beside the content
 }
 
 # PHP remembers where a path led for minutes (realpath cache): what it resolved through our links while
