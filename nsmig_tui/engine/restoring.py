@@ -57,9 +57,8 @@ async def plan_restore(
     """
     point = await chosen_point(desk, shell, vnode, vhost, options.archive or "")
     up = f"{vnode.vpath}/{vhost.domain}"
-    output = await reading.ask(
-        shell, vnode, desk.scripts("compare"), [vhost.domain, up, point.filename], reading.HASH
-    )
+    asked = [vhost.domain, up, point.filename, "1" if options.with_mail else "0"]
+    output = await reading.ask(shell, vnode, desk.scripts("compare"), asked, reading.HASH)
     s = split_sections(output)
     counts = {row[0]: (int(row[1]), int(row[2])) for row in s.of("", "count") if len(row) >= 3}
     words = {

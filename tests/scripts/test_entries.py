@@ -669,6 +669,7 @@ def test_what_a_restore_would_change(sh, upath, tmp_path, layout):
     for name in [*odd, "changes", "goes"]:
         (upath / "web" / name).write_text("x")
     (upath / "var/log/access.log").write_text("x")
+    (upath / "msg/sent").write_text("x")
     assert sh.run(text, tmp_path, sh.var / "a.test/manifests/p", cwd=upath).returncode == 0
     (upath / "web/changes").write_text("longer")
     (upath / "web/goes").unlink()
@@ -688,6 +689,20 @@ def test_what_a_restore_would_change(sh, upath, tmp_path, layout):
     counts = {row[1]: row[2:] for row in rows if row[0] == "count"}
     assert counts == {"changed": ["1", "6"], "gone": ["1", "1"], "new": ["1", "5"]}
     assert "unknown" not in out
+    (upath / "msg/sent").unlink()
+    out = answer(sh, "compare", "a.test", upath, "p.tar.gz", "1").decode("utf-8", "surrogateescape")
+    mail = {tuple(row.split("\t")[1:]) for row in out.splitlines() if "\t./msg" in row}
+    assert mail == {("new", "./msg/mail"), ("gone", "./msg/sent")}
+
+
+def test_mail_that_the_archive_lacks_stays(sh, upath, tmp_path):
+    text = sh.parts("prelude", "walk", "run_backup", "run_manifest", then='RD=$1 NICE=0\nmake_manifest "$2"\n')
+    (sh.var / "a.test/manifests").mkdir(parents=True)
+    (upath / "msg").rename(tmp_path / "msg")
+    assert sh.run(text, tmp_path, sh.var / "a.test/manifests/p", cwd=upath).returncode == 0
+    (tmp_path / "msg").rename(upath / "msg")
+    (upath / "msg/mail").write_text("stays live")
+    assert b"msg" not in answer(sh, "compare", "a.test", upath, "p.tar.gz", "1")
 
 
 def test_a_restore_without_a_manifest_is_unknown(sh, upath):
