@@ -696,7 +696,8 @@ def test_what_a_restore_would_change(sh, upath, tmp_path, layout):
 
 
 def test_mail_that_the_archive_lacks_stays(sh, upath, tmp_path):
-    text = sh.parts("prelude", "walk", "run_backup", "run_manifest", then='RD=$1 NICE=0\nmake_manifest "$2"\n')
+    parts = ("prelude", "walk", "run_backup", "run_manifest")
+    text = sh.parts(*parts, then='RD=$1 NICE=0\nmake_manifest "$2"\n')
     (sh.var / "a.test/manifests").mkdir(parents=True)
     (upath / "msg").rename(tmp_path / "msg")
     assert sh.run(text, tmp_path, sh.var / "a.test/manifests/p", cwd=upath).returncode == 0
