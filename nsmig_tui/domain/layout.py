@@ -231,7 +231,9 @@ def status_from_disk(
         return Status.MIGRATED if journal.migrated or recorded else Status.NATIVE
     if was in (Status.VALIDATED, Status.FAILED):
         return was
-    if journal.verb in ("undo", "restore", "unrestore") and journal.state == "ok":
+    # Migrated when we last looked, and taken back since. What no validation of ours has passed waits for one.
+    back = journal.verb in ("undo", "restore", "unrestore") and journal.state == "ok"
+    if was is Status.MIGRATED and back:
         return Status.VALIDATED
     return Status.DISCOVERED
 

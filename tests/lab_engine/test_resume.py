@@ -85,6 +85,22 @@ def test_discovery_keeps_why_a_vhost_is_not_validated(node: Node, product: Produ
     assert "everybody may write" in product.vhost(node, DOMAIN).last_error
 
 
+def test_discovery_after_a_rollback_does_not_overrule_a_validation(node: Node, product: Product) -> None:
+    """What was rolled back and then found unfit stays so; and a new database has validated nothing yet."""
+    seed_vhost(node, DOMAIN)
+    product.ready(node, DOMAIN)
+    assert product.migrate(node, DOMAIN).ok and product.rollback(node, DOMAIN).status == "validated"
+    other = Product(product.lab, product.place / "other")
+    other.add(node)
+    other.discover(node)
+    assert str(other.vhost(node, DOMAIN).status) == "discovered"
+    node.sh(f"chmod o+w /srv/{DOMAIN}")
+    assert not product.validate(node, DOMAIN).ok
+    product.discover(node)
+    seen = product.vhost(node, DOMAIN)
+    assert str(seen.status) == "discovered" and "everybody may write" in seen.last_error
+
+
 def test_discovery_while_a_migration_runs(lab: Lab, node: Node, product: Product, tmp_path: Path) -> None:
     """Its operator is gone, it awaits its verdict: nobody is told that it stopped, nor offered to undo it."""
     seed_vhost(node, DOMAIN)
