@@ -10,12 +10,17 @@ from .planning import MigrationPlan
 from .readings import Inspection
 from .rewrite import diff
 from .surroundings import Serving
+from .text import clean
 
 BYTES_PER_SECOND = 40e6
 """Reading, hashing and packing together; what two cores and gzip reach on mixed content (performance.md)."""
 
 FIXED_SECONDS = 1.5
 """Checks, reloads and HTTP looks of one vhost."""
+
+
+NAMED = 20
+"""Entries of ``var/run`` that are named one by one; of more it is said that they all move."""
 
 
 def expected_seconds(size: int) -> float:
@@ -39,7 +44,7 @@ def describe_plan(plan: MigrationPlan, seen: Inspection, serving: Serving) -> Pl
         }
         for c in plan.final_changes
     ]
-    changes[STEPS[5]] = _reloads(plan, len(serving.other_sockets))
+    changes[STEPS[5]] = _reloads(plan, seen, len(serving.other_sockets))
     changes[STEPS[6]] = [
         {"what": "compare the tree with its manifest"},
         {"what": f"compare the HTTP answers of {', '.join(serving.site.names)} with those before"},
@@ -81,11 +86,15 @@ def _moves(plan: MigrationPlan, seen: Inspection) -> list[dict[str, Any]]:
         if used and seen.is_dir(f"var/{name}"):
             moves.append({"what": "move", "from": f"{up}/var/{name}", "to": f"{up}/web/{name}"})
     moves.append({"what": "create", "from": "", "to": f"{up}/web/run"})
+    held = _held_sockets(plan, seen)
+    own = [
+        n for n in seen.entries.get("run", ()) if not any(s.startswith(f"{up}/var/run/{n}/") for s in held)
+    ]
+    for name in map(clean, own) if len(own) <= NAMED else ("*",):
+        moves.append({"what": "move", "from": f"{up}/var/run/{name}", "to": f"{up}/web/run/{name}"})
     if plan.values["BACKUP"] == "1":
         legacy = f"{up}/.archive/legacy-{plan.values['TS']}"
-        more = set(seen.entries.get("var", ())) - {"log", "run", "tmp"}
-        gone = (".ssh", "bin", "etc", *(("var/run",) if more else ("var",)))
-        for name in gone:
+        for name in (".ssh", "bin", "etc", *_leaves_var(plan, seen)):
             if name.split("/")[0] in seen.entries.get("top", ()) and name not in plan.keep_legacy:
                 moves.append({"what": "put away", "from": f"{up}/{name}", "to": f"{legacy}/{name}"})
     if plan.values["WELL_KNOWN"] and ".well-known" not in seen.entries.get("web", ()):
@@ -95,9 +104,27 @@ def _moves(plan: MigrationPlan, seen: Inspection) -> list[dict[str, Any]]:
     if plan.values["COMPAT_APP"] == "all":
         moves.append({"what": "link", "from": f"{up}/web/app/*", "to": "public/app/*"})
     if plan.compat_var:
-        moves.append({"what": "link", "from": f"{up}/var/log", "to": "../web/log"})
+        stays = held or plan.values["BACKUP"] != "1"  # then the old folders are there still
+        names = ["log", *(["run"] if not (stays and seen.is_dir("var/run")) else [])]
+        names += ["tmp"] if plan.relocate_tmp and seen.is_dir("var/tmp") else []
+        moves += [{"what": "link", "from": f"{up}/var/{n}", "to": f"../web/{n}"} for n in names]
     moves += [{"what": "link", "from": f"{up}/{at}", "to": to} for at, to in plan.climbing]
     return moves
+
+
+def _held_sockets(plan: MigrationPlan, seen: Inspection) -> list[str]:
+    """Sockets in ``var/run`` that are of no pool of this vhost; they keep that folder and ``var``."""
+    return sorted(set(seen.entries.get("socket", ())) - set(plan.values["OLD_SOCKETS"].split()))
+
+
+def _leaves_var(plan: MigrationPlan, seen: Inspection) -> list[str]:
+    """``var`` as a whole, or where something keeps it what leaves of it."""
+    names, held = set(seen.entries.get("var", ())), _held_sockets(plan, seen)
+    if not names - {"log", "run", "tmp"} and not held:
+        return ["var"]
+    stay = {"run"} if held else set()
+    stay |= {"tmp"} if plan.relocate_tmp else set()
+    return [f"var/{name}" for name in ("run", "tmp") if name in names - stay]
 
 
 def _modes(plan: MigrationPlan, seen: Inspection) -> list[dict[str, Any]]:
@@ -110,6 +137,8 @@ def _modes(plan: MigrationPlan, seen: Inspection) -> list[dict[str, Any]]:
         ("web/log", f"{log.mode} {log.uid}:{log.gid}" if log else "", "750"),
         ("web/run", "", "750"),
     ]
+    if plan.relocate_tmp and (tmp := seen.places.get("var/tmp")):
+        rows.append(("web/tmp", f"{tmp.mode} {tmp.uid}:{tmp.gid}", "750"))
     changes: list[dict[str, Any]] = [
         {"what": "mode", "to": f"{plan.upath}/{at}", "from": old, "mode": f"{mode} {owner}"}
         for at, old, mode in rows
@@ -121,10 +150,15 @@ def _modes(plan: MigrationPlan, seen: Inspection) -> list[dict[str, Any]]:
     return changes
 
 
-def _reloads(plan: MigrationPlan, others: int) -> list[dict[str, Any]]:
+def _reloads(plan: MigrationPlan, seen: Inspection, others: int) -> list[dict[str, Any]]:
     found = [{"what": "reload nginx, proven by its new workers"}]
     if plan.values["FPM_CONF"]:
-        found.append({"what": "reload php-fpm twice: with both sockets, then without the old one"})
+        if plan.values["XCHG"] == "none":  # PHP is sent past the moment in which the tree is half moved
+            thrice = any("apart" in config.stages for config in plan.configs)
+        else:  # its memory of old paths has to go before web/run can come
+            thrice = "run" in seen.entries.get("web", ())
+        often = "three times: to forget old paths," if thrice else "twice:"
+        found.append({"what": f"reload php-fpm {often} with both sockets, then without the old one"})
         found.append({"what": f"pools of {others} other sites must answer"})
     return found
 
@@ -150,7 +184,7 @@ def _after(plan: MigrationPlan, seen: Inspection) -> tuple[str, ...]:
     stays = ["msg"] if seen.is_dir("msg") else []
     if plan.values["BACKUP"] == "1":
         stays += plan.keep_legacy
-        if set(seen.entries.get("var", ())) - {"log", "run", "tmp"}:
+        if "var" not in _leaves_var(plan, seen):
             stays.append("var")
     else:
         stays += [n for n in (".ssh", "bin", "etc", "var") if seen.is_dir(n)]

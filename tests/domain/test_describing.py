@@ -20,6 +20,11 @@ WITH_SSH = {
     "entries": HEALTHY.entries | {"top": (*HEALTHY.entries["top"], ".ssh")},
 }
 
+IN_RUN = HEALTHY.entries | {
+    "run": ("a.pid", "d", "redis"),
+    "socket": (f"{UPATH}/var/run/fpm.sock", f"{UPATH}/var/run/redis/s.sock"),
+}
+
 
 def described(facts=HEALTHY, **options):
     served = serving(facts)
@@ -71,7 +76,41 @@ def test_seven_steps_and_every_planned_file_with_its_diff():
             "put away",
             {(f"/{n}", f"/.archive/legacy-{STAMP}/{n}") for n in (".ssh", "bin", "etc", "var")},
         ),
-        ({"references": (CRON,)}, {}, "link", {("/web/*", "app/public/*"), ("/var/log", "../web/log")}),
+        (
+            {"references": (CRON,)},
+            {},
+            "link",
+            {("/web/*", "app/public/*"), ("/var/log", "../web/log"), ("/var/run", "../web/run")},
+        ),
+        (
+            {"references": (CRON,), "entries": IN_RUN},
+            {},
+            "move",
+            {
+                ("/web", "/web/app/public"),
+                ("/var/log", "/web/log"),
+                ("/var/run/a.pid", "/web/run/a.pid"),
+                ("/var/run/d", "/web/run/d"),
+            },
+        ),
+        (
+            {"references": (CRON,), "entries": IN_RUN},
+            {},
+            "link",
+            {("/web/*", "app/public/*"), ("/var/log", "../web/log")},
+        ),
+        (
+            {"entries": IN_RUN},
+            {},
+            "put away",
+            {(f"/{n}", f"/.archive/legacy-{STAMP}/{n}") for n in ("bin", "etc", "var/tmp")},
+        ),
+        (
+            {"entries": HEALTHY.entries | {"var": (*HEALTHY.entries["var"], "spool")}},
+            {},
+            "put away",
+            {(f"/{n}", f"/.archive/legacy-{STAMP}/{n}") for n in ("bin", "etc", "var/run", "var/tmp")},
+        ),
         ({"references": (CRON,)}, {"compat": "never"}, "link", set()),
         ({"references": (CERTBOT,)}, {}, "create", {("", "/web/run"), ("", "/web/app/public/.well-known")}),
         (
@@ -127,6 +166,18 @@ def test_modes_are_those_of_the_new_layout():
             ("web/run", 750),
         ]
     }
+
+
+def test_a_folder_of_sessions_that_moves_gets_its_mode():
+    _, planned = described(seen(fpm=(fpm_config(POOL_WITH_TMP),)))
+    rows = [c for c in changes(planned, "permissions_update") if c["to"] == f"{UPATH}/web/tmp"]
+    assert [row["mode"] for row in rows] == ["750 1003:33"]
+
+
+@pytest.mark.parametrize("names, often", [((), "twice"), (("run",), "three times")])
+def test_how_often_php_is_reloaded(names, often):
+    _, planned = described(seen(entries=HEALTHY.entries | {"web": names}))
+    assert any(f"reload php-fpm {often}:" in c["what"] for c in changes(planned, "service_reload"))
 
 
 def test_more_bytes_take_longer():

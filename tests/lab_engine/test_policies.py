@@ -101,6 +101,33 @@ def test_compat(node: Node, product: Product, compat: str, used: bool, links: bo
     assert differences(before, web(node)) == []
 
 
+def test_each_move_is_planned_and_each_link_that_stays_is_named(node: Node, product: Product) -> None:
+    """Entries of var/run, links in var and web/app, a link that climbs, one reload more for an entry `run`."""
+    seed_vhost(node, DOMAIN)
+    top = node.srv / DOMAIN
+    for place in ("web/app", "web/run", "var/run/sub"):
+        (top / place).mkdir()
+    (top / "web/app/own.txt").write_text("own\n")
+    (top / "var/run/left.pid").write_text("7\n")
+    (top / "web/mail").symlink_to("../msg/info")
+    product.ready(node, DOMAIN)
+    steps = {s["name"]: s["changes"] for s in product.plan(node, DOMAIN, compat="always").steps}
+    rows = [row for row in steps["structural_migration"] if row["what"] in ("move", "link", "create")]
+    planned = {row["from" if row["what"] == "link" else "to"].removeprefix(f"/srv/{DOMAIN}/") for row in rows}
+    went = product.migrate(node, DOMAIN, compat="always")
+    assert went.ok, went
+    assert {"web/run/left.pid", "web/run/sub", "var/log", "var/run", "var/tmp"} <= planned
+    assert {f"var/{p.name}" for p in (top / "var").iterdir()} <= planned
+    own = {f"web/run/{p.name}" for p in (top / "web/run").iterdir() if not p.is_socket()}
+    assert own <= planned
+    told = " ".join(w.partition(": ")[2] for w in went.warnings if "stay" in w).split()
+    links = [p for place in ("web", "web/app", "var") for p in (top / place).iterdir() if p.is_symlink()]
+    assert len(links) > 10 and {"log", "run", "tmp", "own.txt"} <= {p.name for p in links}
+    assert {p.name for p in links} <= {name.rpartition("/")[2] for name in told}
+    (reloads,) = [w for w in went.warnings if "php-fpm was reloaded" in w]
+    assert "3 times" in reloads and any("three times" in row["what"] for row in steps["service_reload"])
+
+
 def test_without_an_archive(node: Node, product: Product) -> None:
     """`--no-backup`: the old directories stay, nothing can be restored, undo still works."""
     vhost = seed_vhost(node, DOMAIN)

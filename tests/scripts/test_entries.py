@@ -166,6 +166,15 @@ def test_files_with_names_outside_of_web_are_told(each_sh, upath):
         assert {p.rsplit("/", 1)[1] for p in seen.odd["hardlink"]} == {"bin", "out", "far"}
 
 
+def test_what_goes_along_from_var_run_is_told(each_sh, upath):
+    (upath / "var/run/sub/deep").mkdir(parents=True)
+    for name in ("a.pid", "new\nline", "sub/b.pid"):
+        (upath / "var/run" / name).write_text("1")
+    for sh in each_sh:
+        seen = read_inspection(answer(sh, "inspect", "a.test", upath, os.getuid(), 33, "dry"))
+        assert seen.entries["run"] == ("a.pid", "new\nline", "sub")
+
+
 def test_many_names_are_all_told(each_sh, upath):
     many = {f"{n:03}\n{'x' * 40}" for n in range(310)}
     for name in many:

@@ -101,9 +101,10 @@ tree_rows() {
       if (path ~ /^\.\/msg\//) mail++
       if (path == ".") device = m[11]
       if (t == "d" && m[11] != device && ++apart <= 20) rows[++told] = "apart\t" b64(u substr(path, 2))
-      if (path == "." || path == "./var" || path == "./web") { if (t == "d") folder[path] }
+      if (path == "." || path == "./var" || path == "./web" || path == "./var/run") { if (t == "d") folder[path] }
       if (path != "." && index(substr(path, 3), "/") == 0) note(".", path)
       else if (path ~ "^[.]/(var|web)/[^/]*$") note(substr(path, 1, 5), "." substr(path, 6))
+      else if (t != "s" && substr(path, 1, 10) == "./var/run/" && index(substr(path, 11), "/") == 0) note("./var/run", "." substr(path, 10))
       if (t == "s" && path ~ /^\.\/var\/run\//) rows[++told] = "entry\tsocket\t" b64(u substr(path, 2))
       if (t == "l" && inweb) follow(path, $0)
       else if (t == "l" && path !~ /^\.\/(msg|bin|etc|\.ssh|var\/run)\//) outside(path, $0) }
@@ -112,7 +113,7 @@ tree_rows() {
       for (k in n) printf "n_%s=%d\n", k, n[k]
       for (k in list) printf "%s", list[k]
       print "@entries"
-      tell("top", "."); tell("var", "./var"); tell("web", "./web")
+      tell("top", "."); tell("var", "./var"); tell("web", "./web"); tell("run", "./var/run")
       if (unclear) { # newlines, or the byte that stands for one
         printf "names\tsoh\t"; fflush()
         system("find . -xdev -path ./.archive -prune -o -name \"*\001*\" -print0 | head -c 4000 | base64 " (oneline ? "-w 0" : "| tr -d \"\\012\""))

@@ -147,7 +147,8 @@ settle_compat() {
   fi
   if [ "${COMPAT_APP:-none}" = all ]; then
     in_web compat_links ./app public/app "$UPATH/web/app/public/app"
-    warn "$(find "$UPATH/web/app" -maxdepth 1 -type l | wc -l) link(s) stay in web/app for old paths"
+    in_web list_links ./app >"$CUR/compat.app"
+    warn "$(wc -l <"$CUR/compat.app") link(s) stay in web/app for old paths: $(head -n 500 "$CUR/compat.app" | tr '\n' ' ')"
   fi
   if [ -d "$UPATH/web/.nsmig-switched" ]; then in_web rmdir .nsmig-switched; fi
   pt compat-web
@@ -165,11 +166,17 @@ settle_compat() {
         in_dir "$UPATH/var" "$(cat "$CUR/made.var" 2>/dev/null || printf %s "$VAR_INO")" put_link "../web/$x" "./$x" || fail "cannot link var/$x"
       fi
     done
+    linked=
+    for x in log run tmp; do if [ -L "$UPATH/var/$x" ]; then linked="$linked $x"; fi; done
+    if [ -n "$linked" ]; then warn "links stay in var for old paths:$linked"; fi
+  fi
+  if [ -s "$CUR/climb" ]; then
+    warn "$(wc -l <"$CUR/climb") link(s) stay for what leads out of the document root: $(cut -f1 "$CUR/climb" | head -n 500 | tr '\n' ' ')"
   fi
   pt compat-var
 }
 
-list_links() { find . -maxdepth 1 -type l -print0 | tr '\n\000' '?\n' | sed 's|^\./||' | sort; }
+list_links() { find "${1:-.}" -maxdepth 1 -type l -print0 | tr '\n\000' '?\n' | sed 's|^.*/||' | sort; } # folder, or the one we are in
 
 drop_web_links() {
   set --
