@@ -102,7 +102,7 @@ def test_compat(node: Node, product: Product, compat: str, used: bool, links: bo
 
 
 def test_each_move_is_planned_and_each_link_that_stays_is_named(node: Node, product: Product) -> None:
-    """Entries of var/run, links in var and web/app, a link that climbs, one reload more for an entry `run`."""
+    """Entries of var/run, links in var and web/app, a link that climbs, a reload more for an entry `run`."""
     seed_vhost(node, DOMAIN)
     top = node.srv / DOMAIN
     for place in ("web/app", "web/run", "var/run/sub"):
