@@ -13,18 +13,19 @@ SWITCHING = ("restore_switch", "restore_back")
 """Steps of a restore, and of taking it back, in which what is live changes places with what is in staging."""
 
 
-def layout_of(flags: Mapping[str, str]) -> Layout:
+def layout_of(flags: Mapping[str, str], *, migrated: bool = False) -> Layout:
     """The layout from the structural paths that exist (path -> anything; a link says ``link``).
 
     NS3 has web/app/public, web/log and web/run as folders; NS1 has web but not all three. An NS1 site
-    may hold app/public of its own (Laravel), so that alone decides nothing.
+    may hold app/public of its own (Laravel), so that alone decides nothing. ``migrated``: a migration is on
+    record; then what stands at the old places has come since, from a program that makes its log folder.
     """
     real = {name for name, what in flags.items() if what not in ("link", "other")}
     if "web" not in real:
         return Layout.UNKNOWN
     new = {"web/app/public", "web/log", "web/run"} <= real
     old = bool({"var/log", "var/run", "var"} & real)
-    if new and not ({"var/log", "var/run"} <= real):
+    if new and (migrated or not ({"var/log", "var/run"} <= real)):
         return Layout.NS3
     if new and old:
         return Layout.MIXED

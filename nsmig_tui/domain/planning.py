@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .fleet import Layout, Vnode
-from .layout import layout_of
+from .layout import layout_of, read_journal
 from .old_path_findings import lost_homes
 from .old_paths import (
     bridges,
@@ -97,6 +97,13 @@ class MigrationPlan:
         return files
 
 
+def layout_seen(seen: Inspection) -> Layout:
+    """The layout that an inspection saw."""
+    journal = read_journal(seen.journal)
+    kinds = {name: place.kind for name, place in seen.places.items()}
+    return layout_of(kinds, migrated=journal.migrated and not journal.unfinished)
+
+
 def plan_text(values: Mapping[str, str]) -> bytes:
     """``KEY='value'`` lines that only a POSIX shell reads, quoted by the standard library."""
     return "".join(f"{k}={shlex.quote(v)}\n" for k, v in sorted(values.items())).encode(
@@ -131,7 +138,7 @@ def make_plan(
         blocked += in_the_way(seen, upath, used, tmp_used, must)[0]
     else:
         blocked += [NEEDS_LINK.format(use.where, use.text) for use in (*must, *units_in_need(seen, upath))]
-    if layout_of({name: place.kind for name, place in seen.places.items()}) is not Layout.NS1:
+    if layout_seen(seen) is not Layout.NS1:
         blocked.insert(0, f"{domain} does not have the old layout")
     warnings = [p.message for p in problems if p.severity == "warning"]
     warnings += [*_worker_logs(serving, upath), *_others_sockets(seen, serving, upath)]

@@ -188,7 +188,7 @@ def _vhost(
     runner = seen.runners.get(domain, "")
     busy = at_work(journal, runner)
     recorded = None if journal.migrated else seen.recorded.get(domain)
-    layout = layout_of(found.flags)
+    layout = layout_of(found.flags, migrated=journal.migrated and not journal.unfinished)
     status = status_from_disk(layout, journal, was.status if was else None, recorded=recorded is not None)
     if busy:  # half-way is where a run is for a while; its end decides
         status, layout = (was.status, was.layout) if was else (Status.FAILED, layout)

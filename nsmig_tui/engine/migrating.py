@@ -21,7 +21,7 @@ from ..domain.http_questions import blind_spots
 from ..domain.layout import read_journal
 from ..domain.options import MigrateOptions
 from ..domain.path_map import final_map
-from ..domain.planning import MigrationPlan, make_plan
+from ..domain.planning import MigrationPlan, layout_seen, make_plan
 from ..domain.ports import Shell
 from ..domain.readings import Inspection
 from ..domain.surroundings import Serving
@@ -31,7 +31,6 @@ from .bookkeeping import Bookkeeper, count_reloads, failed, migrated
 from .desk import Desk, at_work_on, ended_by, same_machine, still_there
 from .http_checks import differences, refuse_live_strays, witness
 from .runner_link import Ending, RunnerLink, Verdict
-from .validating import layout_seen
 
 
 @dataclass(frozen=True)

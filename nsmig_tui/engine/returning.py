@@ -10,7 +10,7 @@ from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
 from ..domain.http_questions import neighbour_requests, requests_for
 from ..domain.options import RollbackOptions, RollbackPoint
 from ..domain.path_map import final_map
-from ..domain.planning import plan_text
+from ..domain.planning import layout_seen, plan_text
 from ..domain.ports import Shell
 from ..domain.readings import Inspection
 from . import reading, restoring
@@ -19,7 +19,6 @@ from .desk import Desk, ended_by, same_machine, still_there
 from .http_checks import differences, take_baseline
 from .migrating import badly_ended, run_values
 from .runner_link import Ending
-from .validating import layout_seen
 from .way_back import undo_rows
 
 

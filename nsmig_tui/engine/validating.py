@@ -9,7 +9,8 @@ from ..domain.errors import ExitCode, NsmigError
 from ..domain.events import Emit, FindingMade, Result
 from ..domain.findings import PASSED, WARNING, Finding, vnode_trouble
 from ..domain.fleet import Layout, Status, Vhost, Vnode
-from ..domain.layout import JournalView, layout_of, read_journal
+from ..domain.layout import JournalView, read_journal
+from ..domain.planning import layout_seen
 from ..domain.ports import Shell
 from ..domain.readings import Inspection
 from ..domain.validation import validate as judge
@@ -17,11 +18,6 @@ from . import reading
 from .bookkeeping import Bookkeeper, failed
 from .desk import Desk, at_work_on, ended_by, same_machine, still_there
 from .discovering import half_done
-
-
-def layout_seen(seen: Inspection) -> Layout:
-    """The layout from an inspection."""
-    return layout_of({name: place.kind for name, place in seen.places.items()})
 
 
 async def validate(desk: Desk, name: str, domain: str, emit: Emit) -> Result:

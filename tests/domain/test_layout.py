@@ -246,6 +246,13 @@ def test_status_from_disk(layout, view, was, status):
     assert status_from_disk(layout, view, was) is status
 
 
+def test_what_comes_to_the_old_places_of_a_migrated_vhost_changes_no_layout():
+    tree = flags(*NEW, "var", "var/log", "var/run")
+    assert layout_of(tree) is Layout.MIXED
+    assert layout_of(tree, migrated=True) is Layout.NS3
+    assert layout_of(flags(*OLD), migrated=True) is Layout.NS1
+
+
 @pytest.mark.parametrize("view", [NOTHING, UNDONE, JournalView(state="refused", verb="undo")])
 def test_a_record_beside_the_archives_tells_of_a_migration(view):
     """Where the journal was lost, or began anew after it was."""

@@ -67,6 +67,7 @@ def can(**more):
     return {"capabilities": replace(CAN, **more)}
 
 
+NEW_TOO = {name: place() for name in ("web_app_public", "web_log", "web_run")}
 ROOTS = {name: place(uid=0) for name in ("var", "var_run", "var_tmp")}
 FOREIGN = Reference("cron", "/etc/cron.d/a", "3", f"{UPATH}/web/cron.php")
 PATTERN = Reference("logrotate", "/etc/logrotate.d/vhosts", "1", "/srv/*/var/log/*.log")
@@ -95,6 +96,13 @@ RULES = [
     ({"places": places(upath=place(mode="1757"))}, ERROR, USER, "everybody may write"),
     ({"places": places(upath=place("link", target="/x"))}, CRITICAL, STRUCTURE, "no real directory"),
     ({"places": places(**ROOTS, web=None)}, ERROR, STRUCTURE, "no web directory"),
+    ({"places": places(**NEW_TOO)}, CRITICAL, STRUCTURE, "both layouts are there at once"),
+    (
+        {"places": places(**NEW_TOO, var=None, var_log=None, var_run=None, var_tmp=None)},
+        ERROR,
+        STRUCTURE,
+        "new layout",
+    ),
     ({"places": places(msg=place("other"))}, CRITICAL, STRUCTURE, "msg is no directory"),
     ({"places": places(msg=place(device="8"))}, CRITICAL, STRUCTURE, "another file system"),
     ({"places": places(vpath=place(uid=0, device="8"))}, CRITICAL, STRUCTURE, "file system of its own"),

@@ -258,3 +258,38 @@ def test_links_in_a_var_made_for_them_do_not_stop_a_resume(node: Node, product: 
         scene.is_as_before()
 
     product.run(work)
+
+
+def test_what_comes_to_old_places_does_not_make_a_migrated_vhost_failed(node: Node, product: Product) -> None:
+    """A program makes its log folder again: still migrated for everybody; the undo keeps what is in it."""
+    vhost = seed_vhost(node, DOMAIN)
+    product.ready(node, DOMAIN)
+    assert product.migrate(node, DOMAIN).ok
+    node.sh(
+        f"mkdir -p /srv/{DOMAIN}/var/log /srv/{DOMAIN}/var/run && echo kept >/srv/{DOMAIN}/var/log/cron.log"
+    )
+    other = Product(product.lab, product.place / "other")
+    other.add(node)
+    for who in (product, other):
+        who.discover(node)
+        assert str(who.vhost(node, DOMAIN).status) == "migrated"
+    assert product.validate(node, DOMAIN).skipped and product.migrate(node, DOMAIN).skipped
+    assert str(product.vhost(node, DOMAIN).status) == "migrated"
+    assert product.rollback(node, DOMAIN).ok
+    assert wrong_answers(node, vhost) == []
+    found = node.sh(f"find /srv/{DOMAIN} -name cron.log -exec cat {{}} +").stdout
+    assert found == "kept\n"
+
+
+def test_both_layouts_at_once_are_not_validated(node: Node, product: Product) -> None:
+    """What `migrate` would refuse, `validate` names, with what to do; done, the vhost can be migrated."""
+    seed_vhost(node, DOMAIN)
+    web = f"/srv/{DOMAIN}/web"
+    node.sh(f"cd {web} && mkdir -p app/public log run && chown -R --reference=. app log run")
+    product.discover(node)
+    judged = product.validate(node, DOMAIN)
+    assert (judged.ok, judged.status) == (False, "discovered") and "both layouts" in judged.errors[0], judged
+    assert "Rename" in judged.hint
+    node.sh(f"mv {web}/log {web}/logs")
+    product.ready(node, DOMAIN)
+    assert product.migrate(node, DOMAIN).ok
