@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from .findings import CRITICAL, ERROR, STRUCTURE, Finding
 from .fleet import STEPS, Layout, Status
+from .readings import Inspection
 from .sections import number
 
 SWITCHING = ("restore_switch", "restore_back")
@@ -212,6 +214,31 @@ def read_journal(data: bytes) -> JournalView:
     reader = JournalReader()
     reader.feed(data)
     return reader.view
+
+
+def layout_seen(seen: Inspection) -> Layout:
+    """The layout that an inspection saw."""
+    journal = read_journal(seen.journal)
+    kinds = {name: place.kind for name, place in seen.places.items()}
+    return layout_of(kinds, migrated=journal.migrated and not journal.unfinished)
+
+
+def layout_findings(upath: str, seen: Inspection) -> Iterator[Finding]:
+    """What `validate` says of a tree that is not, or not only, in the old layout."""
+    if "web" not in seen.places:
+        yield Finding(ERROR, STRUCTURE, "there is no web directory", f"{upath}/web", "", "Is this a vhost?")
+    layout = layout_seen(seen)
+    if layout is Layout.MIXED:
+        yield Finding(
+            CRITICAL,
+            STRUCTURE,
+            "both layouts are there at once: web/app/public, web/log and web/run beside var/log and var/run",
+            "one of them",
+            "",
+            "Rename its log or run if these are the site's own; else end by hand what was begun here.",
+        )
+    elif layout is Layout.NS3:
+        yield Finding(ERROR, STRUCTURE, "it has the new layout", hint="Discover the vnode again.")
 
 
 def at_work(journal: JournalView, runner: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .fleet import Layout, Vnode
-from .layout import layout_of, read_journal
+from .layout import layout_seen
 from .old_path_findings import lost_homes
 from .old_paths import (
     bridges,
@@ -95,13 +95,6 @@ class MigrationPlan:
             "utf-8", "surrogateescape"
         )
         return files
-
-
-def layout_seen(seen: Inspection) -> Layout:
-    """The layout that an inspection saw."""
-    journal = read_journal(seen.journal)
-    kinds = {name: place.kind for name, place in seen.places.items()}
-    return layout_of(kinds, migrated=journal.migrated and not journal.unfinished)
 
 
 def plan_text(values: Mapping[str, str]) -> bytes:

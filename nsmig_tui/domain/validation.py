@@ -23,12 +23,12 @@ from .findings import (
     WARNING,
     Finding,
 )
-from .fleet import Layout
+from .layout import layout_findings
 from .names import MAX_SOCKET_PATH
 from .old_path_findings import climbing_php, leaving_keys, moving_homes, old_path_users
 from .old_paths import bridges, in_the_way, needed, used_paths, without_leaving
 from .path_map import below
-from .planning import layout_seen, moves_tmp
+from .planning import moves_tmp
 from .pool_rights import lost_rights, nginx_loses, sandboxed
 from .readings import Inspection
 from .stages import vnode_problems
@@ -156,20 +156,7 @@ def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> I
         yield Finding(
             ERROR, STRUCTURE, f"cannot look through {upath}", hint="Are find, stat and awk there and allowed?"
         )
-    if "web" not in seen.places:
-        yield Finding(ERROR, STRUCTURE, "there is no web directory", f"{upath}/web", "", "Is this a vhost?")
-    layout = layout_seen(seen)
-    if layout is Layout.MIXED:
-        yield Finding(
-            CRITICAL,
-            STRUCTURE,
-            "both layouts are there at once: web/app/public, web/log and web/run beside var/log and var/run",
-            "one of them",
-            "",
-            "Rename its log or run if these are the site's own; else end by hand what was begun here.",
-        )
-    elif layout is Layout.NS3:
-        yield Finding(ERROR, STRUCTURE, "it has the new layout", hint="Discover the vnode again.")
+    yield from layout_findings(upath, seen)
     top = seen.places.get("vpath")
     if top and top.device != seen.places["upath"].device:
         yield Finding(CRITICAL, STRUCTURE, f"{upath} is a file system of its own", hint="Not supported.")

@@ -8,9 +8,10 @@ from ..domain.errors import ConnectError, ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Planned, Result
 from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
 from ..domain.http_questions import neighbour_requests, requests_for
+from ..domain.layout import layout_seen
 from ..domain.options import RollbackOptions, RollbackPoint
 from ..domain.path_map import final_map
-from ..domain.planning import layout_seen, plan_text
+from ..domain.planning import plan_text
 from ..domain.ports import Shell
 from ..domain.readings import Inspection
 from . import reading, restoring

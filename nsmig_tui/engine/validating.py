@@ -9,8 +9,7 @@ from ..domain.errors import ExitCode, NsmigError
 from ..domain.events import Emit, FindingMade, Result
 from ..domain.findings import PASSED, WARNING, Finding, vnode_trouble
 from ..domain.fleet import Layout, Status, Vhost, Vnode
-from ..domain.layout import JournalView, read_journal
-from ..domain.planning import layout_seen
+from ..domain.layout import JournalView, layout_seen, read_journal
 from ..domain.ports import Shell
 from ..domain.readings import Inspection
 from ..domain.validation import validate as judge
