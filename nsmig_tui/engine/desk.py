@@ -102,16 +102,6 @@ class Desk:
         watch = self._watches.setdefault(there, JournalWatch(self.connector, vnode, self.scripts))
         return RunnerLink(self.connector, watch, vnode, domain, run, self.scripts, emit)
 
-    def under_way(self, vnode: Vnode, beside: str) -> set[str]:
-        """The names of those sites, ``beside`` one, whose runs are followed on a vnode now."""
-        watch = self._watches.get((vnode.name, vnode.ssh_host))
-        names: dict[bool, set[str]] = {True: set(), False: set()}
-        for domain in {beside, *(watch.followed if watch else ())}:
-            known = self.store.vhost(vnode.name, domain)
-            told = known.details.get("names", ()) if known else ()
-            names[domain == beside] |= {domain, *(str(name).lstrip(".") for name in told)}
-        return names[False] - names[True]
-
     def saw(self, vnode: Vnode, capabilities: Capabilities) -> Vnode:
         """Remember what a vnode said of itself, and that it answered."""
         facts = {

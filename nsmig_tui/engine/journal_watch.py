@@ -43,11 +43,10 @@ class _Ask:
 
 
 class JournalWatch:
-    """The runs of one vnode, as seen from here. ``followed``: the vhosts whose run somebody follows now."""
+    """The runs of one vnode, as seen from here."""
 
     def __init__(self, connector: Connector, vnode: Vnode, scripts: Scripts) -> None:
         self._connector, self._vnode, self._scripts = connector, vnode, scripts
-        self.followed: set[str] = set()
         self._waiting: list[_Ask] = []
         self._rounds: set[asyncio.Task[None]] = set()
 

@@ -18,10 +18,10 @@ from ..domain.events import Emit, Planned, Result, StepStarted
 from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
 from ..domain.http_answers import Baseline
 from ..domain.http_questions import blind_spots
-from ..domain.layout import layout_seen, read_journal
+from ..domain.layout import read_journal
 from ..domain.options import MigrateOptions
 from ..domain.path_map import final_map
-from ..domain.planning import MigrationPlan, make_plan
+from ..domain.planning import MigrationPlan, layout_seen, make_plan
 from ..domain.ports import Shell
 from ..domain.readings import Inspection
 from ..domain.surroundings import Serving
@@ -137,7 +137,7 @@ async def migrate(desk: Desk, name: str, domain: str, options: MigrateOptions, e
         if why_not:
             books.warn(why_not)
         link = await launch(desk, vnode, books, ready.plan, "migrate", baseline)
-        ending = await link.follow(answers_as_before(desk, vnode, baseline, books))
+        ending = await link.follow(answers_as_before(baseline, ready.plan.upath, books))
     except NsmigError as error:
         return ended_by(error, books, vhost)
     return conclude(desk, books, vnode, vhost, ending)
@@ -165,20 +165,12 @@ def run_values(books: Bookkeeper, verb: str) -> dict[str, str]:
     return {"RUN": books.run, "VERB": verb, "OPERATOR": books.operator, "VERSION": __version__}
 
 
-def answers_as_before(desk: Desk, vnode: Vnode, baseline: Sequence[Baseline], books: Bookkeeper) -> Verdict:
-    """The operator's verdict: why the result is bad, or nothing. A page may show where it lies.
-
-    A neighbour whose own run is under way is judged by that: its failure is not ours.
-    """
-    paths = [final_map(f"{vnode.vpath}/{books.vhost}").inverse()]
+def answers_as_before(baseline: Sequence[Baseline], upath: str, books: Bookkeeper) -> Verdict:
+    """The operator's verdict: why the result is bad, or nothing. A page may show where it lies."""
+    paths = [final_map(upath).inverse()]
 
     async def verdict(shell: Shell) -> str:
-        others = desk.under_way(vnode, books.vhost)
         looked = await differences(shell, baseline, paths=paths)
-        others |= desk.under_way(vnode, books.vhost)
-        rest = [b for b in baseline if b.request.host not in others]
-        if looked.wrong and len(rest) < len(baseline):
-            looked = await differences(shell, rest, paths=paths)
         for word in looked.remarks[:3]:
             books.warn(word)
         return "; ".join(looked.wrong[:3])

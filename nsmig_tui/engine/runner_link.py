@@ -128,13 +128,6 @@ class RunnerLink:
 
     async def follow(self, verdict: Verdict | None = None) -> Ending:
         """Watch until the run has ended. Raises LockHeld, or Interrupted when the link stays lost."""
-        self.watch.followed.add(self.domain)
-        try:
-            return await self._follow(verdict)
-        finally:
-            self.watch.followed.discard(self.domain)
-
-    async def _follow(self, verdict: Verdict | None) -> Ending:
         lost_since: float | None = None
         unborn = 0
         word = ""

@@ -180,20 +180,3 @@ def test_vhosts_in_one_file_are_all_migrated_and_undone_newest_first(
     for domain in (second, first):
         assert product.rollback(node, domain).ok
     assert [wrong for vhost in vhosts for wrong in wrong_answers(node, vhost)] == []
-
-
-def test_a_poisoned_vhost_does_not_undo_those_that_change_over_with_it(node: Node, product: Product) -> None:
-    """They are neighbours of each other, and look at each other while one of them answers wrongly."""
-    domains = ("a.test", "b.test", "c.test")
-    vhosts = [seed_vhost(node, domain, reload=False) for domain in domains]
-    serve(node, vhosts)
-    product.ready(node, *domains)
-    wholesome = poison(node, "b.test")
-    code, lines = nsmig(product, "migrate", "--all-validated", "--yes", "--per-vnode", "3")
-    failed = {line["vhost"]: line["errors"] for line in lines if line["type"] == "result" and not line["ok"]}
-    assert set(failed) == {"b.test"} and code == 7, failed
-    assert [wrong for vhost in vhosts for wrong in wrong_answers(node, vhost)] == []
-    (node.srv / "b.test/web/index.php").write_text(wholesome)
-    (batch,) = {line["batch"] for line in lines if line["type"] == "batch_started"}
-    code, lines = nsmig(product, "resume", batch, "--retry", "--yes")
-    assert (code, lines[-1]) == (0, {"type": "summary", "ok": 3, "failed": 0, "skipped": 0})
