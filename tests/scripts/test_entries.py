@@ -364,6 +364,13 @@ def test_a_launch_starts_the_runner_once(sh):
     assert not (there / "ran").exists()
 
 
+def test_a_runner_that_runs_is_told_as_started_whatever_cannot_be_noted_of_it(sh):
+    (sh.var / ".started").mkdir(parents=True)
+    done = launch(sh, {"runner.sh": RUNNER, "plan": b"A=1\n"})
+    wait_for(sh.var / "a.test/runs/r1/ran")
+    assert (done.returncode, done.stdout.split()[:1]) == (0, [b"started"]), done
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_a_launch_that_comes_twice_starts_one_runner(sh, together):
     """Also before the runner, on a server under load, has written who it is."""

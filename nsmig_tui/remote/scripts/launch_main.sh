@@ -37,7 +37,8 @@ main() {
   if have setsid; then setsid sh "$RD/runner.sh" "$RD" </dev/null >"$RD/log" 2>&1 &
   else nohup sh "$RD/runner.sh" "$RD" </dev/null >"$RD/log" 2>&1 & fi
   echo "started $! $lines"
-  printf '%s %s\n' "$1" "$2" >"$VAR/.started"
+  # for the polls under way, which do without it too: a run that goes on is not to be told as one that did not begin
+  { printf '%s %s\n' "$1" "$2" >"$VAR/.started"; } 2>/dev/null || :
 }
 
 # systemd may end at logout whatever a user began (KillUserProcesses=yes), by sudo too; root it leaves alone.
