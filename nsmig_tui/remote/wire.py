@@ -47,6 +47,7 @@ nsmig_s_{digest}=${{nsmig_s_{digest}%x}}
 _MAIN = """\
 nsmig_main_{n}() {{
 LC_ALL=C; export LC_ALL; umask 077
+set +aCefuvx; if [ "${{BASH_VERSION:-}}" ]; then set +o pipefail; fi
 PATH=${{PATH:+$PATH:}}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
 unset CDPATH ENV BASH_ENV GREP_OPTIONS TAR_OPTIONS GZIP POSIXLY_CORRECT 2>/dev/null
 cd / || return

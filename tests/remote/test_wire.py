@@ -75,6 +75,19 @@ def test_script_sees_c_locale_private_umask_and_no_input(shell: list[str]) -> No
     assert payload.split()[1:] == [b"C", b"/", b"end"]
 
 
+def test_options_that_a_login_exports_are_none_of_the_script(shell: list[str], tmp_path: Path) -> None:
+    """bash as sh takes them from SHELLOPTS: with noclobber no file could be written a second time."""
+    if shell[0] != "bash":
+        pytest.skip("only bash takes options from the environment")
+    script = f"echo a >{tmp_path}/f; bash -c 'echo b >{tmp_path}/f; false | true && echo *; echo $none; set -o'"
+    odd = "allexport:errexit:noclobber:noglob:nounset:pipefail:verbose:xtrace"
+    answer = feed(shell, wire.frame(f"cd {tmp_path}; {script}", [], NONCE), SHELLOPTS=odd)
+    rc, payload = wire.parse(answer.stdout, NONCE)
+    assert (rc, (tmp_path / "f").read_text(), payload.splitlines()[0]) == (0, "b\n", b"f"), answer
+    on = {line.split()[0].decode() for line in payload.splitlines()[2:] if line.endswith(b"on")}
+    assert not on & set(odd.split(":"))
+
+
 @pytest.mark.parametrize("data", [b"", b"x", b"\0\xff\n" * 5000, b"'\n$(id)\n"])
 def test_data_reaches_the_standard_input_of_the_script(shell: list[str], data: bytes) -> None:
     answer = feed(shell, wire.frame("cat; exit 9", ["a"], NONCE, data))
