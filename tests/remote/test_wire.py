@@ -79,7 +79,7 @@ def test_options_that_a_login_exports_are_none_of_the_script(shell: list[str], t
     """bash as sh takes them from SHELLOPTS: with noclobber no file could be written a second time."""
     if shell[0] != "bash":
         pytest.skip("only bash takes options from the environment")
-    script = f"echo a >{tmp_path}/f; bash -c 'echo b >{tmp_path}/f; false | true && echo *; echo $none; set -o'"
+    script = "echo a >f; bash -c 'echo b >f; false | true && echo *; echo $none; set -o'"
     odd = "allexport:errexit:noclobber:noglob:nounset:pipefail:verbose:xtrace"
     answer = feed(shell, wire.frame(f"cd {tmp_path}; {script}", [], NONCE), SHELLOPTS=odd)
     rc, payload = wire.parse(answer.stdout, NONCE)

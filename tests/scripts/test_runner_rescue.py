@@ -4,6 +4,7 @@ import os
 import socket
 
 import pytest
+from scripts.test_runner_base import text
 
 PARTS = (
     *("prelude", "capabilities", "run_base", "run_notes", "run_look", "run_lock", "run_pins"),
@@ -219,3 +220,27 @@ def test_openrc_is_told_first_that_it_is_down(sh):
     tool.chmod(0o755)
     vnode.run('PATH=$R/bin:$PATH MANAGER=openrc; start_dead php-fpm82.service ""')
     assert (sh.root / "asked").read_text() == "php-fpm82 zap\nstart\n"
+
+
+@pytest.mark.parametrize("manager", ["systemd", "openrc", "sysvinit", "command"])
+def test_what_daemons_write_is_not_hidden_by_our_umask(sh, manager):
+    """PHP gives uploads the umask that php-fpm was started with, and nginx -t makes missing logs."""
+    for place in ("bin/nginx", "bin/systemctl", "bin/rc-service", "etc/init.d/php-fpm82"):
+        tool = sh.root / place
+        tool.parent.mkdir(exist_ok=True)
+        log = f"{sh.root}/{tool.name}"
+        tool.write_text(f'#!/bin/sh\necho "$0 $*" >>{sh.root}/asked\n: >{log}.log\nexit 3\n')
+        tool.chmod(0o755)
+    then = f"""
+    PATH=$R/bin:$PATH MANAGER={manager}
+    service start php-fpm82.service 'echo command start >>{sh.root}/asked; : >{sh.root}/command.log; exit 3'
+    echo "started $?"
+    if nginx_test; then exit 9; fi
+    : >"$R/ours"
+    """
+    done = sh.run(text(sh, then))
+    assert (done.returncode, done.stdout) == (0, b"started 3\n"), done
+    logs = list(sh.root.glob("*.log"))
+    assert len(logs) == 2 and "start" in (sh.root / "asked").read_text()
+    assert {path.stat().st_mode & 0o777 for path in logs} == {0o644}
+    assert (sh.root / "ours").stat().st_mode & 0o777 == 0o600

@@ -16,20 +16,24 @@ children() { # of a process, in CHILDREN, each between blanks
 }
 
 nginx_test() {
-  if ! NGINX_SAYS=$(nginx -t 2>&1); then
+  if ! NGINX_SAYS=$(umask 022; nginx -t 2>&1); then
     NGINX_SAYS=$(printf %s "$NGINX_SAYS" | grep -v 'test failed' | tail -n 1)
     return 1
   fi
 }
 
 service() { # verb unit command
+  umask 022 # a daemon started here, and all that it writes, would have ours
   case $MANAGER in
     systemd) systemctl "$1" "$2" ;;
     openrc) rc-service "${2%.service}" "$1" ;;
     sysvinit) "$R/etc/init.d/${2%.service}" "$1" ;;
     command) sh -c "$3" ;;
-    *) return 1 ;;
-  esac 3<&- 4<&- 5<&- 6<&- 7>&- 8>&- 9>&- # a daemon started here must not keep our locks
+    *) false ;;
+  esac 3<&- 4<&- 5<&- 6<&- 7>&- 8>&- 9>&- # nor must it keep our locks
+  set -- $?
+  umask 077
+  return "$1"
 }
 
 start_dead() { # unit: a service that is down is started once, its start limit cleared first
