@@ -41,10 +41,11 @@ HOPS = 2
 
 @dataclass(frozen=True)
 class Looked:
-    """What is not as it was (``wrong``), and what is well but worth a word (``remarks``)."""
+    """What is not as it was (``wrong``, of ``hosts``), and what is well but worth a word (``remarks``)."""
 
     wrong: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    hosts: frozenset[str] = frozenset()
 
 
 async def witness(shell: Shell, serving: Serving, entries: Sequence[str]) -> tuple[list[Baseline], str]:
@@ -119,7 +120,8 @@ async def differences(
             break
     well = (b for b in before if not wrong.get(b.request) and b.request not in also)
     remarks = (remark(b, looks[b.request], paths) for b in well)
-    return Looked(tuple(wrong[b.request] for b in todo), tuple(r for r in remarks if r))
+    hosts = frozenset(b.request.host for b in todo)
+    return Looked(tuple(wrong[b.request] for b in todo), tuple(r for r in remarks if r), hosts)
 
 
 def _difference(

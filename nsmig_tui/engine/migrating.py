@@ -7,8 +7,9 @@ between is found again from the journal.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from .. import __version__
@@ -29,8 +30,11 @@ from ..domain.validation import validate as judge
 from . import reading
 from .bookkeeping import Bookkeeper, count_reloads, failed, migrated
 from .desk import Desk, at_work_on, ended_by, same_machine, still_there
-from .http_checks import differences, refuse_live_strays, witness
+from .http_checks import PAUSE, differences, refuse_live_strays, witness
 from .runner_link import Ending, RunnerLink, Verdict
+
+OTHERS_S = 30.0
+"""Seconds that the runs of neighbours have to end before what these answer counts."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,8 @@ async def migrate(desk: Desk, name: str, domain: str, options: MigrateOptions, e
         if why_not:
             books.warn(why_not)
         link = await launch(desk, vnode, books, ready.plan, "migrate", baseline)
-        ending = await link.follow(answers_as_before(baseline, ready.plan.upath, books))
+        patience = min(OTHERS_S, options.confirm_wait / 2)
+        ending = await link.follow(answers_as_before(desk, vnode, books, baseline, patience))
     except NsmigError as error:
         return ended_by(error, books, vhost)
     return conclude(desk, books, vnode, vhost, ending)
@@ -165,17 +170,47 @@ def run_values(books: Bookkeeper, verb: str) -> dict[str, str]:
     return {"RUN": books.run, "VERB": verb, "OPERATOR": books.operator, "VERSION": __version__}
 
 
-def answers_as_before(baseline: Sequence[Baseline], upath: str, books: Bookkeeper) -> Verdict:
-    """The operator's verdict: why the result is bad, or nothing. A page may show where it lies."""
-    paths = [final_map(upath).inverse()]
+def answers_as_before(
+    desk: Desk, vnode: Vnode, books: Bookkeeper, baseline: Sequence[Baseline], patience: float = OTHERS_S
+) -> Verdict:
+    """The operator's verdict: why the result is bad, or nothing. A page may show where it lies.
+
+    Where only neighbours differ on which runs are at work, these have ``patience`` seconds to end first: a
+    vhost that does not bear its own migration is undone by itself, and alone.
+    """
+    paths = [final_map(f"{vnode.vpath}/{books.vhost}").inverse()]
 
     async def verdict(shell: Shell) -> str:
+        until = asyncio.get_running_loop().time() + patience
         looked = await differences(shell, baseline, paths=paths)
+        while looked.wrong and (others := _neighbours(desk, books, looked.hosts)):
+            busy = await _all_at_work(desk, shell, vnode, others)
+            if busy:
+                await asyncio.sleep(PAUSE)
+            looked = await differences(shell, baseline, paths=paths)  # asked after that they may have ended
+            if not busy or asyncio.get_running_loop().time() > until:
+                break
         for word in looked.remarks[:3]:
             books.warn(word)
         return "; ".join(looked.wrong[:3])
 
     return verdict
+
+
+def _neighbours(desk: Desk, books: Bookkeeper, hosts: Iterable[str]) -> list[str]:
+    """The other vhosts whose names these are; none when one of the names is no other vhost's."""
+    known = {vhost.domain for vhost in desk.store.vhosts(books.vnode)} - {books.vhost}
+    others = {host: [d for d in known if f".{host}".endswith(f".{d}")] for host in hosts}
+    return sorted({max(found, key=len) for found in others.values()}) if all(others.values()) else []
+
+
+async def _all_at_work(desk: Desk, shell: Shell, vnode: Vnode, domains: Iterable[str]) -> bool:
+    """Whether a run, whoever began it, is at work on each of these vhosts."""
+    for domain in domains:
+        kept = await reading.record(shell, vnode, domain, desk.scripts)
+        if not await reading.is_alive(shell, desk.scripts, domain, kept.journal.run):
+            return False
+    return True
 
 
 def conclude(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending) -> Result:

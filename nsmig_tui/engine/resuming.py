@@ -156,8 +156,7 @@ async def _follow(desk: Desk, books: Bookkeeper, vnode: Vnode, kept: Record) -> 
     """Watch a run that is at work, until it has ended."""
     books.warnings.append(f"attached to the run of {kept.journal.operator or 'somebody'}")
     link = desk.link(vnode, books.vhost, kept.journal.run, books.tell)
-    upath = f"{vnode.vpath}/{books.vhost}"
-    return await link.follow(answers_as_before(kept.baseline, upath, books))
+    return await link.follow(answers_as_before(desk, vnode, books, kept.baseline))
 
 
 def _attached(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending: Ending) -> Result:
@@ -180,5 +179,5 @@ async def _finish(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kep
     }
     link = desk.link(vnode, vhost.domain, books.run, books.tell)
     await link.start({"runner.sh": desk.scripts("runner").encode(), "plan": plan_text(values)})
-    ending = await link.follow(answers_as_before(kept.baseline, values["UPATH"], books))
+    ending = await link.follow(answers_as_before(desk, vnode, books, kept.baseline))
     return conclude(desk, books, vnode, vhost, ending)

@@ -157,6 +157,22 @@ def test_misfortunes_of_some_touch_nobody_else_and_resume_finishes(
     )
 
 
+def test_a_vhost_that_does_not_bear_it_is_undone_alone_among_those_that_switch_with_it(
+    node: Node, product: Product
+) -> None:
+    """The others saw its front page before, and see it broken while they wait for their verdicts."""
+    vhosts = [seed_vhost(node, f"s{number}.together.test", reload=False) for number in range(4)]
+    serve(node, vhosts)
+    domains = [vhost.domain for vhost in vhosts]
+    poison(node, domains[1])
+    product.ready(node, *domains)
+    code, lines = nsmig(product, "migrate", "--all-validated", "--per-vnode", "4", "--yes")
+    results = {line["vhost"]: (line["ok"], line["errors"]) for line in lines if line["type"] == "result"}
+    assert {domain for domain, (ok, _) in results.items() if not ok} == {domains[1]}, results
+    assert code == 7
+    assert [wrong for vhost in vhosts for wrong in wrong_answers(node, vhost)] == []
+
+
 def test_vhosts_in_one_file_are_all_migrated_and_undone_newest_first(
     lab: Lab, node: Node, product: Product
 ) -> None:
