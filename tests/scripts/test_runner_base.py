@@ -164,6 +164,44 @@ def test_the_vnodes_lock_is_let_go_by_its_holder_only(sh):
     assert b"node.owner" in sh.run(text(sh, NO_FLOCK + 'vnode_unlock; ls "$VAR"')).stdout
 
 
+HOLDS = """
+if [ "$1" = flock ]; then exec 8>>"$2/node.lock"; flock 8
+else
+  read -r boot </proc/sys/kernel/random/boot_id
+  read -r stat <"/proc/$$/stat"
+  set -- "$1" "$2" ${stat##*) }
+  shift 2
+  echo "$boot $$ ${20}" >"$VAR/node.owner"
+fi
+: >"$R/held"
+sleep 3; :
+"""
+
+
+@pytest.mark.parametrize("without", ["", NO_FLOCK], ids=["flock", "no flock"])
+@pytest.mark.parametrize("phase", ["undo", "preflight"])
+def test_the_way_back_waits_for_the_vnodes_lock_however_long_it_stays_taken(sh, phase, without):
+    """By a run that hangs, for example. The way there gives up instead, as nothing is half-way then."""
+    (sh.root / "holds.sh").write_text(HOLDS)
+    how = "owner" if without else "flock"
+    then = f"""
+    PATIENCE=1 PHASE={phase}
+    export R VAR
+    sh "$R/holds.sh" {how} "$VAR" >/dev/null 2>&1 &
+    until [ -e "$R/held" ]; do sleep 0.05; done
+    vnode_lock
+    echo got
+    """
+    done = sh.run(text(sh, without + then))
+    told = [row[4] for row in journal(sh) if row[3] in ("warning", "error")]
+    late = "the vnode's configuration lock stayed taken for 1 s"
+    if phase == "undo":
+        assert (done.returncode, done.stdout) == (0, b"got\n"), (done, told)
+        assert told == [f"{late}; the way back waits for the run that has it"]
+    else:
+        assert (done.returncode, done.stdout, told) == (4, b"", [late]), done
+
+
 def test_journal_lines(sh):
     done = sh.run(
         text(
