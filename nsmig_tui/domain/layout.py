@@ -85,10 +85,14 @@ class JournalView:
 
 @dataclass
 class JournalReader:
-    """Feeds on journal bytes as they come; ``view`` is the state after the last whole line."""
+    """Feeds on journal bytes as they come; ``view`` is the state after the last whole line.
+
+    With ``only_run`` that ends with this run: ``after`` is the verb and operator of the one that came next.
+    """
 
     only_run: str = ""
     view: JournalView = field(default_factory=JournalView)
+    after: str = ""
     _rest: bytes = b""
 
     def feed(self, data: bytes) -> list[tuple[str, str, float]]:
@@ -98,7 +102,9 @@ class JournalReader:
         fresh = []
         for line in lines:
             parts = line.decode("utf-8", "replace").split("\t", 4)
-            if len(parts) == 5:
+            if len(parts) == 5 and parts[3] == "begin" and self.only_run not in ("", parts[2]):
+                self.after = self.after or (parts[4] if self.view.run == self.only_run else "")
+            if len(parts) == 5 and not self.after:
                 at = _seconds(parts[1])
                 self._take(at, parts[2], parts[3], parts[4])
                 if not self.only_run or parts[2] == self.only_run:

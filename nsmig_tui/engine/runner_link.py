@@ -167,11 +167,12 @@ class RunnerLink:
                     vnode=self.vnode.name,
                     vhost=self.domain,
                 )
-            if ended:
-                return Ending(self.reader.view)
             unborn = unborn + 1 if news.alive == "none" else 0
-            if news.alive == "no" or unborn >= UNBORN:
-                return Ending(self.reader.view, died=True)
+            if ended or news.alive == "no" or unborn >= UNBORN:
+                if self.reader.after:
+                    since = f"another run has been at work here since: {self.reader.after}"
+                    self.emit(Warned(*where, f"{since}; look again with nsmig discover {self.vnode.name}"))
+                return Ending(self.reader.view, died=not ended)
 
     def _lost(self, what: str) -> Interrupted:
         return Interrupted(

@@ -112,6 +112,21 @@ async def test_a_run_is_told_step_by_step_and_once():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("later", ["begin undo you", "begin migrate you"])
+@pytest.mark.parametrize(
+    "end, died, state", [("end ok", False, "ok"), ("end undone", False, "undone"), ("", True, "running")]
+)
+async def test_what_another_run_did_since_is_not_the_end_of_this_one(end, died, state, later):
+    """As when the operator's machine slept, or its line was dead, while a colleague went on."""
+    mine = lines("begin migrate me", "step s1", *([end] if end else []))
+    theirs = lines(later, "step s1", "archive other.tar.gz 00 1 1", "error theirs", "end ok", run="r2")
+    follower, heard = link(FakeVnode([("no" if died else "yes", mine + theirs)]))
+    ending = await follower.follow()
+    assert (ending.view.run, ending.view.state, ending.died) == ("r1", state, died)
+    assert (ending.view.errors, ending.view.archive) == ((), None)
+    assert said(heard)[-1].startswith(f"warning another run has been at work here since: {later[6:]}")
+
+
 async def test_an_undo_that_was_asked_for_is_a_step_of_its_own():
     back = lines("begin undo me", "undo_started asked for", "reloaded php-fpm", "end ok")
     follower, heard = link(FakeVnode([("yes", back)]))
