@@ -7,7 +7,11 @@ from textual.widgets import Checkbox, Input
 from waiting import until
 
 from nsmig_tui.domain.fleet import Vnode
+from nsmig_tui.tui.acts.batches import CANARY
+from nsmig_tui.tui.acts.work import CHOICES
 from nsmig_tui.tui.dialogs.confirm import ConfirmDialog
+from nsmig_tui.tui.dialogs.pick import PickDialog
+from nsmig_tui.tui.dialogs.prompts import HostKeyDialog, MenuDialog, PasswordDialog
 from nsmig_tui.tui.dialogs.vnode_form import VnodeForm
 from nsmig_tui.tui.fleet_model import FleetModel, NodeLine
 from nsmig_tui.tui.panes import fleet_lines
@@ -297,3 +301,39 @@ def test_shortened_ends_between_words():
     assert shortened("the rest waits for you", 18) == "the rest waits…"
     assert shortened("fits", 4) == "fits"
     assert shortened("abcdefghij", 5) == "abcd…"
+
+
+FACTS = [("", f"fact {n}, one of those that are told before vhosts migrate in a batch") for n in range(9)]
+LEFT = [(key, key, f"entry {key}") for key in "lsrfn"]
+QUESTIONS = {
+    "batch": (
+        lambda: ConfirmDialog("Migrate 8 vhosts in a batch?", FACTS, verb="migrate", word="migrate 8",
+                              choices=(*CHOICES, CANARY)),
+        ["o  foreign", "l  auto", "n  [ ]", "c  no", "Cancel (esc)", "Migrate (y)"],
+    ),
+    "remove": (
+        lambda: ConfirmDialog("Remove vn1.example.net from the fleet?", FACTS, verb="remove",
+                              word="vn1.example.net", always_typed=True),
+        ["Type  vn1.example.net", "Cancel (esc)", "Remove (y)"],
+    ),
+    "menu": (lambda: MenuDialog("A batch has something left to do", LEFT, facts=[fact for _s, fact in FACTS]),
+             [text for _key, _id, text in LEFT]),
+    "key": (lambda: HostKeyDialog("vn1.example.net", "ssh-ed25519", "SHA256:" + "x" * 43),
+            ["Type  yes", "Do not connect (esc)"]),
+    "password": (lambda: PasswordDialog("sudo password of admin on vn1.example.net"), ["Enter sends it"]),
+    "form": (VnodeForm, ["Name", "Vsite", "SSH host", "VPATH", "[ ] production", "Cancel (esc)"]),
+    "pick": (lambda: PickDialog("Import vnodes", [(f"host{n}", "") for n in range(20)], verb="import"),
+             ["host0", "Cancel (esc)", "import (y)"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+async def test_a_question_can_be_answered_on_a_very_small_screen(world, open_app, name):
+    make, answers = QUESTIONS[name]
+    async with open_app(world, size=(40, 12)) as (app, pilot):
+        app.push_screen(make())
+        await until(pilot, lambda: all(any(one in line for line in picture(app)) for one in answers))
+        if name == "batch":
+            await pilot.press("n")
+            words = ["n  [x]", "Type  migrate 8", "Cancel (esc)"]
+            await until(pilot, lambda: all(any(one in line for line in picture(app)) for one in words))

@@ -20,6 +20,7 @@ class Dialog(ModalScreen[T], Generic[T]):
     """A box in the middle. Escape answers ``self.nothing``, which always means: do not."""
 
     CSS_PATH = "dialogs.tcss"
+    VERTICAL_BREAKPOINTS: ClassVar = [(0, "-low"), (23, "-high")]
     BINDINGS: ClassVar = [
         Binding("escape", "leave", "Close"),
         Binding("up,k", "scroll_facts(-1)", "Up", show=False),
@@ -36,6 +37,7 @@ class Dialog(ModalScreen[T], Generic[T]):
 
     def on_mount(self) -> None:
         """Where it came unasked, it may be answered some time after it can be read."""
+        self.screen_layout_refresh_signal.subscribe(self, lambda _screen: self.fit())
         self.call_after_refresh(self._seen)
 
     def _seen(self) -> None:
@@ -63,18 +65,19 @@ class Dialog(ModalScreen[T], Generic[T]):
         """Another size, another layout."""
         self.fit()
 
-    def fit(self, turns: int = 3) -> None:
-        """Facts scroll in what the rest of the box leaves of the screen; again until sizes are known."""
+    def fit(self) -> None:
+        """Facts scroll in what the rest of the box leaves of the screen; again after each layout."""
+        # Where there is little room, it is the answers that must be seen: facts can be scrolled.
+        low = self.has_class("-low")
         for facts in self.query("#facts"):
             others = 0
             for part in self.query("#box > *"):
                 if part is not facts and part.display:
                     # What has just come has no size yet, but needs a line.
                     others += max(1, part.outer_size.height) + part.styles.margin.height
-            # The box is as tall as the style says (94 %), and has a border.
-            facts.styles.max_height = max(3, self.size.height * 94 // 100 - others - 2)
-            if turns:
-                self.call_after_refresh(self.fit, turns - 1)
+            # The box is as tall as the style says (94 %, or all), and has a border.
+            room = self.size.height * (100 if low else 94) // 100
+            facts.styles.max_height = max(1 if low else 3, room - others - 2)
 
     def action_scroll_facts(self, by: int) -> None:
         """Facts that do not fit are read with the keys that move everywhere."""

@@ -57,6 +57,7 @@ class ConfirmDialog(Dialog[dict[str, str] | None]):
         self.fact_lines, self.verb, self.choices = facts, verb, choices
         self.word, self.always_typed = word, always_typed
         self.values = {choice.id: choice.values[0] for choice in choices}
+        self._was_low = False
 
     def body(self) -> ComposeResult:
         """Facts, choices, the typed word, and the two buttons."""
@@ -82,6 +83,13 @@ class ConfirmDialog(Dialog[dict[str, str] | None]):
 
     def _is_turned(self, choice: Choice) -> bool:
         return self.values[choice.id] != choice.values[0]
+
+    def fit(self) -> None:
+        """Choices have one line each in a low terminal."""
+        super().fit()
+        if self.has_class("-low") != self._was_low:
+            self._was_low = not self._was_low
+            self._tell_choices()
 
     def on_key(self, event: Key) -> None:
         """A choice's key turns it on to its next value."""
@@ -124,11 +132,16 @@ class ConfirmDialog(Dialog[dict[str, str] | None]):
         value = self.values[choice.id]
         shown = value if choice.values != ("no", "yes") else f"[{'x' if value == 'yes' else ' '}]"
         tail = f"   {choice.why}" if choice.why and self._is_turned(choice) else ""
+        if self.has_class("-low"):  # one line, that may be cut: first what holds
+            return content(f"{choice.key}  {shown}  {choice.text}{tail}")
         return content(f"{choice.key}  {choice.text}: {shown}{tail}")
 
-    def _reflect(self) -> None:
+    def _tell_choices(self) -> None:
         for choice in self.choices:
             self.query_one(f"#choice-{choice.id}", Static).update(self._choice_text(choice))
+
+    def _reflect(self) -> None:
+        self._tell_choices()
         unsaid = tuple(one.unsays for one in self.choices if one.unsays and self._is_turned(one))
         shown = [text for _style, text in self.fact_lines if text]
         for text, fact in zip(shown, self.query("#facts > .fact"), strict=True):
