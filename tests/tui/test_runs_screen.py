@@ -305,3 +305,26 @@ async def test_a_database_that_cannot_be_read_ends_nothing(world, open_app, monk
         await until(pilot, lambda: app.screen.id is None and app.screen.query("#lines"))
         await until(pilot, lambda: "error: The database is damaged." in text(app, "#lines"))
         assert app.is_running
+
+
+async def test_what_cannot_be_dropped_or_tried_again_is_grey_and_says_why(world, open_app, at_rest):
+    def why(app):
+        return {action.id: reason for action, reason in app.available(app.screen.targets(), app.screen)}
+
+    world.engine.hold()
+    async with open_app(world, per_vnode=1) as (app, pilot):
+        await pilot.press("2")
+        await until(pilot, lambda: app.screen.id == "runs")
+        assert why(app)["cancel"] == "There is no run here."
+        assert why(app)["retry"] == "Nothing has failed."
+        await begin(app, pilot, SHOP, WIKI)
+        assert "goes on by itself on the vnode" in why(app)["cancel"]
+        app.screen.focus_run(WIKI)
+        assert why(app)["cancel"] == "", "it has not begun"
+        await pilot.press("X")
+        await until(pilot, lambda: app.all_runs.state(WIKI).phase == "cancelled")
+        assert why(app)["retry"] == ""
+        app.screen.focus_run(WIKI)
+        assert why(app)["cancel"] == "It has ended."
+        world.engine.release("shop.example.org")
+        await at_rest(app, pilot)

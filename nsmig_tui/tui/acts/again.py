@@ -17,16 +17,22 @@ from .offering import judge
 if TYPE_CHECKING:
     from ..app import NsmigApp
 
+NONE = "Nothing has failed."
+
+
+def no_failed(ui: NsmigApp, targets: Targets) -> str:
+    """Nothing can be tried again."""
+    own, in_batches = _failed(ui)
+    if own or in_batches:
+        return ""
+    look = sum(state.phase == LOOK for state in ui.all_runs.snapshot())
+    return f"Somebody must look at {plural(look, 'vhost')} first: see the error there." if look else NONE
+
 
 async def retry_failed(ui: NsmigApp) -> str:
     """Ask again for all that failed, in this program and in its batches; answers what to say."""
-    own = [state for state in ui.controller.snapshot() if state.phase in AGAIN]
-    in_batches = [(view, _bad(view)) for view in ui.batch_watch.views()]
-    in_batches = [(view, bad) for view, bad in in_batches if bad or (view.over and not view.finished)]
+    own, in_batches = _failed(ui)
     states = [*own, *(run for _view, bad in in_batches for run in bad)]
-    if not own and not in_batches:
-        look = [state for state in ui.all_runs.snapshot() if state.phase == LOOK]
-        return f"{plural(len(look), 'vhost')} first: see the error there." if look else "Nothing has failed."
     if in_batches or any(state.verb in CHANGING for state in own):
         risky = work.chosen_before(*(ui.controller.options(one.key) for one in own if one.phase != LEFT),
                               *(view.spec.options for view, _bad_ones in in_batches))  # fmt: skip
@@ -49,6 +55,13 @@ async def retry_failed(ui: NsmigApp) -> str:
                 ui.all_runs.send(view, "retry", run.key)
             count += len(bad)
     return f"{count} asked again."
+
+
+def _failed(ui: NsmigApp) -> tuple[list[RunState], list[tuple[BatchView, list[RunState]]]]:
+    """What another try may mend, of this program and of batches; a batch also where its process is gone."""
+    own = [state for state in ui.controller.snapshot() if state.phase in AGAIN]
+    in_batches = [(view, _bad(view)) for view in ui.batch_watch.views()]
+    return own, [(view, bad) for view, bad in in_batches if bad or (view.over and not view.finished)]
 
 
 def _bad(view: BatchView) -> list[RunState]:

@@ -13,6 +13,7 @@ from ...domain.batch_plan import BatchPlan
 from ...domain.batch_view import BatchView
 from ...domain.errors import NsmigError, Refused
 from ...domain.run_state import CANCELLED, FAILED, LEFT, REFUSED, SKIPPED
+from ...engine.controller import CHANGING
 from ..dialogs.confirm import Choice, ConfirmDialog
 from ..fleet_model import HostLine
 from ..selection import Targets
@@ -39,6 +40,20 @@ def no_waiting(ui: NsmigApp, targets: Targets) -> str:
     """Nothing waits."""
     waits = any(state.phase == "waiting" for state in ui.all_runs.snapshot())
     return "" if waits else "Nothing waits: what has begun goes on by itself on its vnode."
+
+
+def no_cancel(ui: NsmigApp, targets: Targets) -> str:
+    """The run under the cursor has begun, or has ended."""
+    run = targets.run
+    if run is None:
+        return "There is no run here."
+    if run.phase == "waiting":
+        return ""
+    if run.ended:
+        return "It has ended."
+    if run.verb not in CHANGING:
+        return "It has begun, and ends by itself; it changes nothing."
+    return "It goes on by itself on the vnode and cannot be dropped; roll it back when it has ended (b)."
 
 
 async def start(ui: NsmigApp, hosts: Sequence[HostLine], left_out: int, choices: tuple[Choice, ...]) -> None:

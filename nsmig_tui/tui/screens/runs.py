@@ -194,14 +194,9 @@ class RunsScreen(WorkScreen):
         except NsmigError as error:
             self.app.notify(error.message, severity="warning", markup=False)
             return
-        if dropped:
-            words = f"{state.vhost or state.vnode} dropped; nothing was touched."
-        elif state.ended:
-            words = "It has ended."
-        else:
-            words = (
-                "It goes on by itself on the vnode and cannot be dropped; roll it back when it has ended (b)."
-            )
+        words = f"{state.vhost or state.vnode} dropped; nothing was touched."
+        if not dropped:
+            words = batches.no_cancel(self.app, self.targets())
         self.app.notify(words, markup=False)
 
     async def retry_failed(self) -> None:
