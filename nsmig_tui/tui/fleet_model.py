@@ -161,13 +161,22 @@ class FleetModel:
                 if not self.is_shown(node):
                     continue
                 branch.append(node)
-                if node.key in self.expanded or (wanted is not None and node.shown):
+                if self.is_open(node):
                     branch += node.shown if wanted is not None else self._sorted(node.hosts)
             if branch or wanted is None:
                 rows.append(site)
-                if site.key in self.expanded or wanted is not None:
+                if self.is_open(site):
                     rows += branch
         return rows
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether a filter is on."""
+        return bool(self.query.strip())
+
+    def is_open(self, line: FleetLine) -> bool:
+        """Whether what is below this branch is shown; a filter opens them all."""
+        return self.is_filtered or line.key in self.expanded
 
     def shown_hosts(self) -> list[HostLine]:
         """Every vhost that passes the filter, folded away or not."""
@@ -180,7 +189,7 @@ class FleetModel:
         return sum((site.counts for site in self.sites), Counter())
 
     def _filtered(self) -> dict[str, list[HostLine]] | None:
-        if not self.query.strip():
+        if not self.is_filtered:
             self.matching = len(self.hosts)
             return None
         found: dict[str, list[HostLine]] = {name: [] for name in self.nodes}
@@ -192,7 +201,7 @@ class FleetModel:
 
     def is_shown(self, node: NodeLine) -> bool:
         """Whether the filter leaves it: for a vhost of it that passes, or by itself where it has none."""
-        if not self.query.strip() or node.shown:
+        if not self.is_filtered or node.shown:
             return True
         return not node.hosts and bool(keep([node], self.query))
 

@@ -254,3 +254,19 @@ async def test_a_toast_leaves_the_number_of_marks_in_sight(world):
         await pilot.pause(0.1)
         status = app.screen.query_one("#status").region
         assert all(not toast.region.overlaps(status) for toast in app.screen.query("Toast"))
+
+
+async def test_a_branch_that_a_filter_holds_open_is_not_folded_for_later(world, open_app):
+    async with open_app(world) as (app, pilot):
+        before = set(app.model.expanded)
+        await pilot.press("/", *"shop", "enter", "g", "j")
+        assert app.screen.tree.row.kind == "vnode"
+        rows = [row.key for row in app.screen.tree.rows]
+        for key in ("enter", "O", "left"):
+            await pilot.press(key)
+            assert [row.key for row in app.screen.tree.rows] == rows
+            assert app.model.expanded == before, key
+        assert app.screen.tree.row.kind == "vsite", "left goes to the head of the branch"
+        assert any("filter keeps every branch open" in str(note.message) for note in app._notifications)
+        await pilot.press("right")
+        assert app.screen.tree.row.kind == "vnode", "it is open: right goes into it"

@@ -21,7 +21,7 @@ def draw(row: FleetLine, width: int, model: FleetModel, signs: Signs, now: float
         return _host(row, width, signs)
     if isinstance(row, NodeLine):
         return _node(row, width, model, signs, now)
-    fold = signs.fold(row.key in model.expanded or bool(model.query))
+    fold = signs.fold(model.is_open(row))
     tail = plural(sum(row.counts.values()), "vhost")
     if width >= 64:
         tail = f"{plural(len(row.nodes), 'vnode')}  {tail}"

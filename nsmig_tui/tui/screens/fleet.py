@@ -203,14 +203,22 @@ class FleetScreen(Marking, Filtering, WorkScreen):
     def _toggle(self, row: FleetLine) -> bool:
         if isinstance(row, HostLine):
             return False
-        self.app.model.expanded ^= {row.key}
-        self.show_tree(keep=row.key)
+        if not self._says_all_is_open():
+            self.app.model.expanded ^= {row.key}
+            self.show_tree(keep=row.key)
+        return True
+
+    def _says_all_is_open(self) -> bool:
+        """A filter shows what it finds, folded or not: what is folded then would show only later."""
+        if not self.app.model.is_filtered:
+            return False
+        self.app.notify("The filter keeps every branch open: esc ends it.", markup=False, timeout=3)
         return True
 
     def action_unfold(self) -> None:
         """Open the branch, or the vhost."""
         row = self.tree.row
-        if isinstance(row, HostLine) or (row and row.key in self.app.model.expanded):
+        if isinstance(row, HostLine) or (row and self.app.model.is_open(row)):
             self.tree.action_open() if isinstance(row, HostLine) else self.tree.action_move(1)
         elif row:
             self._toggle(row)
@@ -222,7 +230,7 @@ class FleetScreen(Marking, Filtering, WorkScreen):
             self.action_back()
         elif isinstance(row, HostLine):
             self.tree.move_to(self.tree.index_of(row.node.key) or 0)
-        elif row and row.key in self.app.model.expanded:
+        elif row and self.app.model.is_open(row) and not self.app.model.is_filtered:
             self._toggle(row)
         elif row and row.kind == "vnode":
             self.tree.move_to(self.tree.index_of(f"site:{row.vnode.vsite}") or 0)
@@ -249,6 +257,8 @@ class FleetScreen(Marking, Filtering, WorkScreen):
 
     def fold_all(self) -> None:
         """Open every branch, or close all when all are open."""
+        if self._says_all_is_open():
+            return
         model = self.app.model
         every = {site.key for site in model.sites} | set(model.nodes)
         model.expanded = set() if model.expanded >= every else every
