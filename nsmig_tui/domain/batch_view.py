@@ -17,7 +17,7 @@ from .batch_events import (
     VnodeSetAside,
 )
 from .events import Result
-from .run_state import LEFT, RunState, Totals, queued, totals
+from .run_state import FAILED, LEFT, REFUSED, RunState, Totals, queued, totals
 from .run_state import reduce as reduce_run
 
 RUNNING, PAUSED, WAITING, STOPPING, ENDED, DIED = "running", "paused", "waiting", "stopping", "ended", "died"
@@ -96,6 +96,11 @@ class BatchView:
     def finished(self) -> bool:
         """Whether nothing is left for ``resume``."""
         return self.phase == ENDED and self.outcome != "interrupted"
+
+    @property
+    def settled_badly(self) -> int:
+        """How many failed or were refused, each by itself: ``resume`` tries those again if asked to."""
+        return sum(run.phase in (FAILED, REFUSED) for run in self.runs.values())
 
     def shown(self, key: str) -> RunState:
         """The run as it stands: nobody here hears of what a batch began whose process is gone."""

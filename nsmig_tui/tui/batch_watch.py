@@ -173,5 +173,6 @@ def words_of(event: Any, view: BatchView) -> tuple[str, str]:
             words = f"Batch {view.spec.batch}: {event.outcome}. {sums.ok} ok, {sums.failed} failed"
             more = ((sums.skipped, "skipped"), (sums.left, "left"))
             rest = "".join(f", {count} {word}" for count, word in more if count)
-            return f"{words}{rest}.", "information" if event.exit_code == 0 else "warning"
+            again = " R tries again what failed." if view.settled_badly else ""
+            return f"{words}{rest}.{again}", "information" if event.exit_code == 0 else "warning"
     return "", ""

@@ -154,11 +154,13 @@ async def test_one_that_fails_is_told_with_the_rest_done(tmp_path):
     scene = Scene(tmp_path, TableEngine(x_test=[5]), spec_with("a/x.test", "a/y.test"))
     assert await scene.run() == 7
     assert scene.view().finished
+    assert scene.view().hint == "1 failed, to be tried again: nsmig resume b1 --retry"
     assert await scene.run() == 7, "a resume leaves settled ones alone"
     assert scene.engine.calls.count(("migrate", "y.test")) == 1
     assert len(scene.engine.calls) == 2
     assert await scene.run(retry=True) == 0
     assert scene.engine.calls[-1] == ("take_up", "x.test")
+    assert scene.view().hint == ""
 
 
 async def test_a_vnode_in_trouble_is_set_aside_and_resumed(tmp_path):

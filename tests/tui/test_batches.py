@@ -1,11 +1,13 @@
 """Batches: begun by a question, watched from their journal, steered by their mailbox, taken up again."""
 
 import asyncio
+from dataclasses import replace
 
 import tui_world
 from waiting import until
 
 from nsmig_tui.domain.batch_events import BatchEnded
+from nsmig_tui.domain.batch_plan import FileSystem
 from nsmig_tui.domain.errors import ConnectError
 from nsmig_tui.domain.fleet import RunRecord
 from nsmig_tui.engine.controller import Wish
@@ -432,3 +434,30 @@ async def test_who_is_left_out_is_told_in_whole_sentences(world, open_app):
         facts = " ".join(text for _style, text in app.screen.fact_lines)
         assert "did not answer in time. Check." in facts and ".." not in facts
         await pilot.press("escape")
+
+
+async def test_what_a_batch_left_out_for_want_of_room_is_not_said_to_be_asked_again(world, open_app):
+    small = {"/dev/sda1": FileSystem("/dev/sda1", 1 << 20, 26_000_000)}
+    whole = world.engine.measure
+
+    async def measure(vnode, domains):
+        found = await whole(vnode, domains)
+        return replace(found, systems=small) if vnode.startswith("vn2") else found
+
+    world.engine.measure = measure
+    world.engine.fails["wiki.example.org"] = "configuration_update"
+    async with open_app(world) as (app, pilot):
+        await ask_for_three(app, pilot)
+        await pilot.press("y")
+        await until(pilot, lambda: app.batch_watch.views() and not app.batch_watch.live())
+        await until(pilot, lambda: "R tries again what failed" in said(app))
+        assert phase(app, CLOUD) == "skipped"
+        del world.engine.fails["wiki.example.org"]
+        await pilot.press("R")
+        await agree(app, pilot, "wiki.example.org")
+        await until(pilot, lambda: phase(app, WIKI) == "ok")
+        await until(pilot, lambda: "1 asked again" in said(app))
+        await until(pilot, lambda: not app.batch_watch.live())
+        await pilot.press("R")
+        await until(pilot, lambda: "Nothing has failed" in said(app))
+        assert len(world.batches.names()) == 1 and not app.batch_watch.live()

@@ -306,8 +306,12 @@ class Conductor:
         if self.schedule.stopped.startswith("cancelled"):
             outcome = "cancelled"
         left = [i for i in left_over(self.spec, self.view.results) if i.key not in self._leave]
-        hint = f"{len(left)} left to do: nsmig resume {self.spec.batch}" if left else ""
-        self._close(summarize(results), outcome, code, hint)
+        bad = left_over(self.spec, self.view.results, retry=True)
+        bad = [i for i in bad if i not in left and i.key not in self._leave]
+        again = f"nsmig resume {self.spec.batch}"
+        hints = [f"{len(left)} left to do: {again}"] if left else []
+        hints += [f"{len(bad)} failed, to be tried again: {again} --retry"] if bad else []
+        self._close(summarize(results), outcome, code, "; ".join(hints))
         return code
 
     def _aside_code(self, vnode: str) -> int:

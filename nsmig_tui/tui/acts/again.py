@@ -65,7 +65,9 @@ def _failed(ui: NsmigApp) -> tuple[list[RunState], list[tuple[BatchView, list[Ru
 
 
 def _bad(view: BatchView) -> list[RunState]:
-    return [run for run in view.runs.values() if run.phase in AGAIN]
+    """What this batch can try again. What its plan left out was never part of it: m begins that."""
+    out = {item.key for item in view.spec.skipped}
+    return [run for key, run in view.runs.items() if run.phase in AGAIN and key not in out]
 
 
 def retry_facts(
