@@ -328,3 +328,19 @@ async def test_what_cannot_be_dropped_or_tried_again_is_grey_and_says_why(world,
         assert why(app)["cancel"] == "It has ended."
         world.engine.release("shop.example.org")
         await at_rest(app, pilot)
+
+
+async def test_of_a_very_long_log_the_newest_lines_are_laid_out_and_all_are_searched(
+    world, open_app, monkeypatch
+):
+    monkeypatch.setattr("nsmig_tui.tui.screens.log.NEWEST", 5)
+    async with open_app(world) as (app, pilot):
+        app.show_log("shop", lambda: [(float(n), f"line {n}.") for n in range(12)])
+        await until(pilot, lambda: app.screen.WHERE == "log" and app.screen.is_mounted)
+        await until(pilot, lambda: "line 11." in text(app, "#lines"))
+        shown = text(app, "#lines").splitlines()
+        assert "7 earlier lines are not shown" in shown[0]
+        assert [line.split()[-1] for line in shown[1:]] == ["7.", "8.", "9.", "10.", "11."]
+        await pilot.press("/", *"line 3.")
+        await until(pilot, lambda: "line 3." in text(app, "#lines"))
+        assert len(text(app, "#lines").splitlines()) == 1

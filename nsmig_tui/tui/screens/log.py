@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar
 
 from textual import on
 from textual.binding import Binding
 from textual.containers import Horizontal
+from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from ...domain.errors import NsmigError
@@ -17,6 +19,9 @@ from ..safe import content
 from ..widgets.virtual_list import VirtualList
 from ..words import Line
 from .base import WorkScreen
+
+NEWEST = 3000
+"""So many lines are laid out: all of a very long log would hold up every key for seconds."""
 
 
 class LogScreen(WorkScreen):
@@ -34,6 +39,7 @@ class LogScreen(WorkScreen):
         self.log_title, self.read = title, read
         self.query_text, self.is_wrapped = "", True
         self._seen: tuple[object, ...] = ()
+        self._soon: Timer | None = None
 
     def body(self):
         """The lines, and a filter that is shown when asked for."""
@@ -74,7 +80,13 @@ class LogScreen(WorkScreen):
             self._seen = seen
             # Before the first layout the list has no width of its own.
             width = max(20, self.list.scrollable_content_region.width or self.app.size.width - 3)
-            rows = run_lines.log(lines, width, query=self.query_text, wrapped=self.is_wrapped)
+            query = self.query_text.lower()
+            found = [line for line in lines if query in line[1].lower()]
+            rows = run_lines.log(found[-NEWEST:], width, query=query, wrapped=self.is_wrapped)
+            if len(found) > NEWEST:
+                words = f"{len(found) - NEWEST:,} earlier lines are not shown; / finds in all of them."
+                told = wrap.text(words, width, "dim")
+                rows = [*(replace(one, key=f"earlier {n}") for n, one in enumerate(told)), *rows]
             self.list.show(rows or wrap.text("There is nothing in the log.", width, "dim"))
 
     def on_resize(self) -> None:
@@ -119,7 +131,10 @@ class LogScreen(WorkScreen):
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
         self.query_text = event.value
-        self.look(force=True)
+        # A long log is not searched anew for each letter of a word that is typed.
+        if self._soon is not None:
+            self._soon.stop()
+        self._soon = self.set_timer(0.1, lambda: self.look(force=True))
 
     @on(Input.Submitted, "#filter")
     def _submitted(self, event: Input.Submitted) -> None:
