@@ -337,3 +337,16 @@ async def test_a_question_can_be_answered_on_a_very_small_screen(world, open_app
             await pilot.press("n")
             words = ["n  [x]", "Type  migrate 8", "Cancel (esc)"]
             await until(pilot, lambda: all(any(one in line for line in picture(app)) for one in words))
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 140])
+async def test_the_tab_that_is_shown_is_named_whatever_the_width(world, open_app, width):
+    async with open_app(world, size=(width, 30)) as (app, pilot):
+        await on(app, pilot, FORUM)
+        await pilot.press("enter")
+        for name in ("overview", "findings", "plan", "archives", "history"):
+            bar = app.screen.query_one("#tabs")
+            on_bar = [text.strip() for text, style in bar.pieces if style == "on"]
+            assert on_bar == [name.capitalize()], bar.pieces
+            assert sum(cell_len(text) for text, _style in bar.pieces) <= bar.size.width + 2
+            await pilot.press("]")

@@ -135,3 +135,22 @@ async def test_a_log_follows_its_end_until_one_scrolls_up():
         app.view.show(list(range(80)))
         await pilot.pause()
         assert app.view.scroll_y == 70
+
+
+async def test_what_is_cut_off_in_a_list_ends_with_an_ellipsis():
+    rows = [
+        [("abc", ""), ("defghijklmno", "bold")],
+        [("ab", ""), ("c" * 8, "dim"), ("   ", "")],
+        [("日本" * 9, "")],
+    ]
+    view = VirtualList(lambda row, _width: row, lambda row: str(rows.index(row)), with_cursor=False)
+
+    class One(App[None]):
+        def compose(self):
+            yield view
+
+    async with One().run_test(size=(11, 5)) as pilot:
+        view.show(rows)
+        await pilot.pause()
+        drawn = [view.render_line(y).text for y in range(3)]
+    assert drawn == ["abcdefghi…", "ab" + "c" * 8, "日本日本 …"]

@@ -20,7 +20,7 @@ from ..panes import findings, overview, plan, points, run_lines, wrap
 from ..panes.wrap import Row
 from ..widgets.bars import ClickBar
 from ..widgets.virtual_list import VirtualList
-from ..words import sentences
+from ..words import Line, sentences
 
 if TYPE_CHECKING:
     from ..app import NsmigApp
@@ -160,21 +160,29 @@ class Detail(Vertical):
         if not self.is_mounted or not self.display:
             return
         tab = self.tab if self.tab in self.tabs else "overview"
-        words = []
-        for name in self.tabs:
-            words.append((name, [(f" {name.capitalize()} ", "on" if name == tab else "dim")]))
-        if len(words) > 1:
-            keys = [self.app.keys_of(actions.BY_ID[name]) for name in ("prev_tab", "next_tab")]
-            hint = f"  {' '.join(keys)} turn"
-            taken = sum(len(name) + 4 for name in self.tabs)
-            if taken + len(hint) <= self.query_one("#tabs", ClickBar).size.width:
-                words.append(("", [(hint, "dim")]))
-        self.query_one("#tabs", ClickBar).show_words(words)
+        bar = self.query_one("#tabs", ClickBar)
+        bar.show_words(self._tab_words(tab, bar.size.width))
         width = max(20, self.list.scrollable_content_region.width or 60)
         self.list.with_cursor = tab in ("archives", "history")
         if tab == "archives" and isinstance(self.line, HostLine) and self.line.key not in self.archives:
             self._begin_asking(self.line)
         self.list.show(self._rows(tab, width), top=top)
+
+    def _tab_words(self, tab: str, width: int) -> list[tuple[str, Line]]:
+        """The tabs, closer together where they would not fit, else the one that is shown and its number."""
+        keys = [self.app.keys_of(actions.BY_ID[name]) for name in ("prev_tab", "next_tab")]
+        hint: tuple[str, Line] = ("", [(f"  {' '.join(keys)} turn", "dim")])
+        long = sum(len(name) + 2 for name in self.tabs) - 2
+        if width and long > width:
+            place = f" {self.tabs.index(tab) + 1} of {len(self.tabs)}"
+            return [(tab, [(f" {tab.capitalize()} ", "on")]), ("", [(place, "dim")]), hint]
+        around = " " if long + 2 * len(self.tabs) <= width or not width else ""
+        words: list[tuple[str, Line]] = [
+            (name, [(f"{around}{name.capitalize()}{around}", "on" if name == tab else "dim")])
+            for name in self.tabs
+        ]
+        has_room = long + 2 * len(words) + 2 + len(hint[1][0][0]) <= width
+        return [*words, hint] if len(words) > 1 and has_room else words
 
     def grow_older(self) -> None:
         """Ages in the pane go on; only lines that differ are drawn."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from typing import Any, ClassVar
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding
@@ -210,7 +210,7 @@ class VirtualList(ScrollView, can_focus=True):
         on_cursor = self.with_cursor and index == self.cursor
         cursor = self._style("cursor") if on_cursor else None
         segments, used = [], 0
-        for text, style in merged(pieces):
+        for text, style in merged(marked_cut(pieces, width)):
             text = text if text.isprintable() else one_line(text)
             used += cell_len(text)
             look = base + self._style(style) if style else base
@@ -266,6 +266,19 @@ def changed_cells(old: Line, new: Line, width: int) -> tuple[int, int]:
     while last > same and old[last - 1] == new[last - 1]:
         last -= 1
     return min(start, width), min(width, start + sum(cell_len(text) for text, _style in new[same:last]))
+
+
+def marked_cut(pieces: Line, width: int) -> Line:
+    """``pieces`` as they are, or, where more than blanks would be cut off, with an ellipsis at the end."""
+    left, kept = width, []
+    for index, (text, style) in enumerate(pieces):
+        long = cell_len(text)
+        rest = "".join(part for part, _style in pieces[index:]).rstrip() if long >= left else ""
+        if rest and cell_len(rest) > left:
+            return [*kept, (f"{set_cell_size(rest, left - 1)}…" if left > 0 else "", style)]
+        kept.append((text, style))
+        left -= long
+    return kept
 
 
 def merged(pieces: Line) -> Line:
