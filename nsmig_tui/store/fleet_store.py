@@ -65,7 +65,6 @@ class Store:
         self._run = Table("run", rows.RUN)
         self._archive = Table("archive", rows.ARCHIVE)
         self._status_change = Table("status_change", ("id", *rows.STATUS_CHANGE))
-        self._finding = Table("finding", ("id", "at", "vnode", "domain", *rows.FINDING_WORDS))
         self._log_line = Table("log_line", ("id", "run", "at", "line"))
 
     # -- vnodes ------------------------------------------------------------------------------------
@@ -133,7 +132,7 @@ class Store:
         return [Refusal(*row) for row in self._fetch(query.order_by(table.vnode, table.domain).limit(limit))]
 
     def save_vhost(self, vhost: Vhost) -> None:
-        """Insert or replace one vhost; a change of status or of findings goes to the histories."""
+        """Insert or replace one vhost; a change of status goes to the history."""
         self.save_vhosts((vhost,))
 
     def save_vhosts(self, vhosts: Sequence[Vhost]) -> None:
@@ -144,28 +143,24 @@ class Store:
     def _put_vhosts(self, many: Many, vhosts: Sequence[Vhost]) -> None:
         now = self._clock()
         known = self._known(vhosts)
-        changes, findings, new_rows = [], [], []
+        changes, new_rows = [], []
         for vhost in vhosts:
             row = rows.vhost_row(vhost)
-            old_status, old_validated, old_findings = known.get(row[:2], (None, None, "[]"))
-            if old_status != row[2]:
-                changes.append((now, *row[:2], old_status, row[2], row[13]))
-            if vhost.findings and (old_validated, old_findings) != (vhost.validated_at, row[-1]):
-                findings.extend(rows.finding_rows(vhost, now))
-            known[row[:2]] = (row[2], vhost.validated_at, row[-1])
+            if known.get(row[:2]) != row[2]:
+                changes.append((now, *row[:2], known.get(row[:2]), row[2], row[13]))
+            known[row[:2]] = row[2]
             new_rows.append(row)
         many(_replace("vhost", rows.VHOST), new_rows)
         many(_insert("status_change", rows.STATUS_CHANGE), changes)
-        many(_insert("finding", ("at", "vnode", "domain", *rows.FINDING_WORDS)), findings)
 
-    def _known(self, vhosts: Sequence[Vhost]) -> dict[tuple[str, str], tuple[Any, ...]]:
-        """What the histories compare with: (vnode, domain) -> (status, validated_at, findings as stored)."""
-        select = "SELECT vnode, domain, status, validated_at, findings FROM vhost WHERE vnode = ?"
+    def _known(self, vhosts: Sequence[Vhost]) -> dict[tuple[str, str], str]:
+        """What the history compares with: (vnode, domain) -> status."""
+        select = "SELECT vnode, domain, status FROM vhost WHERE vnode = ?"
         if len(vhosts) == 1:
             one = self._rows(f"{select} AND domain = ?", vhosts[0].vnode, vhosts[0].domain)
-            return {row[:2]: row[2:] for row in one}
+            return {row[:2]: row[2] for row in one}
         names = sorted({vhost.vnode for vhost in vhosts})
-        return {row[:2]: row[2:] for name in names for row in self._rows(select, name)}
+        return {row[:2]: row[2] for name in names for row in self._rows(select, name)}
 
     # -- histories ---------------------------------------------------------------------------------
 
@@ -178,14 +173,6 @@ class Store:
             rows.to_status_change(row)
             for row in self._fetch(table.select(*columns).where(mine).order_by(table.id))
         ]
-
-    def findings(self, vnode: str, domain: str) -> list[tuple[float, dict[str, str]]]:
-        """Every finding ever made on a vhost with the time it was stored, oldest first."""
-        table = self._finding
-        columns = [getattr(table, name) for name in rows.FINDING_WORDS]
-        mine = (table.vnode == vnode) & (table.domain == domain)
-        found = self._fetch(table.select(table.at, *columns).where(mine).order_by(table.id))
-        return [(row[0], dict(zip(rows.FINDING_WORDS, row[1:], strict=True))) for row in found]
 
     # -- runs --------------------------------------------------------------------------------------
 

@@ -58,7 +58,6 @@ RUN = (
 )
 ARCHIVE = ("vnode", "domain", "path", "sha256", "size", "created", "verified", "ok", "entries")
 STATUS_CHANGE = ("at", "vnode", "domain", "old", "new", "reason")
-FINDING_WORDS = ("severity", "category", "message", "expected", "actual", "hint")
 
 SECRET_ENDINGS = ("PASS", "PASSWD", "PASSWORD", "SECRET", "TOKEN")
 """A key with such an ending is dropped before anything is stored: a second fence behind discovery's."""
@@ -186,14 +185,6 @@ def to_vhost(row: Sequence[Any]) -> Vhost:
         _dictionary(details),
         _sequence(findings),
     )
-
-
-def finding_rows(vhost: Vhost, at: float) -> list[tuple[Any, ...]]:
-    """One history row for each finding of the vhost's last validation."""
-    return [
-        (at, vhost.vnode, vhost.domain, *(plain(str(finding.get(word, ""))) for word in FINDING_WORDS))
-        for finding in vhost.findings
-    ]
 
 
 def run_row(record: RunRecord) -> tuple[Any, ...]:

@@ -76,6 +76,7 @@ def test_upgrade_copies_aside_and_keeps_the_rows(path, monkeypatch):
     store = Store(path)
     store.save_vhost(Vhost("web1", "example.org"))
     store.close()
+    newest = migrations.NEWEST
     added = types.SimpleNamespace(up=lambda execute: execute("ALTER TABLE vnode ADD COLUMN note TEXT"))
     monkeypatch.setattr(migrations, "ALL", (*migrations.ALL, added))
     monkeypatch.setattr(migrations, "NEWEST", migrations.NEWEST + 1)
@@ -85,11 +86,26 @@ def test_upgrade_copies_aside_and_keeps_the_rows(path, monkeypatch):
         Store(path).close()
     finally:
         os.umask(old)
-    assert modes(path.parent) == {"nsmig.db": 0o600, "nsmig.db.schema-1": 0o600}
-    for name, version in (("nsmig.db", 2), ("nsmig.db.schema-1", 1)):
+    assert modes(path.parent) == {"nsmig.db": 0o600, f"nsmig.db.schema-{newest}": 0o600}
+    for name, version in (("nsmig.db", newest + 1), (f"nsmig.db.schema-{newest}", newest)):
         with closing(sqlite3.connect(path.with_name(name))) as kept:
             assert kept.execute("PRAGMA user_version").fetchone() == (version,)
             assert kept.execute("SELECT domain FROM vhost").fetchall() == [("example.org",)]
+
+
+def test_a_database_of_the_first_schema_is_upgraded_with_its_rows(path):
+    with closing(sqlite3.connect(path)) as old:
+        migrations.m0001_initial.up(old.execute)
+        old.execute("PRAGMA user_version = 1")
+        old.execute("INSERT INTO vnode VALUES ('web1', 'here', '', '/srv', 0, '', '{}', '{}', NULL, '')")
+        old.execute("INSERT INTO finding VALUES (1, 2.0, 'web1', 'd', 'error', 'c', 'm', '', '', '')")
+        old.commit()
+    path.chmod(0o600)
+    store = Store(path)
+    assert [one.name for one in store.vnodes()] == ["web1"]
+    store.close()
+    with closing(sqlite3.connect(path.with_name("nsmig.db.schema-1"))) as kept:
+        assert kept.execute("SELECT message FROM finding").fetchall() == [("m",)]
 
 
 def test_an_upgrade_that_fails_changes_nothing(path, monkeypatch):
@@ -104,7 +120,7 @@ def test_an_upgrade_that_fails_changes_nothing(path, monkeypatch):
     with pytest.raises(Exception, match="already exists"):
         Store(path)
     with closing(sqlite3.connect(path)) as kept:
-        assert kept.execute("PRAGMA user_version").fetchone() == (1,)
+        assert kept.execute("PRAGMA user_version").fetchone() == (migrations.NEWEST - 1,)
         assert kept.execute("SELECT count(*) FROM sqlite_master WHERE name = 'half'").fetchone() == (0,)
 
 
