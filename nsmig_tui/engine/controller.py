@@ -70,6 +70,7 @@ class RunController:
 
     The work itself goes on detached on the vnode: cancelling here only stops looking. All methods are
     for the event loop's thread. ``version`` grows with every change, so that a view can skip a redraw.
+    ``ready`` is awaited before a run begins.
     """
 
     def __init__(
@@ -80,8 +81,10 @@ class RunController:
         per_vnode: int = 2,
         in_all: int = 16,
         read_only: bool = False,
+        ready: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.parts = parts
+        self._ready = ready
         self.clock = clock
         self.read_only = read_only
         self.version = 0
@@ -236,6 +239,8 @@ class RunController:
         try:
             async with slot, self._in_all:
                 await self._go.wait()
+                if self._ready is not None:
+                    await self._ready()
                 begun = True
                 await self._call(wish, self._emitter(key))
             if not self._states[key].ended:

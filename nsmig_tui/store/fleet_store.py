@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from ..domain.fleet import (
     Vnode,
 )
 from . import rows
-from .database import open_database, told
+from .database import PRAGMAS, open_database, told
 
 Built = TypeVar("Built")
 Many = Callable[[str, list[Any]], None]
@@ -41,8 +42,7 @@ LOG_EVERY = 1.0
 """Seconds that a line of a log may wait for company: a transaction costs more than many lines."""
 
 LOG_AGAIN = 60.0
-"""Seconds until lines are tried again that could not be written: each try may wait as long as a database that
-another program holds, and meanwhile nobody hears or answers the vnodes."""
+"""Seconds until lines are tried again that could not be written."""
 
 
 class Store:
@@ -246,7 +246,10 @@ class Store:
         if time.monotonic() - self._logged < LOG_EVERY:
             return
         try:
-            self._write_waiting()
+            if self.is_free():
+                self._write_waiting()
+            else:
+                self._logged = time.monotonic()
         except NsmigError:
             self._logged = time.monotonic() + LOG_AGAIN
             raise
@@ -319,6 +322,22 @@ class Store:
         """Whether another process has written since this was asked last."""
         before, self._version = self._version, self._data_version()
         return self._version != before
+
+    def is_free(self) -> bool:
+        """Whether a write would begin at once; else another program is writing, and who wrote would wait."""
+        with told(self._path):
+            connection = self._database.connection()
+            connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("ROLLBACK")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                return False
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {PRAGMAS['busy_timeout']}")
+        return True
 
     # -- inside ------------------------------------------------------------------------------------
 

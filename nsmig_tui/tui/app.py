@@ -66,6 +66,7 @@ class NsmigApp(Navigation, CalmApp):
             per_vnode=self.options.per_vnode,
             in_all=limit,
             read_only=self.options.read_only,
+            ready=self.until_writable,
         )
         self.controller.ended.append(self._run_ended)
         self.batch_watch = BatchWatch(parts, clock)

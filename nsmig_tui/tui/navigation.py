@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..domain.errors import LockHeld
 from ..engine.controller import CHANGING
 from .asking import Asking
 from .dialogs.base import Dialog
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 FIRST_PAGE, PAGE = 1000, 2000
 """Vhosts read at once: before the first paint, and after it, when keys want to be answered."""
+
+HELD = 10.0
+"""Seconds that another program may hold the database before what wants to write gives up."""
 
 
 class Navigation(Asking):
@@ -114,6 +119,25 @@ class Navigation(Asking):
         from .screens.log import LogScreen
 
         self.push_screen(LogScreen(title, read))
+
+    # -- the database ----------------------------------------------------------------------------
+
+    async def until_writable(self) -> None:
+        """Return when nobody else is writing into the database: a write waits for that, and keys with it.
+
+        Raises LockHeld when that takes as long as a write would wait.
+        """
+        began, is_told = time.monotonic(), False
+        while not self.store.is_free():
+            if time.monotonic() - began > HELD:
+                raise LockHeld(
+                    f"Another program has held the database for more than {HELD:.0f} s.",
+                    hint="Wait for the other program to end, then try again.",
+                )
+            if not is_told and time.monotonic() - began > 1:
+                is_told = True
+                self.notify("Another program holds the database: waiting for it …", markup=False)
+            await asyncio.sleep(0.1)
 
     # -- the model -------------------------------------------------------------------------------
 

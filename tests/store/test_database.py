@@ -182,13 +182,26 @@ def test_lines_for_a_held_database_wait_and_hold_up_nobody(path, monkeypatch):
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         monkeypatch.setattr(fleet_store, "LOG_EVERY", 0.0)
-        with pytest.raises(LockHeld):
-            store.log("r", 2.0, "second")
         before = len(tried)
-        for number in range(20):
-            store.log("r", 3.0 + number, "more")
-        assert len(tried) == before
+        for number in range(21):
+            store.log("r", 2.0 + number, "more")
+        assert len(tried) == before, "none waits for the other program"
     store.put("k", 1)  # takes along what waits
+    assert len(store.log_lines("r")) == 22
+    store.close()
+
+
+def test_lines_that_cannot_be_written_are_told_once_and_tried_again_later(path, monkeypatch):
+    store = Store(path)
+    store.log("r", 1.0, "first")
+    store._database.execute_sql("PRAGMA query_only = 1")
+    monkeypatch.setattr(fleet_store, "LOG_EVERY", 0.0)
+    with pytest.raises(Refused):
+        store.log("r", 2.0, "second")
+    for number in range(20):
+        store.log("r", 3.0 + number, "more")
+    store._database.execute_sql("PRAGMA query_only = 0")
+    store.put("k", 1)
     assert len(store.log_lines("r")) == 22
     store.close()
 
@@ -260,3 +273,17 @@ def test_a_rollback_that_fails_too_does_not_hide_the_full_disk(path):
             raise sqlite3.OperationalError("database or disk is full")
         except sqlite3.Error:
             raise database.OperationalError("cannot rollback - no transaction is active") from None
+
+
+def test_whether_another_program_is_writing_is_known_without_waiting_for_it(path):
+    store = Store(path)
+    assert store.is_free()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert not store.is_free()
+        other.execute("ROLLBACK")
+        assert store.is_free()
+        other.execute("INSERT INTO kept_value VALUES ('k', '1')")
+    assert store.was_changed() and store.is_free() and not store.was_changed(), "asking is no writing"
+    assert store._database.execute_sql("PRAGMA busy_timeout").fetchone()[0] == 10_000
+    store.close()

@@ -270,3 +270,30 @@ async def test_a_branch_that_a_filter_holds_open_is_not_folded_for_later(world, 
         assert any("filter keeps every branch open" in str(note.message) for note in app._notifications)
         await pilot.press("right")
         assert app.screen.tree.row.kind == "vnode", "it is open: right goes into it"
+
+
+async def test_keys_are_answered_while_another_program_holds_the_database(world, open_app, at_rest):
+    world.store.is_free = lambda: False
+    async with open_app(world) as (app, pilot):
+        app.reveal("vn1.example.net/shop.example.org")
+        await pilot.press("v")
+        await until(pilot, lambda: app.controller.active)
+        before = app.screen.tree.cursor
+        await pilot.press("k")
+        assert app.screen.tree.cursor == before - 1
+        assert not any(call[0] == "validate" for call in world.engine.calls), "it has not begun"
+        world.store.is_free = lambda: True
+        await at_rest(app, pilot)
+        assert any(call[0] == "validate" for call in world.engine.calls)
+
+
+async def test_a_database_that_is_held_for_long_is_said(world, open_app, monkeypatch):
+    monkeypatch.setattr("nsmig_tui.tui.navigation.HELD", 0.2)
+    world.store.is_free = lambda: False
+    async with open_app(world) as (app, pilot):
+        await pilot.press("n")
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "name")
+        await pilot.press(*"web9", "enter")
+        await until(pilot, lambda: type(app.screen).__name__ == "MessageDialog")
+        assert "has held the database" in " ".join(words for _style, words in app.screen.lines)
+        assert world.store.vnode("web9") is None

@@ -39,6 +39,9 @@ class FakeStore:
         changed, self.changed = self.changed, False
         return changed
 
+    def is_free(self):
+        return True
+
     def vnodes(self):
         return sorted(self._vnodes.values(), key=lambda vnode: vnode.name)
 

@@ -72,6 +72,7 @@ async def import_from(ui: NsmigApp, source: str) -> None:
     picked = await ui.ask(dialog, unasked=True)
     for vnode in fresh:
         if vnode.name in (picked or ()):
+            await ui.until_writable()
             ui.store.save_vnode(vnode)
     if picked:
         ui.reload_fleet(focus=picked[0])

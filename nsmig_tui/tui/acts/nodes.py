@@ -27,6 +27,7 @@ async def add(ui: NsmigApp, targets: Targets) -> None:
     """Add a vnode by hand."""
     vnode = await ui.ask(VnodeForm(taken=frozenset(ui.model.nodes)))
     if vnode is not None:
+        await ui.until_writable()
         ui.store.save_vnode(vnode)
         ui.reload_fleet(focus=vnode.name)
         ui.notify(f"{vnode.name} added. Next: discover (d).", markup=False)
@@ -37,6 +38,7 @@ async def edit(ui: NsmigApp, targets: Targets) -> None:
     vnode = await ui.ask(VnodeForm(targets.node.vnode))
     if vnode is None:
         return
+    await ui.until_writable()
     # What a discovery has learnt of the server while the form was open stays.
     now = ui.store.vnode(vnode.name)
     if now is None:
@@ -71,6 +73,7 @@ async def remove(ui: NsmigApp, targets: Targets) -> None:
         f"Remove {node.name} from the fleet?", facts, verb="remove", word=node.name, always_typed=True
     )
     if await ui.ask(dialog) is not None:
+        await ui.until_writable()
         ui.store.remove_vnode(node.name)
         ui.marks.difference_update({host.key for host in node.hosts})
         ui.reload_fleet()

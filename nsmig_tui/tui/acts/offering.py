@@ -96,6 +96,7 @@ async def _offer_one(ui: NsmigApp, left: Left, silent: set[str]) -> None:
         return
     if chosen == "never":
         silent.add(view.spec.batch)
+        await ui.until_writable()
         ui.store.put(NOT_AGAIN, sorted(silent)[-100:])
 
 
