@@ -93,19 +93,18 @@ def test_upgrade_copies_aside_and_keeps_the_rows(path, monkeypatch):
             assert kept.execute("SELECT domain FROM vhost").fetchall() == [("example.org",)]
 
 
-def test_a_database_of_the_first_schema_is_upgraded_with_its_rows(path):
+def test_a_database_that_still_has_a_history_of_findings_is_used_as_it_is(path):
+    Store(path).close()
     with closing(sqlite3.connect(path)) as old:
-        migrations.m0001_initial.up(old.execute)
-        old.execute("PRAGMA user_version = 1")
-        old.execute("INSERT INTO vnode VALUES ('web1', 'here', '', '/srv', 0, '', '{}', '{}', NULL, '')")
-        old.execute("INSERT INTO finding VALUES (1, 2.0, 'web1', 'd', 'error', 'c', 'm', '', '', '')")
+        old.execute("CREATE TABLE finding (id INTEGER PRIMARY KEY, message TEXT NOT NULL)")
+        old.execute("INSERT INTO finding VALUES (1, 'm')")
         old.commit()
-    path.chmod(0o600)
     store = Store(path)
-    assert [one.name for one in store.vnodes()] == ["web1"]
+    store.save_vhost(Vhost("web1", "example.org", findings=({"severity": "error", "message": "n"},)))
     store.close()
-    with closing(sqlite3.connect(path.with_name("nsmig.db.schema-1"))) as kept:
+    with closing(sqlite3.connect(path)) as kept:
         assert kept.execute("SELECT message FROM finding").fetchall() == [("m",)]
+    assert list(modes(path.parent)) == ["nsmig.db"], "it is no other schema: a process of before goes on"
 
 
 def test_an_upgrade_that_fails_changes_nothing(path, monkeypatch):

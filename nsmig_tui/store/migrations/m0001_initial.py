@@ -1,4 +1,4 @@
-"""Schema 1: the fleet, its runs, and the append-only histories."""
+"""Schema 1: the fleet, its runs, and the append-only history."""
 
 from __future__ import annotations
 
@@ -23,11 +23,6 @@ TABLES = (
         id INTEGER PRIMARY KEY, at REAL NOT NULL, vnode TEXT NOT NULL, domain TEXT NOT NULL,
         old TEXT, new TEXT NOT NULL, reason TEXT NOT NULL)""",
     "CREATE INDEX status_change_vhost ON status_change (vnode, domain)",
-    """CREATE TABLE finding (
-        id INTEGER PRIMARY KEY, at REAL NOT NULL, vnode TEXT NOT NULL, domain TEXT NOT NULL,
-        severity TEXT NOT NULL, category TEXT NOT NULL, message TEXT NOT NULL, expected TEXT NOT NULL,
-        actual TEXT NOT NULL, hint TEXT NOT NULL)""",
-    "CREATE INDEX finding_vhost ON finding (vnode, domain, at)",
     """CREATE TABLE run (
         run TEXT PRIMARY KEY, verb TEXT NOT NULL, vnode TEXT NOT NULL, vhost TEXT NOT NULL,
         operator TEXT NOT NULL, started REAL NOT NULL, finished REAL, outcome TEXT NOT NULL,
@@ -44,11 +39,11 @@ TABLES = (
         PRIMARY KEY (vnode, domain, path))""",
     "CREATE TABLE kept_value (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
-HISTORIES = ("status_change", "finding")
+HISTORIES = ("status_change",)
 
 
 def up(execute: Callable[[str], Any]) -> None:
-    """Create every table, and the triggers that keep the histories append-only."""
+    """Create every table, and the triggers that keep the history append-only."""
     for statement in TABLES:
         execute(statement)
     for table in HISTORIES:
