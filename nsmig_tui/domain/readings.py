@@ -124,7 +124,6 @@ class Place:
     mode: str = ""
     inode: str = ""
     device: str = ""
-    mount: str = ""
     target: str = ""
 
 
@@ -170,9 +169,9 @@ class Inspection:
     """Folders on another device; a subvolume of btrfs is one and in no list of mounts."""
     immutable: tuple[str, ...] = ()
     other_project: bool = False
+    """Disk quotas by project count the vhost's folder apart from the one above it."""
     real: str = ""
     """Where the vhost's folder really is, when its parent is a link."""
-    """Disk quotas by project count the vhost's folder apart from the one above it."""
     references: tuple[Reference, ...] = ()
     """At least one for each old place that is named."""
     more_references: Mapping[str, int] = field(default_factory=dict)
@@ -183,7 +182,6 @@ class Inspection:
     """Files of the system that were not searched for old paths; or from where on none was."""
     homes: tuple[tuple[str, str], ...] = ()
     """(account, home) of those who live below the vhost's top directory."""
-    space: Mapping[str, tuple[int, int, str]] = field(default_factory=dict)
     journal: bytes = b""
     listening: frozenset[str] = frozenset()
     capabilities: Capabilities = field(default_factory=Capabilities)
@@ -204,17 +202,8 @@ class Inspection:
 
 
 def _place(row: Row) -> Place:
-    bits = (row[2].split(":") + [""] * 7)[:7]
-    return Place(
-        row[1],
-        number(bits[0], -1),
-        number(bits[1], -1),
-        bits[2],
-        bits[3],
-        bits[4],
-        bits[6],
-        as_name(row[3]),
-    )
+    uid, gid, mode, inode, device = (row[2].split(":") + [""] * 5)[:5]
+    return Place(row[1], number(uid, -1), number(gid, -1), mode, inode, device, as_name(row[3]))
 
 
 def _references(rows: Iterable[Row]) -> Iterator[Reference]:
@@ -287,7 +276,6 @@ def read_inspection(output: bytes, before: VnodeReading | None = None) -> Inspec
         globs=tuple(r for r in _references(s.of("refs", "glob")) if r.file not in read),
         unread=tuple(as_name(r[0]) for r in s.of("refs", "unread") if r),
         homes=tuple(dict.fromkeys(homes)),
-        space={r[0]: (number(r[1]), number(r[2], -1), r[3]) for r in s.of("space", "space") if len(r) >= 4},
         journal=unb64(next((r[0] for r in s.of("journal", "journal") if r), "")),
         listening=frozenset(r[0] for r in s.of("pools", "listening") if r),
         mail={r[0]: r[1] == "yes" for r in s.of("mail", "mail") if len(r) >= 2},

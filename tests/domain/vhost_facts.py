@@ -51,7 +51,7 @@ SETTINGS = {
 
 def place(kind="dir", uid=1003, gid=1003, mode="755", inode="1", device="9", target=""):
     """One structural path."""
-    return Place(kind, uid, gid, mode, inode, device, "/", target)
+    return Place(kind, uid, gid, mode, inode, device, target)
 
 
 def service(main, texts, **more):

@@ -12,15 +12,14 @@ if unchanged "$PLACES" "$STATES" "$MASTERS_THEN"; then
 fi
 ask_tools "$SAME"
 
-# The structural places, all by one stat, and the file systems of others. Not every stat knows the mount point.
+# The structural places, all by one stat.
 stat_rows() {
   set --
   for e in "$U" "$U/.ssh" "$U/bin" "$U/etc" "$U/var" "$U/web" "$U/msg" "$U/var/log" "$U/var/run" "$U/var/tmp" \
-    "$U/web/app" "$U/web/app/public" "$U/web/log" "$U/web/run" "$U/web/tmp" "$U/.archive" "${U%/*}/." "${U%/*}/.nsmig/$D" \
-    "$VAR" "$R/var/lib" "$R/etc"; do
+    "$U/web/app" "$U/web/app/public" "$U/web/log" "$U/web/run" "$U/web/tmp" "$U/.archive" "${U%/*}/." "${U%/*}/.nsmig/$D"; do
     if [ -e "$e" ] || [ -L "$e" ]; then set -- "$@" "$e"; fi
   done
-  rows=$(stat -c '%u:%g:%a:%i:%d:%Y:%m %n' -- "$@" 2>/dev/null) || rows=$(stat -c '%u:%g:%a:%i:%d:%Y: %n' -- "$@" 2>/dev/null)
+  rows=$(stat -c '%u:%g:%a:%i:%d %n' -- "$@" 2>/dev/null)
   old_ifs=$IFS
   IFS=$NL
   set -f
@@ -28,9 +27,8 @@ stat_rows() {
     IFS=$old_ifs
     values=${row%%" /"*} e=${row#"${row%%" /"*} "}
     case $e in
-      "$U") name=upath; on_device "$values" "$e" ;;
+      "$U") name=upath ;;
       "$U"/*) name=${e#"$U"/} ;;
-      "$VAR" | "$R/var/lib" | "$R/etc") on_device "$values" "$e"; continue ;;
       "${U%/*}/.") name=vpath ;; # it may be a link
       *) name=staging ;;
     esac
@@ -42,14 +40,6 @@ stat_rows() {
   set +f
   IFS=$old_ifs
 }
-
-# Notes in DEVICES on which device a folder is.
-on_device() { # what stat says of it, path
-  if [ ! -d "$2" ]; then return; fi
-  set -- "${1#*:*:*:*:}" "$2"
-  DEVICES="$DEVICES${1%%:*} $2$NL"
-}
-DEVICES=
 
 tree_rows() {
   # awk judges the one walk: counts, sizes, short lists of what deserves a word, the names at the top and in var
@@ -121,37 +111,6 @@ tree_rows() {
       for (i = 1; i <= told; i++) print rows[i] }'
 }
 
-# What is free, KiB and inodes, in each of DEVICES; by df where stat does not know, or says what cannot be.
-space_rows() {
-  old_ifs=$IFS
-  IFS=$NL
-  set -f
-  set --
-  for row in $DEVICES; do set -- "$@" "${row#* }"; done
-  rooms=$NL$(stat -f -c '%n %a %S %d' -- "$@" 2>/dev/null)$NL
-  for row in $DEVICES; do
-    IFS=$old_ifs
-    at=${row#* } KIB='' INODES=''
-    case $rooms in *"$NL$at "*) room "${rooms#*"$NL$at "}" ;; esac
-    if [ -z "$KIB" ]; then
-      free_of -Pk "$at"
-      KIB=$FREE
-      free_of -Pi "$at"
-      INODES=$FREE
-    fi
-    printf 'space\t%s\t%s\t%s\t%s\n' "$at" "$KIB" "$INODES" "${row%% *}"
-  done
-  set +f
-  IFS=$old_ifs
-}
-
-room() { # "BLOCKS SIZE INODES", and more lines
-  # shellcheck disable=SC2086 # words
-  set -- ${1%%"$NL"*}
-  case $#/$1$2${3:-} in 3/*[!0-9]*) return ;; 3/*) ;; *) return ;; esac
-  if [ ${#1} -lt 15 ] && [ ${#2} -lt 8 ]; then KIB=$(($1 * $2 / 1024)) INODES=$3; fi
-}
-
 # Mounts, flags, sockets and the account: tables that one awk looks through. It may end at a file that is missing.
 table_rows() {
   set --
@@ -199,8 +158,6 @@ everything() {
     application_refs
   fi
   system_refs
-  printf '@space\n'
-  space_rows
   printf '@journal\n'
   if [ -f "$VAR/$D/journal" ]; then
     printf 'journal\t'
