@@ -68,7 +68,6 @@ class JournalView:
     operator: str = ""
     steps: tuple[str, ...] = ()
     current: str = ""
-    failed_step: str = ""
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     migrated: bool = False
@@ -143,8 +142,7 @@ class JournalReader:
             case "step_done":
                 return {"steps": (*v.steps, detail) if detail not in v.steps else v.steps}
             case "step_failed":
-                step, _, why = detail.partition(" ")
-                return {"failed_step": step, "errors": (*v.errors, why)}
+                return {"errors": (*v.errors, detail.partition(" ")[2])}
             case "warning":
                 return {"warnings": (*v.warnings, detail)}
             case "error":

@@ -53,7 +53,7 @@ class Use:
 class Site:
     """How nginx serves one vhost.
 
-    ``servers`` are the blocks that are the vhost's own, redirect-only ones among them (``redirects``).
+    ``servers`` are the blocks that are the vhost's own, redirect-only ones among them.
     ``links``: other absolute paths that are symbolic links to ``upath``. ``document_root`` is what ``root``
     is for a request to the domain. ``sockets``: where PHP is asked, as nginx writes it (``unix:/…``,
     ``127.0.0.1:9000``). ``names``: all plain names that the blocks answer to, the domain first.
@@ -63,7 +63,6 @@ class Site:
     upath: str
     links: tuple[str, ...] = ()
     servers: tuple[Server, ...] = ()
-    redirects: tuple[Server, ...] = ()
     document_root: str | None = None
     sockets: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
@@ -123,7 +122,6 @@ def find_site(
         upath,
         link_paths,
         tuple(own),
-        tuple(s for s in own if is_redirect_only(s)),
         root,
         tuple(dict.fromkeys(sockets)),
         tuple(dict.fromkeys(names)),

@@ -83,7 +83,6 @@ class RunState:
     finished: float | None = None
     error: str = ""
     hint: str = ""
-    failed_step: str = ""
     status: str = ""
     archive: str | None = None
     exit_code: int = 0
@@ -184,7 +183,6 @@ def _reduced(state: RunState, event: Any, at: float) -> RunState:
             return replace(
                 _with_step(state, event.step, at, state=FAILED),
                 phase=UNDOING,
-                failed_step=event.step,
                 error=event.message,
                 hint=event.hint,
             )

@@ -217,11 +217,6 @@ class AnswerReader:
         """Whether the answer is complete."""
         return self._result is not None
 
-    @property
-    def begun(self) -> bool:
-        """Whether the script is known to have started."""
-        return self._begun
-
     def feed(self, data: bytes) -> bool:
         """Take more of the stream; true when the answer is complete. Raises WireError when it cannot be."""
         if self._result is not None:

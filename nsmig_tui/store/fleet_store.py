@@ -69,11 +69,6 @@ class Store:
 
     # -- vnodes ------------------------------------------------------------------------------------
 
-    def vsites(self) -> list[str]:
-        """Every vsite ever named, in order."""
-        table = Table("vsite", ("name",))
-        return [name for (name,) in self._fetch(table.select(table.name).order_by(table.name))]
-
     def vnodes(self) -> list[Vnode]:
         """All vnodes, by name."""
         return [rows.to_vnode(row) for row in self._fetch(self._vnode.select().order_by(self._vnode.name))]

@@ -36,11 +36,6 @@ class Targets:
         names = {host.node.name for host in self.hosts if host.vnode.production}
         return sorted(names | {node.name for node in self.nodes if node.vnode.production})
 
-    @property
-    def bytes(self) -> int:
-        """Size of all vhosts meant, as far as known."""
-        return sum(host.size for host in self.hosts)
-
 
 def choose(model: FleetModel, marks: set[str], line: FleetLine | None) -> Targets:
     """Marks win over the cursor; a branch stands for all its vhosts that are shown."""

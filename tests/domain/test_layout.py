@@ -77,7 +77,7 @@ BACK = {"state": "ok", "migrated": False, "unfinished": False}
         ((*HALF, "await 120"), {"state": "awaiting", "unfinished": True}),
         (
             (*HALF, f"step_failed {STEPS[1]} disk is full", "undo_started x", "end undone"),
-            {"state": "undone", "unfinished": False, "migrated": False, "failed_step": STEPS[1]},
+            {"state": "undone", "unfinished": False, "migrated": False},
         ),
         ((*HALF, "undo_started x"), {"unfinished": True, "undoing": True}),
         ((*HALF, "attention look", "end attention"), {"state": "attention", "unfinished": True}),

@@ -54,7 +54,7 @@ def test_a_failed_step_is_undone_and_said():
         (3.0, ev.StepStarted(V, H, step=STEPS[1])),
         (4.0, ev.StepFailed(V, H, step=STEPS[1], message="no space", hint="free some")),
     )
-    assert (state.phase, state.failed_step, state.error) == ("undoing", STEPS[1], "no space")
+    assert (state.phase, state.step().name, state.error) == ("undoing", STEPS[1], "no space")
     state = reduce(state, ev.Result(V, H, ok=False, status="failed", errors=("no space",), exit_code=5), 9.0)
     assert state.phase == "failed"
     assert state.steps[0].state == "undone"

@@ -73,7 +73,6 @@ def test_vnode_round_trip(store):
     store.save_vnode(vnode)
     assert store.vnode("web1") == vnode
     assert store.vnodes() == [vnode, Vnode("web2")]
-    assert store.vsites() == ["default", "sydney"]
     assert store.vnode("nobody") is None
 
 
