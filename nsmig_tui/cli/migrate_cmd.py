@@ -74,7 +74,6 @@ def _options(session: Session, arguments: Namespace) -> MigrateOptions:
     settings = session.settings
     return MigrateOptions(
         backup=not arguments.no_backup,
-        force=arguments.force,
         owners=arguments.owners or settings.owners,
         compat=arguments.compat or settings.compat,
         confirm_wait=settings.confirm_wait,

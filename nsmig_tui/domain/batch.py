@@ -85,7 +85,8 @@ def spec_from(value: Mapping[str, Any]) -> BatchSpec:
         made_at=float(value["made_at"]),
         items=tuple(BatchItem(**{**item, "files": tuple(item.get("files", ()))}) for item in value["items"]),
         limits=Limits(**value["limits"]),
-        options=MigrateOptions(**value["options"]),
+        # Batches that an earlier version began have a "force" that says nothing.
+        options=MigrateOptions(**{k: v for k, v in value["options"].items() if k != "force"}),
         expected_s=float(value.get("expected_s", 0.0)),
     )
 

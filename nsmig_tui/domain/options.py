@@ -23,7 +23,6 @@ class MigrateOptions:
     """
 
     backup: bool = True
-    force: bool = False
     owners: str = "foreign"
     compat: str = "auto"
     confirm_wait: int = 120

@@ -246,7 +246,7 @@ def test_options_reach_the_engine(bench):
         (
             "migrate",
             *GOOD,
-            MigrateOptions(False, True, "keep", "never", 30, nice=0, ionice="idle"),
+            MigrateOptions(False, "keep", "never", 30, nice=0, ionice="idle"),
         ),
         ("rollback", *GOOD, RollbackOptions("a.tar.gz", exact=True, with_mail=True)),
         ("resume", *GOOD, True),

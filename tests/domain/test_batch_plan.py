@@ -104,5 +104,8 @@ def test_kept_speeds_survive_and_rubbish_does_not_matter():
 def test_a_spec_survives_its_file():
     plan = make_batch_plan([vhost("x.test"), vhost("y.test", vanished=True)], {}, {}, Limits(canary=3))
     spec = BatchSpec("b1", "me@here", 1.0, plan.items, Limits(canary=3), expected_s=plan.expected_s)
-    assert spec_from(spec.as_json()) == spec
+    kept = spec.as_json()
+    assert spec_from(kept) == spec
+    kept["options"]["force"] = False
+    assert spec_from(kept) == spec, "as an earlier version wrote it"
     assert [item.domain for item in spec.work] == ["x.test"]

@@ -69,7 +69,7 @@ def test_seven_steps_and_every_planned_file_with_its_diff():
             "move",
             {("/web", "/web/app/public"), ("/var/log", "/web/log"), ("/var/tmp", "/web/tmp")},
         ),
-        ({}, {"backup": False, "force": True}, "put away", set()),
+        ({}, {"backup": False}, "put away", set()),
         (
             WITH_SSH,
             {},
@@ -138,7 +138,7 @@ def test_the_archive_is_named_or_missed():
     assert (
         changes(with_archive, "backup_creation")[0]["to"] == f"{UPATH}/.archive/pre-migration-{STAMP}.tar.gz"
     )
-    _, without_one = described(backup=False, force=True)
+    _, without_one = described(backup=False)
     assert changes(without_one, "backup_creation") == [{"what": "no archive is made"}]
     assert any("no archive" in w for w in without_one.warnings)
     assert not any(line.startswith(".archive") for line in without_one.tree_after)

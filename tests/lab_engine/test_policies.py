@@ -133,7 +133,7 @@ def test_without_an_archive(node: Node, product: Product) -> None:
     vhost = seed_vhost(node, DOMAIN)
     before = web(node)
     product.ready(node, DOMAIN)
-    went = product.migrate(node, DOMAIN, backup=False, force=True)
+    went = product.migrate(node, DOMAIN, backup=False)
     assert (went.ok, went.backup_archive) == (True, None), went
     assert any("no archive" in w for w in went.warnings)
     assert (node.srv / DOMAIN / ".ssh/authorized_keys").is_file()

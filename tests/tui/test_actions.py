@@ -86,7 +86,7 @@ async def test_migrate_shows_the_facts_and_y_begins(world, open_app, at_rest):
         await pilot.press("y")
         await at_rest(app, pilot)
         _name, domain, options = called(world, "migrate")[0]
-        assert (domain, options.backup, options.force) == ("shop.example.org", True, False)
+        assert (domain, options.backup) == ("shop.example.org", True)
         assert app.screen.id == "runs"
         assert app.model.hosts[SHOP].status == "migrated"
 
@@ -112,7 +112,7 @@ async def test_no_backup_needs_the_domain_typed_out(world, open_app, at_rest):
         app.screen.query_one("#word", Input).value = "shop.example.org"
         await pilot.press("enter")
         await at_rest(app, pilot)
-        assert called(world, "migrate")[0][2] == MigrateOptions(backup=False, force=True)
+        assert called(world, "migrate")[0][2] == MigrateOptions(backup=False)
 
 
 async def test_choices_turn_with_their_keys(world, open_app, at_rest):

@@ -222,6 +222,5 @@ def migrate_facts(host: HostLine, left_out: int, plan: Planned) -> list[tuple[st
 
 def options_of(ui: NsmigApp, chosen: dict[str, str]) -> MigrateOptions:
     """What the settings and the choices of a question give."""
-    no_backup = chosen.get("no_backup") == "yes"
     picked = {name: chosen[name] for name in ("owners", "compat") if name in chosen}
-    return replace(ui.options.for_migration(), backup=not no_backup, force=no_backup, **picked)
+    return replace(ui.options.for_migration(), backup=chosen.get("no_backup") != "yes", **picked)
