@@ -15,7 +15,7 @@ from ..domain.batch import BatchItem, BatchSpec, Limits
 from ..domain.batch_plan import BatchPlan
 from ..domain.errors import ExitCode, NsmigError, Refused, UsageError
 from ..domain.events import Emit, Planned, Result
-from ..domain.fleet import Status, Vhost
+from ..domain.fleet import IN_NEW_LAYOUT, Vhost
 from ..domain.options import MigrateOptions
 from ..domain.text import clean
 from ..engine.batch.ending import left_over, still_left
@@ -231,7 +231,7 @@ def _taken_back(session: Session, batch: str, *, retry: bool) -> list[str]:
     keys = []
     for item in still_left(store, session.app.batches.view(batch), retry=retry)[1]:
         known = store.vhost(item.vnode, item.domain)
-        if known is not None and known.status not in (Status.MIGRATED, Status.NATIVE):
+        if known is not None and known.status not in IN_NEW_LAYOUT:
             where = f"{item.vnode} {item.domain}"
             session.out.talk(
                 f"{where} was dealt with since and is left alone. By itself: nsmig migrate {where}"

@@ -6,20 +6,18 @@ from argparse import Namespace
 
 from ..domain.errors import Refused, UsageError
 from ..domain.events import Emit, Planned, Result
-from ..domain.fleet import Status, Vhost
+from ..domain.fleet import IN_NEW_LAYOUT, Status, Vhost
 from ..domain.options import MigrateOptions
 from . import consent
 from .batch_cmd import migrate_batch
 from .session import Session
-
-SETTLED = (Status.MIGRATED, Status.NATIVE)
 
 
 async def migrate(session: Session, arguments: Namespace) -> int:
     """Migrate one vhost, or all validated ones in a batch; with --dry-run only say what would happen."""
     options = _options(session, arguments)
     vhosts = _chosen(session, arguments)
-    settled = not arguments.all_validated and vhosts[0].status in SETTLED
+    settled = not arguments.all_validated and vhosts[0].status in IN_NEW_LAYOUT
     if arguments.all_validated or (arguments.detach and not settled):
         return await migrate_batch(session, arguments, vhosts, options)
     # Limits of how many at once, and of failures, hold for one vhost whatever they are.

@@ -5,10 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 
 from ..domain.errors import UsageError
-from ..domain.fleet import Layout, Status
+from ..domain.fleet import IN_NEW_LAYOUT, Layout
 from .session import Session
-
-SETTLED = (Status.MIGRATED, Status.NATIVE)
 
 
 async def validate(session: Session, arguments: Namespace) -> int:
@@ -19,7 +17,7 @@ async def validate(session: Session, arguments: Namespace) -> int:
         targets = [
             (vhost.vnode, vhost.domain)
             for vhost in session.app.store.vhosts()
-            if vhost.status not in SETTLED and not vhost.vanished and vhost.layout != Layout.NS3
+            if vhost.status not in IN_NEW_LAYOUT and not vhost.vanished and vhost.layout != Layout.NS3
         ]
     else:
         vhost = session.vhost(arguments.vnode, arguments.vhost)

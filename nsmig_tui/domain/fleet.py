@@ -17,6 +17,10 @@ class Status(StrEnum):
     NATIVE = "native"
 
 
+IN_NEW_LAYOUT = (Status.MIGRATED, Status.NATIVE)
+"""Statuses in which there is nothing left to validate or to migrate."""
+
+
 class Layout(StrEnum):
     """What the directory tree looks like, judged from disk."""
 

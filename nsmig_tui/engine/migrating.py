@@ -16,7 +16,7 @@ from .. import __version__
 from ..domain.describing import describe_plan
 from ..domain.errors import ExitCode, NsmigError, Refused, VnodeTrouble
 from ..domain.events import Emit, Planned, Result, StepStarted
-from ..domain.fleet import STEPS, Layout, Status, Vhost, Vnode
+from ..domain.fleet import IN_NEW_LAYOUT, STEPS, Layout, Status, Vhost, Vnode
 from ..domain.http_answers import Baseline
 from ..domain.http_questions import blind_spots
 from ..domain.layout import read_journal
@@ -113,7 +113,7 @@ async def nothing_to_migrate(desk: Desk, name: str, domain: str) -> None:
 async def plan_migrate(desk: Desk, name: str, domain: str, options: MigrateOptions) -> Planned:
     """The dry run: the plan that a real run would follow. Writes nothing on the vnode."""
     vnode, vhost = desk.pair(name, domain)
-    if vhost.status in (Status.MIGRATED, Status.NATIVE):
+    if vhost.status in IN_NEW_LAYOUT:
         raise Refused(f"{domain} has the new layout already", hint="There is nothing to migrate.")
     gate(vhost)
     shell = await desk.shell(vnode)
@@ -126,7 +126,7 @@ async def migrate(desk: Desk, name: str, domain: str, options: MigrateOptions, e
     vnode, vhost = desk.pair(name, domain)
     books = desk.books("migrate", name, domain, emit)
     try:
-        if vhost.status in (Status.MIGRATED, Status.NATIVE):
+        if vhost.status in IN_NEW_LAYOUT:
             await nothing_to_migrate(desk, name, domain)
             books.warnings.append(f"{domain} is {vhost.status} already; nothing was changed")
             return books.end("ok", vhost, skipped=True)

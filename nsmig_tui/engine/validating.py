@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..domain.errors import ExitCode, NsmigError
 from ..domain.events import Emit, FindingMade, Result
 from ..domain.findings import PASSED, WARNING, Finding, vnode_trouble
-from ..domain.fleet import Layout, Status, Vhost, Vnode
+from ..domain.fleet import IN_NEW_LAYOUT, Layout, Status, Vhost, Vnode
 from ..domain.layout import JournalView, layout_seen, read_journal
 from ..domain.ports import Shell
 from ..domain.readings import Inspection
@@ -27,7 +27,7 @@ async def validate(desk: Desk, name: str, domain: str, emit: Emit) -> Result:
         shell = await desk.shell(vnode)
         seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=True)
         same_machine(vnode, seen.capabilities)
-        if vhost.status in (Status.MIGRATED, Status.NATIVE):
+        if vhost.status in IN_NEW_LAYOUT:
             still_there(vnode, vhost, seen)
     except asyncio.CancelledError:
         books.cut_off()
@@ -36,7 +36,7 @@ async def validate(desk: Desk, name: str, domain: str, emit: Emit) -> Result:
         return ended_by(error, books, vhost)
     desk.saw(vnode, seen.capabilities)
     layout = layout_seen(seen)
-    if layout is Layout.NS3 and vhost.status in (Status.MIGRATED, Status.NATIVE):
+    if layout is Layout.NS3 and vhost.status in IN_NEW_LAYOUT:
         books.warnings.append(f"{domain} has the new layout already; there is nothing to validate")
         return books.end("ok", vhost, skipped=True)
     journal = read_journal(seen.journal)

@@ -8,7 +8,7 @@ from ...domain.batch import BatchItem, BatchSpec, trouble_of
 from ...domain.batch_view import BatchView
 from ...domain.errors import ExitCode
 from ...domain.events import Result
-from ...domain.fleet import ON_THE_VNODE, RunRecord, Status, Vhost
+from ...domain.fleet import IN_NEW_LAYOUT, ON_THE_VNODE, RunRecord, Vhost
 from ...domain.outcomes import combine
 from ...domain.ports import FleetStore
 from ...domain.run_state import RunState
@@ -38,7 +38,7 @@ def is_overtaken(run: RunState, vhost: Vhost | None, records: Iterable[RunRecord
 
     ``run``: how the batch left it; ``records``: what is recorded of the vhost.
     """
-    if vhost is None or vhost.status in (Status.MIGRATED, Status.NATIVE):
+    if vhost is None or vhost.status in IN_NEW_LAYOUT:
         return True
     since = run.started if run.started is not None else run.queued
     return any(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ...domain.errors import ExitCode, NsmigError
 from ...domain.events import Emit, Result
-from ...domain.fleet import Status
+from ...domain.fleet import IN_NEW_LAYOUT, Status
 from ...domain.layout import JournalView
 from ...domain.options import MigrateOptions
 from .. import migrating, reading, resuming, validating
@@ -20,7 +20,7 @@ async def take_up(desk: Desk, name: str, domain: str, options: MigrateOptions, e
     The vnode's journal decides; the database and the batch's own journal may both be behind it.
     """
     vnode, vhost = desk.pair(name, domain)
-    if vhost.status in (Status.MIGRATED, Status.NATIVE):
+    if vhost.status in IN_NEW_LAYOUT:
         return await migrating.migrate(desk, name, domain, options, emit)
     try:
         shell = await desk.shell(vnode)
