@@ -83,7 +83,7 @@ def point_row(point: RollbackPoint) -> dict[str, Any]:
 
 def error_line(error: NsmigError) -> dict[str, Any]:
     """An error that belongs to no result line."""
-    where = {"vnode": error.vnode, "vhost": error.vhost, "step": error.step}
+    where = {"vnode": error.vnode, "vhost": error.vhost}
     return {
         "type": "error",
         "message": error.message,

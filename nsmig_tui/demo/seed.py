@@ -36,7 +36,7 @@ class SeededSite:
     domain: str
     kind: str
     user: str
-    pages: tuple[str, ...] = ("/",)
+    pages: tuple[str, ...]
 
     @property
     def migrates(self) -> bool:

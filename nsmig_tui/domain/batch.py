@@ -122,6 +122,6 @@ def trouble_of(result: Result) -> str:
     return ""
 
 
-def set_aside(item: BatchItem, reason: str, hint: str = "", code: int = 0) -> BatchItem:
+def set_aside(item: BatchItem, reason: str, hint: str, code: int) -> BatchItem:
     """The item as one that is not touched."""
     return replace(item, skip=reason, hint=hint, exit_code=code)

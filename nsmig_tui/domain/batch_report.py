@@ -11,6 +11,8 @@ from .markup import html_page, html_table, html_text, md_table, md_text
 from .text import clean
 
 FORMATS = ("json", "md", "html")
+NAMED = 18
+"""So many vhosts of a summary that did not go well are named one by one; the rest are counted."""
 _HEAD = ("vnode", "vhost", "outcome", "state", "seconds", "archive", "reason", "next step")
 _WORDS = {"done": "all done", "partial": "some done, some not", "failed": "failed"}
 
@@ -78,7 +80,7 @@ def state_words(view: BatchView, key: str) -> str:
     }.get(result.exit_code, "failed")
 
 
-def summary_lines(view: BatchView, most: int = 18) -> Iterator[str]:
+def summary_lines(view: BatchView) -> Iterator[str]:
     """The batch on one screen: the counts, then what did not go well, each with state and next step."""
     told = report(view)
     counts, bad = told["counts"], [r for r in told["vhosts"] if r["outcome"] != "ok"]
@@ -94,13 +96,13 @@ def summary_lines(view: BatchView, most: int = 18) -> Iterator[str]:
         yield clean(f"  {vnode} was set aside: {reason}", 200)
     # What waits behind a set-aside vnode is told by its line; the reasons of its own stand below.
     alone = [r for r in bad if not (r["outcome"] == "skipped" and r["vnode"] in view.aside)]
-    for row in alone[:most]:
+    for row in alone[:NAMED]:
         why = row["errors"][0] if row["errors"] else row["outcome"]
         yield clean(f"  {row['vnode']} {row['vhost']}: {why} ({row['state']})", 240)
         if row["hint"]:
             yield clean(f"      {row['hint']}", 240)
-    if len(alone) > most:
-        yield f"  and {len(alone) - most} more: nsmig report {view.spec.batch}"
+    if len(alone) > NAMED:
+        yield f"  and {len(alone) - NAMED} more: nsmig report {view.spec.batch}"
     if view.hint:
         yield f"  {view.hint}"
 

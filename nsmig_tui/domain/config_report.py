@@ -92,7 +92,7 @@ def fpm_obstacles(model: FpmModel, pools: Collection[Pool], paths: PathMap) -> l
     return [*both.problems, *fpm_changes(model, pools, paths).problems]
 
 
-def master_leftovers(model: FpmModel, paths: PathMap, var_entries: Collection[str] = ()) -> list[Problem]:
+def master_leftovers(model: FpmModel, paths: PathMap, var_entries: Collection[str]) -> list[Problem]:
     """What php-fpm itself names of the vhost: no edit for one vhost may change what is for all of them."""
     problems = []
     for entry in model.globals:

@@ -24,15 +24,12 @@ class NsmigError(Exception):
 
     exit_code = ExitCode.REFUSED
 
-    def __init__(
-        self, message: str, *, hint: str = "", vnode: str = "", vhost: str = "", step: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, hint: str = "", vnode: str = "", vhost: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.vnode = vnode
         self.vhost = vhost
-        self.step = step
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()

@@ -289,7 +289,7 @@ def names_in(text: str) -> list[str]:
     return [match[1] or match[2] for match in VARIABLE.finditer(text)]
 
 
-def unknown_head(text: str, *, anywhere: bool = False) -> str:
+def unknown_head(text: str, *, anywhere: bool) -> str:
     """The variable that a path begins with and whose value nothing tells, if any.
 
     ``text``: with the known variables replaced. ``anywhere``: a path may begin after ``=`` or ``:``.

@@ -163,7 +163,7 @@ def climbs(link: str, target: str, upath: str) -> int:
 
 
 def bridges(
-    seen: Inspection, upath: str, document_root: str | None = None
+    seen: Inspection, upath: str, document_root: str | None
 ) -> tuple[tuple[tuple[str, str], ...], list[str]]:
     """Links outside the document root, so that climbing links lead to the same places from two levels deeper.
 
@@ -202,7 +202,7 @@ def _bridge(made: dict[str, str], seen: Inspection, height: int, name: str) -> b
 
 
 def in_the_way(
-    seen: Inspection, upath: str, used: Sequence[str], tmp_used: bool, uses: Sequence[Use] = ()
+    seen: Inspection, upath: str, used: Sequence[str], tmp_used: bool, uses: Sequence[Use]
 ) -> tuple[list[str], list[str]]:
     """Names in web that the site and the new layout both need: what would break, and what may.
 

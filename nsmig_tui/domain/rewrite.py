@@ -94,7 +94,7 @@ class Draft:
         existing: Mapping[str, bytes],
         fallback: str,
         real: Mapping[str, str],
-        tops: Collection[str] = (),
+        tops: Collection[str],
     ) -> None:
         self.kind = kind
         self.texts = texts

@@ -134,13 +134,12 @@ async def migrate(desk: Desk, name: str, domain: str, options: MigrateOptions, e
         books.tell(StepStarted(name, domain, books.run, STEPS[0]))
         shell = await desk.shell(vnode)
         ready = await prepare(desk, vnode, vhost, shell, options)
-        for warning in ready.plan.warnings:
-            books.warnings.append(warning)
+        books.warnings += ready.plan.warnings
         await refuse_live_strays(shell, ready.serving)
         baseline, why_not = await witness(shell, ready.serving, ready.seen.entries.get("web", ()))
         if why_not:
             books.warn(why_not)
-        link = await launch(desk, vnode, books, ready.plan, "migrate", baseline)
+        link = await launch(desk, vnode, books, ready.plan, baseline)
         patience = min(OTHERS_S, options.confirm_wait / 2)
         ending = await link.follow(answers_as_before(desk, vnode, books, baseline, patience))
     except NsmigError as error:
@@ -149,18 +148,13 @@ async def migrate(desk: Desk, name: str, domain: str, options: MigrateOptions, e
 
 
 async def launch(
-    desk: Desk,
-    vnode: Vnode,
-    books: Bookkeeper,
-    plan: MigrationPlan,
-    verb: str,
-    baseline: Sequence[Baseline],
+    desk: Desk, vnode: Vnode, books: Bookkeeper, plan: MigrationPlan, baseline: Sequence[Baseline]
 ) -> RunnerLink:
     """Start the runner with this plan."""
-    files = plan.run_files(desk.scripts("runner").encode(), run_values(books, verb))
+    files = plan.run_files(desk.scripts("runner").encode(), run_values(books, "migrate"))
     files["baseline.json"] = json.dumps([b.as_json() for b in baseline]).encode()
     link = desk.link(vnode, books.vhost, books.run, books.tell)
-    link.step = STEPS[0] if verb == "migrate" else ""
+    link.step = STEPS[0]
     await link.start(files)
     return link
 

@@ -95,7 +95,7 @@ def refusal(said: str, vnode: str) -> ConnectError | None:
     return None
 
 
-def no_sudo(vnode: str, said: str = "") -> ConnectError:
+def no_sudo(vnode: str, said: str) -> ConnectError:
     """The outcome when there is no way to root."""
     detail = f" It said: {clean(said, 200)}" if said.strip() else ""
     return ConnectError(

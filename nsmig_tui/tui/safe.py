@@ -12,7 +12,6 @@ def one_line(text: object) -> str:
     return clean(str(text).replace("\n", " "))
 
 
-def content(text: object, style: str = "") -> Content:
+def content(text: object) -> Content:
     """``text`` as Content in which brackets are just brackets; newlines stay."""
-    safe = clean(str(text), newlines=True)
-    return Content.styled(safe, style) if style else Content(safe)
+    return Content(clean(str(text), newlines=True))

@@ -83,7 +83,7 @@ FEW_COLORS = {"nsmig-dark": "nsmig-16", "nsmig-light": "ansi-light"}
 """What stands in where a terminal has 16 colours: the nearest to most of ours is grey there."""
 
 
-def theme_name(wanted: str, *, no_color: bool, few_colors: bool = False) -> str:
+def theme_name(wanted: str, *, no_color: bool, few_colors: bool) -> str:
     """The theme to use; without colour only an ansi theme sends none at all."""
     if no_color:
         return "ansi-dark"

@@ -186,6 +186,6 @@ def sentences(*parts: str) -> str:
     return " ".join(part if part[-1] in ".!?:…" else f"{part}." for part in parts if part)
 
 
-def plural(count: int, one: str, many: str = "") -> str:
+def plural(count: int, one: str) -> str:
     """``1 vhost``, ``3 vhosts``."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+    return f"{count:,} {one if count == 1 else one + 's'}"

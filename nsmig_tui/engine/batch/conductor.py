@@ -264,7 +264,7 @@ class Conductor:
                 reason += "; the rest follows at once when those that went first are through and none failed"
             self._tell(BatchContinued("", reason=reason))
 
-    def _try_again(self, key: str = "") -> None:
+    def _try_again(self, key: str) -> None:
         troubled = self.schedule.troubled
         for item in self.schedule.retry(key):
             self._again.add(item.key)

@@ -68,7 +68,7 @@ async def import_from(ui: NsmigApp, source: str) -> None:
         ui.notify(f"{plural(len(found), 'host')} in the file, none of them new.", markup=False)
         return
     names = [(vnode.name, f"{vnode.vsite}  {vnode.ssh_host}".strip()) for vnode in fresh]
-    dialog = PickDialog(f"{plural(len(fresh), 'new host')} found", names, verb="Import")
+    dialog = PickDialog(f"{plural(len(fresh), 'new host')} found", names)
     picked = await ui.ask(dialog, unasked=True)
     for vnode in fresh:
         if vnode.name in (picked or ()):

@@ -51,9 +51,8 @@ class ConfirmDialog(Dialog[dict[str, str] | None]):
         choices: tuple[Choice, ...] = (),
         word: str = "",
         always_typed: bool = False,
-        danger: bool = True,
     ) -> None:
-        super().__init__(title, danger=danger)
+        super().__init__(title, danger=True)
         self.fact_lines, self.verb, self.choices = facts, verb, choices
         self.word, self.always_typed = word, always_typed
         self.values = {choice.id: choice.values[0] for choice in choices}

@@ -40,7 +40,7 @@ class PromptDialog(Dialog[str | None]):
 
 
 class PickDialog(Dialog[list[str] | None]):
-    """Names with a remark each; ``space`` picks, ``y`` takes what is picked. All are picked at first."""
+    """Names with a remark each; ``space`` picks, ``y`` imports what is picked. All are picked at first."""
 
     BINDINGS: ClassVar = [
         Binding("space", "pick", "Pick", show=False),
@@ -49,9 +49,9 @@ class PickDialog(Dialog[list[str] | None]):
         Binding("y", "take", "Take", show=False),
     ]
 
-    def __init__(self, title: str, names: list[tuple[str, str]], *, verb: str) -> None:
+    def __init__(self, title: str, names: list[tuple[str, str]]) -> None:
         super().__init__(title)
-        self.names, self.verb = names, verb
+        self.names = names
         self.picked = {name for name, _remark in names}
 
     def body(self) -> ComposeResult:
@@ -60,7 +60,7 @@ class PickDialog(Dialog[list[str] | None]):
         yield VirtualList(self._draw, lambda entry: entry[0], marked=self.picked, id="names")
         with Horizontal(id="buttons"):
             yield Button(content("Cancel (esc)"), id="cancel")
-            go = Button(content(f"{self.verb} (y)"), id="confirm", variant="primary")
+            go = Button(content("Import (y)"), id="confirm", variant="primary")
             go.can_focus = False
             yield go
 
