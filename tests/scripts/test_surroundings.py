@@ -12,6 +12,11 @@ from nsmig_tui.domain.readings import read_inspection
 from nsmig_tui.remote.script_loader import load_script
 
 
+def next_second():
+    """Wait until what has just been written is of a second that is over: before, it may not be whole."""
+    time.sleep(1.01 - time.time() % 1)
+
+
 @pytest.fixture
 def vnode(sh):
     """A vhost on a vnode with nginx and php-fpm running, as far as their command lines say so."""
@@ -34,7 +39,7 @@ def vnode(sh):
         f"php-fpm: master process ({etc}/php/8.2/fpm/php-fpm.conf)",
     )
     masters = [subprocess.Popen([title, "600"], executable="/bin/sleep") for title in titles]
-    time.sleep(1.1)  # what has just been written may not be whole
+    next_second()
     yield sh, etc, masters
     for master in masters:
         master.kill()
@@ -196,7 +201,7 @@ def test_what_changed_in_the_second_of_reading_is_not_built_on(vnode):
 def test_includes_from_any_number_of_folders_are_always_read(vnode):
     sh, etc, _ = vnode
     (etc / "nginx/nginx.conf").write_text(f"include {etc}/nginx/*/a;\n")
-    time.sleep(1.1)
+    next_second()
     _, first = look(sh)
     assert [f.path for f in first.nginx.files][1:] == [
         f"{etc}/nginx/sites-available/a",

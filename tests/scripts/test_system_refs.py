@@ -48,15 +48,17 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("file", PLACES)
-def test_who_names_an_old_path_is_told(each_sh, upath, file):
-    kind, text, place = PLACES[file]
-    put(upath.parents[1] / file, text.replace("UPATH", str(upath)))
+def test_who_names_an_old_path_is_told(each_sh, upath):
+    root = upath.parents[1]
+    for file, (_, text, _) in PLACES.items():
+        put(root / file, text.replace("UPATH", str(upath)))
+    wanted = {(kind, str(root / file), place) for file, (kind, _, place) in PLACES.items()}
     for sh in each_sh:
-        (ref,) = look(sh, upath).references
-        told = (ref.kind, ref.file, ref.text.removeprefix(f"{upath}/"))
-        assert told == (kind, str(sh.root / file), place), sh.name
-        assert HIDDEN not in repr(ref)
+        references = look(sh, upath).references
+        assert {(ref.kind, ref.file, ref.text.removeprefix(f"{upath}/")) for ref in references} == wanted, (
+            sh.name
+        )
+        assert len(references) == len(PLACES) and HIDDEN not in repr(references), sh.name
 
 
 SILENT = {
@@ -73,9 +75,9 @@ SILENT = {
 }
 
 
-@pytest.mark.parametrize("file", SILENT)
-def test_what_is_no_use_is_silent(each_sh, upath, file):
-    put(upath.parents[1] / file, SILENT[file].replace("UPATH", str(upath)))
+def test_what_is_no_use_is_silent(each_sh, upath):
+    for file, text in SILENT.items():
+        put(upath.parents[1] / file, text.replace("UPATH", str(upath)))
     for sh in each_sh:
         seen = look(sh, upath)
         assert (seen.references, seen.globs, seen.unread) == ((), (), ()), sh.name
@@ -103,20 +105,19 @@ def test_an_old_path_behind_a_link(each_sh, upath):
 
 
 PATTERNS = {
-    "/*/web": "for d in TOP/*/web; do\n",
-    "/$d/web/wp-cron.php": 'php "TOP/$d/web/wp-cron.php"\n',
-    "/%i/var/log": "ReadWritePaths=TOP/%i/var/log\n",
-    "/${d}/var/tmp": "find TOP/${d}/var/tmp:x -delete\n",
+    "/*/web": "for d in TOP/*/web; do",
+    "/$d/web/wp-cron.php": 'php "TOP/$d/web/wp-cron.php"',
+    "/%i/var/log": "ReadWritePaths=TOP/%i/var/log",
+    "/${d}/var/tmp": "find TOP/${d}/var/tmp:x -delete",
 }
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_many_vhosts_at_once(each_sh, upath, pattern):
+def test_many_vhosts_at_once(each_sh, upath):
     top = str(upath.parent)
-    put(upath.parents[1] / "etc/cron.d/all", PATTERNS[pattern].replace("TOP", top))
+    put(upath.parents[1] / "etc/cron.d/all", "\n".join(PATTERNS.values()).replace("TOP", top) + "\n")
+    wanted = [("cron", str(line), top + pattern) for line, pattern in enumerate(PATTERNS, 1)]
     for sh in each_sh:
-        (glob,) = look(sh, upath).globs
-        assert (glob.kind, glob.text) == ("cron", top + pattern), sh.name
+        assert [(glob.kind, glob.line, glob.text) for glob in look(sh, upath).globs] == wanted, sh.name
 
 
 def test_a_place_is_told_for_each_that_names_it(each_sh, upath):
