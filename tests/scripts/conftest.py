@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 import zlib
 from dataclasses import dataclass
 from importlib.resources import files
@@ -10,6 +11,19 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = files("nsmig_tui.remote") / "scripts"
+
+NEXT_SECOND = """
+next_second() { # the same as below
+  now=$(date +%s)
+  while [ "$(date +%s)" = "$now" ]; do sleep 0.02; done
+  sleep 0.01
+}
+"""
+
+
+def next_second():
+    """Return when the second of what has just been written is over; BusyBox tells whole seconds only."""
+    time.sleep(1.01 - time.time() % 1)
 
 
 @dataclass

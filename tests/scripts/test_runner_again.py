@@ -1,9 +1,9 @@
 """What a live site moves, replaces or writes to while it is archived comes back from the archive."""
 
 import os
-import time
 
 import pytest
+from scripts.conftest import next_second
 from scripts.test_runner_base import text
 
 NAME = "pre-migration-20260101-000000"
@@ -43,7 +43,7 @@ def web(sh):
         (top / name).write_text(f"{name}\n")
         os.utime(top / name, (1000, 1000))
     os.link(top / "unread/rel/f1", top / "unread/twin")
-    time.sleep(1.2)  # BusyBox tells whole seconds only
+    next_second()
     return top
 
 

@@ -11,6 +11,7 @@ import tarfile
 import time
 
 import pytest
+from scripts.conftest import NEXT_SECOND
 
 BASE = (
     "prelude",
@@ -36,13 +37,16 @@ BASE = (
     "run_kept",
     "run_unrestore",
 )
-SETUP = """
+SETUP = (
+    NEXT_SECOND
+    + """
 J=$R/j CUR=$R/j/cur S=$R/s RD=$R/rd B=$R/b DOMAIN=a.test RUN=r1 OPERATOR=me CRASH_AT=0 FAIL_AT= NICE=0
 VAR=$R/var/lib/nsmig XCHG=none TAR=gnu UPATH=$R/srv/a.test
 mkdir -p "$CUR" "$S" "$RD" "$B" "$VAR"
 : >>"$J/journal"
 sync() { :; } # the machine's disks are not what is tested
 """
+)
 NO_FLOCK = 'have() { case $1 in flock) return 1 ;; esac; command -v "$1" >/dev/null 2>&1; }\n'
 
 
@@ -531,7 +535,7 @@ def test_an_archive_of_a_tree_that_is_written_to_can_be_restored(sh, when):
     for name in ("access.log", "session", "with\nnewline"):
         (logs / name).write_text("old")
     meanwhile = f"""
-    sleep 1.1
+    next_second
     for f in {logs}/*; do printf more >>"$f"; done
     printf new >{logs}/new
     rm {logs}/session
@@ -542,7 +546,7 @@ def test_an_archive_of_a_tree_that_is_written_to_can_be_restored(sh, when):
     mkdir -p "$CUR/conf" "$B/tree" && chmod 755 "$B/tree"
     pt() {{ if [ "$1" = backup-manifest ]; then {meanwhile if when == "before it is packed" else ":"}
     fi; }}
-    sleep 1.1 # BusyBox tells whole seconds only
+    next_second
     make_archive
     unpack "$UPATH/.archive/pre-migration-$TS.tar.gz" || exit 8
     again=$UPATH/.archive/pre-migration-$TS.again.tar.gz
@@ -556,7 +560,7 @@ def test_an_archive_of_a_tree_that_is_written_to_can_be_restored(sh, when):
     """
     if when == "before it is hashed":
         real = shutil.which("sha256sum", path=sh.path)
-        first = f"if mkdir {sh.root}/once 2>/dev/null; then {meanwhile}\nfi\n"
+        first = f"{NEXT_SECOND}if mkdir {sh.root}/once 2>/dev/null; then {meanwhile}\nfi\n"
         tool = sh.root / "shims/sha256sum"
         tool.parent.mkdir()
         tool.write_text(f'#!/bin/sh\n{first}exec {real} "$@"\n')
@@ -640,7 +644,7 @@ def test_what_changed_and_went_before_it_was_archived_again_leaves_nothing_behin
     GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
     tar --version 2>&1 | grep -q GNU || TAR=busybox
     mkdir -p "$CUR/conf"
-    pt() {{ if [ "$1" = backup-tar ]; then sleep 1.1; echo words >{web}/fleeting; fi; }}
+    pt() {{ if [ "$1" = backup-tar ]; then next_second; echo words >{web}/fleeting; fi; }}
     tr() {{ rm -f {web}/fleeting; command tr "$@"; }}
     make_archive
     """
@@ -662,7 +666,7 @@ def test_what_was_gone_when_it_was_packed_and_is_there_again_is_in_the_second_ar
     tar --version 2>&1 | grep -q GNU || TAR=busybox
     mkdir -p "$CUR/conf" "$B/tree" && chmod 755 "$B/tree"
     goes() {{ rm -r {web}/lock {web}/cache {web}/gone* {web}/line*; }}
-    comes() {{ sleep 1.1
+    comes() {{ next_second
       cd {web} && umask 027 && mkdir cache
       for f in lock cache/two 'line\nbreak'; do printf now >"$f"; done
       cd "$UPATH"; }}

@@ -128,7 +128,7 @@ def test_folders_that_change_or_come_while_they_are_archived_do_not_hinder_a_res
     tar --version 2>&1 | grep -q GNU || TAR=busybox
     mkdir -p "$CUR/conf" "$B/tree" && chmod 755 "$B/tree"
     pt() {{ case $1 in backup-manifest)
-      sleep 1.1
+      next_second
       umask 022
       chmod 2775 {web}/uploads && echo more >{web}/uploads/two
       rm {web}/current && mkdir {web}/current && echo now >{web}/current/x
@@ -187,9 +187,9 @@ def test_what_comes_between_the_carry_over_and_the_switch_goes_along_too(sh):
     echo edited >{live}/page
     printf 'web\\t%s\\t%s\\n' "$(ino {tree})" "$(ino {live})" >"$J/restored/list"
     in_dir "$UPATH" "$(ino "$UPATH")" switch_component web web || exit 9
-    sleep 1.1
+    next_second
     : >"$B/switched.time"
-    sleep 1.1
+    next_second
     echo since >{live}/up/theirs
     rm {live}/up/early
     carry_late
@@ -318,7 +318,7 @@ def test_mail_that_came_to_a_restored_mailbox_goes_along(sh):
       echo seen >"$m/info/new/100.host"
     done
     echo archived >"$UPATH/msg/info/cur/50.host:2,S"
-    sleep 1.1
+    next_second
     : >"$J/restored/done"
     mv "$UPATH/msg/info/new/100.host" "$UPATH/msg/info/cur/100.host:2,S"
     echo new >"$UPATH/msg/info/new/200.host"

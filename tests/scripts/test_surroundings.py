@@ -7,14 +7,10 @@ import sys
 import time
 
 import pytest
+from scripts.conftest import next_second
 
 from nsmig_tui.domain.readings import read_inspection
 from nsmig_tui.remote.script_loader import load_script
-
-
-def next_second():
-    """Wait until what has just been written is of a second that is over: before, it may not be whole."""
-    time.sleep(1.01 - time.time() % 1)
 
 
 @pytest.fixture
@@ -39,7 +35,7 @@ def vnode(sh):
         f"php-fpm: master process ({etc}/php/8.2/fpm/php-fpm.conf)",
     )
     masters = [subprocess.Popen([title, "600"], executable="/bin/sleep") for title in titles]
-    next_second()
+    next_second()  # what has just been written may not be whole
     yield sh, etc, masters
     for master in masters:
         master.kill()
