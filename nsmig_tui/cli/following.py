@@ -12,7 +12,7 @@ from ..domain import batch_events as told
 from ..domain.batch_report import summary_lines
 from ..domain.batch_view import BatchView
 from ..domain.errors import ExitCode, Interrupted
-from ..domain.events import Result, StepProgressed, Summary
+from ..domain.events import Event, Result, StepProgressed, Summary
 from ..domain.text import clean
 from .documents import error_line
 from .session import Session
@@ -75,7 +75,7 @@ class _Watch:
         self.session, self.view = session, view
         self._quiet_until = 0.0
 
-    def take(self, at: float, event: Any) -> None:
+    def take(self, at: float, event: Event | Summary) -> None:
         """Show one event."""
         self.view.take(event, at or time.time())
         printer, out = self.session.printer, self.session.out
@@ -111,7 +111,7 @@ class _Watch:
         )
 
 
-def batch_words(event: Any) -> str:
+def batch_words(event: Event | Summary) -> str:
     """A batch's own event as a line for people; empty for events of its vhosts."""
     match event:
         case told.BatchStarted():

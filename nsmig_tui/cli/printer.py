@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-from ..domain.events import Planned, Result, Summary
+from ..domain.events import Event, Planned, Result, Summary
 from .output import Output
 
 
 class Printer(Protocol):
     """Shows work as it happens. Nothing here raises because of what an event says."""
 
-    def event(self, event: Any) -> None:
+    def event(self, event: Event) -> None:
         """Show one event; results come by ``result``, once."""
         ...
 
@@ -38,7 +38,7 @@ class JsonPrinter:
     def __init__(self, out: Output) -> None:
         self._out = out
 
-    def event(self, event: Any) -> None:
+    def event(self, event: Event) -> None:
         """One line, unless it is a result: those are printed once, when the work has returned."""
         if not isinstance(event, Result):
             self._out.json_line(event.as_json())

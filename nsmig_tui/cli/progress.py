@@ -17,7 +17,7 @@ from rich.progress import (
 from rich.text import Text
 
 from ..domain import events
-from ..domain.events import Result
+from ..domain.events import Event, Result
 from ..domain.text import clean
 
 
@@ -44,7 +44,7 @@ class Bars:
         )
         self._tasks: dict[tuple[str, str], TaskID] = {}
 
-    def take(self, event: Any) -> bool:
+    def take(self, event: Event) -> bool:
         """Show ``event`` on its vhost's bar; False when it is nothing for a bar."""
         key = (event.vnode, event.vhost)
         match event:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain import events
 from ..domain.amounts import size
-from ..domain.events import Planned, Result, Summary
+from ..domain.events import Event, Planned, Result, Summary
 from ..domain.text import clean
 from .output import Output
 
@@ -27,7 +27,7 @@ class TextPrinter:
         self._bars = bars
         self._told: set[tuple[str, str, str]] = set()
 
-    def event(self, event: Any) -> None:
+    def event(self, event: Event) -> None:
         """Move a bar, or say it in a line."""
         if self._bars is not None and self._bars.take(event):
             return

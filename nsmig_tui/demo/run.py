@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..domain.errors import Interrupted, NsmigError
-from ..domain.events import FindingMade, Result, StepFailed, StepFinished
+from ..domain.events import Event, FindingMade, Result, StepFailed, StepFinished, silent
 from ..domain.fleet import Status
 from ..domain.options import MigrateOptions, RollbackOptions
 from ..domain.ports import FleetStore, HttpRequest
@@ -126,7 +126,7 @@ class Tour:
         """Ask every vnode; what was seeded must be found as what it is."""
         self.title("Discover")
         for name in self.world.names:
-            results = await self.app.engine.discover(name, _ignore)
+            results = await self.app.engine.discover(name, silent)
             taken = sum(not result.skipped for result in results)
             self.say(f"  {name}: {taken} vhosts, {len(results) - taken} not imported")
             for result in results:
@@ -147,7 +147,7 @@ class Tour:
         for vhost in self.app.store.vhosts(status=Status.DISCOVERED):
             serious: list[str] = []
 
-            def listen(event: Any, serious: list[str] = serious) -> None:
+            def listen(event: Event, serious: list[str] = serious) -> None:
                 if isinstance(event, FindingMade) and event.severity in _SERIOUS:
                     serious.append(f"{event.severity}: {event.message}")
 
@@ -181,7 +181,7 @@ class Tour:
         for vhost in self.app.store.vhosts(name, Status.VALIDATED):
             where = f"  {name} {vhost.domain}"
 
-            def listen(event: Any, where: str = where) -> None:
+            def listen(event: Event, where: str = where) -> None:
                 if isinstance(event, StepFinished):
                     self.say(f"{where}: {event.step} ({event.seconds:.1f} s)")
                 elif isinstance(event, StepFailed):
@@ -204,7 +204,7 @@ class Tour:
         points = await self.app.engine.points(site.vnode, site.domain)
         self.say(f"  {site.vnode} {site.domain} has {len(points)} archive(s) to go back to")
         self.expect(bool(points), f"{site.domain} has no archive")
-        await self._verb("rollback", site.vnode, site.domain, _ignore, RollbackOptions())
+        await self._verb("rollback", site.vnode, site.domain, silent, RollbackOptions())
         now = self.status(site)
         self.expect(now is Status.VALIDATED, f"{site.domain} is {now} after the rollback, not validated")
         self.expect((top / "web/index.html").is_file(), f"{top} is not in the old layout again")
@@ -243,10 +243,6 @@ class Tour:
         if verb != "validate":
             self.expect(result.ok, f"{verb} {vnode} {domain}: {'; '.join(result.errors)} {result.hint}")
         return result
-
-
-def _ignore(_event: Any) -> None:
-    return
 
 
 def _holds(path: Path, text: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from .batch import BatchSpec
 from .batch_events import (
@@ -16,7 +15,7 @@ from .batch_events import (
     VnodeBack,
     VnodeSetAside,
 )
-from .events import Result
+from .events import Event, Result, Summary
 from .run_state import FAILED, LEFT, REFUSED, RunState, Totals, queued, totals
 from .run_state import reduce as reduce_run
 
@@ -52,7 +51,7 @@ class BatchView:
                 queued("migrate", item.vnode, item.domain, at=self.spec.made_at, size=item.size),
             )
 
-    def take(self, event: Any, at: float) -> None:
+    def take(self, event: Event | Summary, at: float) -> None:
         """Take one event that happened at ``at``."""
         self.version += 1
         match event:
@@ -119,7 +118,7 @@ class BatchView:
         is_held = self.phase == WAITING or (canary and not self.consented and begun <= canary)
         return replace(sums, remaining=None) if is_held and sums.waiting else sums
 
-    def _take_run(self, event: Any, at: float) -> None:
+    def _take_run(self, event: Event | Summary, at: float) -> None:
         key = f"{getattr(event, 'vnode', '')}/{getattr(event, 'vhost', '')}"
         state = self.runs.get(key)
         if state is None:

@@ -169,9 +169,9 @@ class Summary:
         return {"type": self.type, **asdict(self)}
 
 
-Emit = Callable[[Any], None]
+Emit = Callable[[Event], None]
 """Takes one event. Never blocks, never raises."""
 
 
-def silent(_event: Any) -> None:
+def silent(_event: Event) -> None:
     """Emit to nobody."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from .errors import ExitCode
 from .events import (
+    Event,
     FindingMade,
     Found,
     LinkChanged,
@@ -19,6 +20,7 @@ from .events import (
     StepFinished,
     StepProgressed,
     StepStarted,
+    Summary,
     Warned,
 )
 from .fleet import STEPS
@@ -157,7 +159,7 @@ def queued(verb: str, vnode: str, vhost: str = "", *, at: float, size: int = 0, 
     return RunState(vnode, vhost, verb, steps=steps, queued=at, size=size, met=met)
 
 
-def reduce(state: RunState, event: Any, at: float) -> RunState:
+def reduce(state: RunState, event: Event | Summary, at: float) -> RunState:
     """The state after ``event``, which was seen at ``at``. Unknown events change nothing."""
     after = _reduced(state, event, at)
     if after.verb == "resume" and after.started is not None and at - after.started <= CATCH_UP:
@@ -167,7 +169,7 @@ def reduce(state: RunState, event: Any, at: float) -> RunState:
     return after
 
 
-def _reduced(state: RunState, event: Any, at: float) -> RunState:
+def _reduced(state: RunState, event: Event | Summary, at: float) -> RunState:
     if state.lost is not None:
         state = replace(state, lost=None)  # whatever is heard of it came over a connection
     match event:
@@ -208,7 +210,7 @@ def phase_of(code: int) -> str:
     return BY_CODE.get(code, FAILED)
 
 
-def log_text(event: Any) -> str:
+def log_text(event: Event | Summary) -> str:
     """The line that ``event`` adds to a run's log; empty for ticks."""
     match event:
         case RunStarted():

@@ -11,6 +11,7 @@ from typing import Any
 from ..domain.errors import ExitCode, NsmigError
 from ..domain.events import (
     Emit,
+    Event,
     LinkChanged,
     Planned,
     Result,
@@ -56,7 +57,7 @@ class Bookkeeper:
         self.store.save_run(self._record("running", None))
         self.tell(RunStarted(self.vnode, self.vhost, self.run, self.verb))
 
-    def tell(self, event: Any) -> None:
+    def tell(self, event: Event) -> None:
         """Note a transition, then pass the event on; ticks are only passed on."""
         if not isinstance(event, StepProgressed):
             self._note(event)
@@ -66,7 +67,7 @@ class Bookkeeper:
         """Say at once what is odd, and keep it for the Result."""
         self.tell(Warned(self.vnode, self.vhost, self.run, message))
 
-    def _note(self, event: Any) -> None:
+    def _note(self, event: Event) -> None:
         line = ""
         match event:
             case StepStarted(step=step):

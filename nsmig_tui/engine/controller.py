@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ..domain.errors import NsmigError, Refused
-from ..domain.events import Emit
+from ..domain.events import Emit, Event
 from ..domain.options import MigrateOptions, RollbackOptions
 from ..domain.ports import EngineApi
 from ..domain.run_state import (
@@ -287,7 +287,7 @@ class RunController:
         raise Refused(f"There is no verb {wish.verb}.")
 
     def _emitter(self, key: str) -> Emit:
-        def emit(event: Any) -> None:
+        def emit(event: Event) -> None:
             at = self.clock()
             self._put(reduce_event(self._states[key], event, at))
             line = log_text(event)

@@ -16,7 +16,7 @@ from ..domain import batch_events as told
 from ..domain.batch import BatchSpec
 from ..domain.batch_view import BatchView
 from ..domain.errors import NsmigError
-from ..domain.events import Result
+from ..domain.events import Event, Result, Summary
 from ..domain.run_state import OK, RunState, log_text
 
 LOG_LINES = 500
@@ -134,7 +134,7 @@ class BatchWatch:
             del self.watched[one.batch]
         self.version += 1
 
-    def _take(self, one: Watched, event: Any, at: float) -> None:
+    def _take(self, one: Watched, event: Event | Summary, at: float) -> None:
         view = one.view
         assert view is not None
         fresh = at == 0 or at >= one.since - 1
@@ -159,7 +159,7 @@ class BatchWatch:
             listener(words, how)
 
 
-def words_of(event: Any, view: BatchView) -> tuple[str, str]:
+def words_of(event: Event | Summary, view: BatchView) -> tuple[str, str]:
     """What the batch itself says, and how bad it is; empty for what its rows show."""
     match event:
         case told.VnodeSetAside():

@@ -12,7 +12,6 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from ...domain.batch import BatchItem, BatchSpec, trouble_of
 from ...domain.batch_events import (
@@ -29,7 +28,7 @@ from ...domain.batch_plan import Speed
 from ...domain.batch_schedule import Place, Schedule
 from ...domain.batch_view import BatchView
 from ...domain.errors import ExitCode, NsmigError
-from ...domain.events import FindingMade, Result, StepFinished, StepStarted, Summary
+from ...domain.events import Event, FindingMade, Result, StepFinished, StepStarted, Summary
 from ...domain.fleet import STEPS
 from ...domain.outcomes import summarize
 from ...domain.ports import EngineApi
@@ -204,7 +203,7 @@ class Conductor:
         return replace(result, status="", errors=errors, hint=hint, exit_code=code, skipped=False)
 
     async def _attempt(self, item: BatchItem) -> Result:
-        def emit(event: Any) -> None:
+        def emit(event: Event) -> None:
             if isinstance(event, Result) or (isinstance(event, FindingMade) and event.severity == "passed"):
                 return
             self._tell(event)
@@ -225,7 +224,7 @@ class Conductor:
             hint = f"The journal on the vnode is the truth: nsmig resume {item.vnode} {item.domain}"
             return failed(item, words, hint, int(ExitCode.INTERRUPTED))
 
-    def _follow_steps(self, key: str, event: Any) -> None:
+    def _follow_steps(self, key: str, event: Event) -> None:
         if isinstance(event, StepStarted) and event.step in STEPS and event.step not in HEAVY:
             self.schedule.backed_up(key)
             self._news.set()
@@ -339,7 +338,7 @@ class Conductor:
         self._tell(summary)
         self._tell(BatchEnded("", batch=self.spec.batch, outcome=outcome, exit_code=code, hint=hint))
 
-    def _tell(self, event: Any) -> None:
+    def _tell(self, event: Event | Summary) -> None:
         self.journal.add(event)
         self.view.take(event, self.clock())
 

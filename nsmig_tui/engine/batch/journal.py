@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...domain.batch_events import event_from
-from ...domain.events import Result, RunStarted, StepProgressed
+from ...domain.events import Event, Result, RunStarted, StepProgressed, Summary
 from .places import BatchDir, replace_file
 
 UNSYNCED = frozenset({"step_started", "step_finished", "warning", "log", "finding", "found"})
@@ -35,7 +35,7 @@ class Journal:
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             os.write(self._file, b"\n")
 
-    def add(self, event: Any) -> None:
+    def add(self, event: Event | Summary) -> None:
         """Note one event. Never raises: see ``broken``."""
         key = f"{getattr(event, 'vnode', '')}/{getattr(event, 'vhost', '')}"
         if isinstance(event, StepProgressed):
