@@ -23,8 +23,10 @@ class App:
         settings: Settings,
         ask_host_key: AskHostKey | None = None,
         ask_password: AskPassword | None = None,
+        batch: str = "",
     ) -> None:
         self.settings = settings
+        self._batch = batch
         self._ask_host_key = ask_host_key
         self._ask_password = ask_password
         self._typed: dict[str, Secret] = {}
@@ -74,6 +76,7 @@ class App:
             scripts=load_script,
             operator=self.settings.operator,
             services=self.settings.services,
+            batch=self._batch,
         )
 
     @cached_property
@@ -102,7 +105,13 @@ class App:
 
 
 def build(
-    settings: Settings, ask_host_key: AskHostKey | None = None, ask_password: AskPassword | None = None
+    settings: Settings,
+    ask_host_key: AskHostKey | None = None,
+    ask_password: AskPassword | None = None,
+    batch: str = "",
 ) -> App:
-    """The application for ``settings``. Without the two asks, unknown hosts and passwords are refused."""
-    return App(settings, ask_host_key, ask_password)
+    """The application for ``settings``. Without the two asks, unknown hosts and passwords are refused.
+
+    ``batch``: the one that all runs of this process belong to.
+    """
+    return App(settings, ask_host_key, ask_password, batch)

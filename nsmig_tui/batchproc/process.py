@@ -91,12 +91,11 @@ async def conduct(
         # Each answer once: a wrong one must lead to a refusal, not to a locked account.
         return secrets.pop(prompt, None)
 
-    app = wiring.build(settings, None, answer if secrets else None)
+    app = wiring.build(settings, None, answer if secrets else None, place.batch)
     facts = {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
     place.note_process(facts)
     journal = Journal(place, time.time)
     spec = place.spec()
-    app.engine.desk.batch = spec.batch
     before = BatchView(spec)
     for at, event in JournalTail(place).events():
         before.take(event, at)

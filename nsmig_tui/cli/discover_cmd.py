@@ -27,11 +27,11 @@ async def discover(session: Session, arguments: Namespace) -> int:
         except NsmigError as error:
             found = [outcome.result_of(error, name, "")]
         except (asyncio.CancelledError, KeyboardInterrupt) as stop:
-            error = interrupted("discover", name, "")
-            results.append(outcome.result_of(error, name, ""))
+            why = interrupted("discover", name, "")
+            results.append(outcome.result_of(why, name, ""))
             session.printer.result(results[-1])
             session.report([*results, *(Result(left, skipped=True) for left in names[number:])])
-            raise error from stop
+            raise why from stop
         for result in found:
             session.printer.result(result)
         results += found

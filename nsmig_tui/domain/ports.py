@@ -135,7 +135,7 @@ class EngineApi(Protocol):
     """
 
     async def check(self, vnode: str) -> dict[str, Any]:
-        """Connect and probe: ``{"ok", "os", "manager", "tools", "user", ...}``."""
+        """Connect and probe: ``{"ok", "vnode", "os", "manager", "tools", "avail_kb", ...}``; sizes in KiB."""
         ...
 
     async def discover(self, vnode: str, emit: Emit) -> list[Result]:
@@ -145,6 +145,10 @@ class EngineApi(Protocol):
     async def validate(self, vnode: str, domain: str, emit: Emit) -> Result: ...
 
     async def plan_migrate(self, vnode: str, domain: str, options: MigrateOptions) -> Planned: ...
+
+    async def nothing_to_migrate(self, vnode: str, domain: str) -> None:
+        """Ask the vnode whether a vhost known as migrated or native is so; raises Refused where it is not."""
+        ...
 
     async def migrate(self, vnode: str, domain: str, options: MigrateOptions, emit: Emit) -> Result: ...
 

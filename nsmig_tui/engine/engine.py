@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..domain.batch_plan import Measured
@@ -27,10 +26,10 @@ class Engine:
         *,
         scripts: Scripts,
         operator: str,
-        services: Mapping[str, Mapping[str, str]] | None = None,
-        clock: Callable[[], float] = time.time,
+        services: Mapping[str, Mapping[str, str]],
+        batch: str = "",
     ) -> None:
-        self.desk = Desk(store, connector, scripts, operator, clock, services or {})
+        self.desk = Desk(store, connector, scripts, operator, services=services, batch=batch)
 
     async def check(self, vnode: str) -> dict[str, Any]:
         """Connect and probe."""

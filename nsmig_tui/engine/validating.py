@@ -74,9 +74,9 @@ async def _left_alone(
     except NsmigError as error:
         vhost = desk.store.vhost(vnode.name, domain) or vhost
         return ended_by(error, books, vhost)
-    error, books.hint = half_done(vnode, domain, layout, journal)
-    books.errors.append(error)
-    return books.end("refused", failed(vhost, error, books.hint), code=ExitCode.REFUSED)
+    what, books.hint = half_done(vnode, domain, layout, journal)
+    books.errors.append(what)
+    return books.end("refused", failed(vhost, what, books.hint), code=ExitCode.REFUSED)
 
 
 def _judged(
