@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
-import re
 import time
 from dataclasses import replace
 
@@ -17,9 +15,6 @@ from ..domain.text import clean
 from . import reading
 from .bookkeeping import Bookkeeper
 from .desk import Desk, ended_by
-
-_STAMP = re.compile(r"(\d{8}-\d{6})")
-LOCKED = 75
 
 
 async def verify(desk: Desk, name: str, domain: str, emit: Emit) -> Result:
@@ -86,7 +81,7 @@ async def prune(desk: Desk, name: str, domain: str, keep_days: int, keep_count: 
         args = ["prune", domain, upath, books.run, desk.operator, place, keep]
         args += [word for thing in going if thing.kind != TRASH for word in (thing.name, thing.inode)]
         rc, output = await shell.run(desk.scripts("prune"), args, timeout=reading.HASH)
-        if rc == LOCKED:
+        if rc == ExitCode.LOCKED:
             raise LockHeld(f"a run works on {domain}", vnode=name, vhost=domain)
         rows = split_sections(output)
         gone = {as_name(row[0]) for row in rows.of("", "pruned") if row}
@@ -137,10 +132,10 @@ async def _choices(
             Kept(
                 kind,
                 called,
-                stamp_time(called),
+                reading.stamp(called) or time.time(),  # what cannot be dated is not pruned by age
                 int(order or 0),
                 int(size or 0),
-                {"verified": True, "damaged": False}.get(verdict),
+                reading.VERDICTS.get(verdict),
                 needed == "yes" or busy,
                 inode,
             )
@@ -148,20 +143,6 @@ async def _choices(
     choices = choose(things, desk.clock(), keep_days, keep_count)
     proven = max((t for t in things if t.ok), key=lambda t: t.order, default=None)
     return choices, place, proven.name if proven else "-"
-
-
-def stamp_time(name: str) -> float:
-    """The UTC time in a name like ``legacy-20260131-120000-2``, in seconds since the epoch; now-ish if none.
-
-    A name without a time counts as new: what we cannot date is not pruned by age.
-    """
-    found = _STAMP.search(name)
-    if not found:
-        return time.time()
-    try:
-        return float(calendar.timegm(time.strptime(found[1], "%Y%m%d-%H%M%S")))
-    except ValueError:
-        return time.time()
 
 
 def _remember(desk: Desk, record: ArchiveRecord) -> None:

@@ -42,6 +42,9 @@ SENT_BACK = 90 * 1024
 HASH = 3600.0
 """Seconds that hashing archives may take."""
 
+VERDICTS = {"verified": True, "damaged": False}
+"""What a script says of an archive -> whether it is whole; of what nothing is recorded nobody knows."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -178,7 +181,7 @@ async def points(
                 f"{upath}/.archive/{filename}",
                 made_at(filename, float(at or 0))[0],
                 int(size or 0),
-                {"verified": True, "damaged": False}.get(verdict),
+                VERDICTS.get(verdict),
                 int(entries) if entries.isdigit() else None,
             )
         )
@@ -200,9 +203,15 @@ def made_at(filename: str, touched: float) -> tuple[float, int]:
 
     ``touched``, the time of the file, counts where the name has none: copying a tree changes it.
     """
-    named = re.fullmatch(r"pre-migration-(\d{8}-\d{6})(?:-(\d+))?\.tar\.gz", filename)
+    named = re.fullmatch(r"pre-migration-\d{8}-\d{6}(?:-(\d+))?\.tar\.gz", filename)
+    at = stamp(filename) if named else None
+    return (touched if at is None else at), int((named and named[1]) or 1)
+
+
+def stamp(name: str) -> float | None:
+    """The UTC time in a name like ``legacy-20260131-120000-2``, in seconds since the epoch, if it has one."""
+    found = re.search(r"\d{8}-\d{6}", name)
     try:
-        at = datetime.strptime(named[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC) if named else None
+        return datetime.strptime(found[0], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).timestamp() if found else None
     except ValueError:
-        at = None
-    return (at.timestamp() if at else touched), int((named and named[2]) or 1)
+        return None
