@@ -107,7 +107,7 @@ async def test_narrow_shows_one_part_with_breadcrumbs(world, open_app):
 async def test_tabs_show_findings_plan_archives_history(world, open_app):
     async with open_app(world) as (app, pilot):
         await pilot.press("j", "enter", "j", "right_square_bracket")
-        await pilot.pause(0.1)
+        await until(pilot, lambda: "Service health" in "\n".join(shown(app, "#lines")))
         text = "\n".join(shown(app, "#lines"))
         assert text.index("Configuration files") < text.index("Service health")
         assert "Make fastcgi_pass" in text
