@@ -73,17 +73,14 @@ def no_static_answer_is_wrong(lab: Lab, scene: Scene, place: Path) -> None:
     assert prober.wrong == [], (len(prober.wrong), prober.wrong[:2], prober.wrong[-1])
 
 
-@pytest.mark.parametrize("form", [{"shape": "literal"}, {"shape": "shared"}], ids=["literal", "shared"])
+ODD = {"shape": "literal", "content": "odd"}
+"""The longest way: a content with an app of its own."""
+
+
+@pytest.mark.parametrize("form", [ODD, {"shape": "shared"}], ids=["odd", "shared"])
 def test_without_perl(lab: Lab, node: Node, tmp_path: Path, form: dict[str, Any]) -> None:
     """No atomic exchange: nginx is taught both places meanwhile, and no static answer is ever wrong."""
     scene = set_scene(node, **form)
-    without_perl(node)
-    no_static_answer_is_wrong(lab, scene, tmp_path)
-
-
-def test_without_perl_an_odd_site(lab: Lab, node: Node, tmp_path: Path) -> None:
-    """The longest way, a content with an app of its own, without an exchange."""
-    scene = set_scene(node, shape="literal", content="odd")
     without_perl(node)
     no_static_answer_is_wrong(lab, scene, tmp_path)
 
