@@ -17,7 +17,7 @@ from .bookkeeping import Bookkeeper, count_reloads, failed, migrated, returned, 
 from .desk import Desk, same_machine
 from .migrating import badly_ended, run_values
 from .runner_link import Ending
-from .way_back import Rows, undo_rows
+from .way_back import Rows, in_order, undo_rows
 
 LISTED = 20
 """How many paths of a kind a plan names."""
@@ -92,7 +92,7 @@ async def plan_restore(
         vnode.name,
         vhost.domain,
         verb="restore",
-        steps=tuple({"name": step, "changes": steps[step]} for step in STEPS),
+        steps=in_order(steps),
         sizes={kind: size for kind, (_, size) in counts.items()} | {"archive": point.size},
         expected_s=round(2.0 + point.size / 40e6, 1),
         warnings=(mail, "databases are not part of an archive"),

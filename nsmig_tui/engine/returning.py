@@ -20,7 +20,7 @@ from .desk import Desk, ended_by, same_machine, still_there
 from .http_checks import differences, take_baseline
 from .migrating import badly_ended, run_values
 from .runner_link import Ending
-from .way_back import undo_rows
+from .way_back import in_order, undo_rows
 
 
 async def points(desk: Desk, name: str, domain: str) -> list[RollbackPoint]:
@@ -49,7 +49,7 @@ async def plan_rollback(desk: Desk, name: str, domain: str, options: RollbackOpt
         name,
         domain,
         verb="undo",
-        steps=tuple({"name": step, "changes": steps[step]} for step in STEPS),
+        steps=in_order(steps),
         expected_s=2.0,
         warnings=("everything written since the migration stays",),
     )

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..domain.fleet import STEPS, Vhost, Vnode
 from ..domain.readings import Inspection
 
 Rows = dict[str, list[dict[str, str]]]
+
+
+def in_order(rows: Rows) -> tuple[dict[str, Any], ...]:
+    """The seven steps of a plan, each with its changes."""
+    return tuple({"name": step, "changes": rows[step]} for step in STEPS)
 
 
 def undo_rows(vnode: Vnode, vhost: Vhost, seen: Inspection) -> Rows:
