@@ -1,4 +1,7 @@
-"""The error family, classed by what the operator must do next, and the exit codes."""
+"""The error family, classed by what the operator must do next, and the exit codes.
+
+A run that failed after it had begun raises nothing: its Result says whether all was undone.
+"""
 
 from __future__ import annotations
 
@@ -55,18 +58,6 @@ class Refused(NsmigError):
 
 class VnodeTrouble(Refused):
     """A guard said no for something that is no fault of the vhost's, but its vnode's."""
-
-
-class StepFailed(NsmigError):
-    """A step failed; it and all before it were undone."""
-
-    exit_code = ExitCode.UNDONE
-
-
-class UndoFailed(NsmigError):
-    """An undo failed or stopped half-way; a person must look."""
-
-    exit_code = ExitCode.UNDO_FAILED
 
 
 class LockHeld(NsmigError):

@@ -13,7 +13,6 @@ CONFIGURATION = "configuration_files"
 COMPLETENESS = "completeness"
 SERVICES = "service_health"
 SECURITY = "security"
-CATEGORIES = (SETTINGS, USER, STRUCTURE, CONFIGURATION, COMPLETENESS, SERVICES, SECURITY)
 
 CRITICAL, ERROR, WARNING, PASSED = "critical", "error", "warning", "passed"
 

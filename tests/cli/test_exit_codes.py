@@ -9,8 +9,6 @@ from nsmig_tui.domain.errors import (
     LockHeld,
     NsmigError,
     Refused,
-    StepFailed,
-    UndoFailed,
     UsageError,
 )
 from nsmig_tui.domain.events import Result
@@ -98,8 +96,6 @@ def test_wrong_usage_is_2_and_one_sentence(bench, words):
         (error(UsageError), 2),
         (error(ConnectError), 3),
         (error(Refused), 4),
-        (error(StepFailed), 5),
-        (error(UndoFailed), 6),
         (error(LockHeld), 75),
     ],
 )
@@ -273,7 +269,7 @@ def test_a_fault_of_ours_is_one_line_and_a_private_log_without_secrets(bench):
 
 def test_every_error_class_has_its_own_code():
     kinds = NsmigError.__subclasses__()
-    assert len({kind.exit_code for kind in kinds}) == len(kinds) == 7
+    assert len({kind.exit_code for kind in kinds}) == len(kinds) == 5
 
 
 def test_resume_without_names_takes_what_is_unfinished(bench):

@@ -19,7 +19,6 @@ from vhost_facts import (
 )
 
 from nsmig_tui.domain.findings import (
-    CATEGORIES,
     COMPLETENESS,
     CONFIGURATION,
     CRITICAL,
@@ -40,6 +39,7 @@ from nsmig_tui.domain.surroundings import serving_of
 from nsmig_tui.domain.validation import STRUCTURAL, validate
 
 UPATH = "/srv/a.test"
+CATEGORIES = (SETTINGS_, USER, STRUCTURE, CONFIGURATION, COMPLETENESS, SERVICES, SECURITY)
 
 
 def judged(facts):

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from nsmig_tui.domain import events as ev
-from nsmig_tui.domain.errors import ConnectError, Interrupted, Refused, UndoFailed
+from nsmig_tui.domain.errors import ConnectError, ExitCode, Interrupted, NsmigError, Refused
 from nsmig_tui.engine.controller import RunController, Wish
 
 
@@ -122,7 +122,9 @@ async def test_a_failed_migration_is_taken_up_again_and_its_log_stays():
 
 async def test_a_lost_connection_leaves_a_run_and_a_failed_undo_is_for_a_person():
     engine, control = make()
-    engine.raises = {"a": Interrupted("stays lost", hint="Attach"), "b": UndoFailed("half-way", hint="Look")}
+    half_way = NsmigError("half-way", hint="Look")
+    half_way.exit_code = ExitCode.UNDO_FAILED
+    engine.raises = {"a": Interrupted("stays lost", hint="Attach"), "b": half_way}
     engine.open("a"), engine.open("b")
     control.start_many([Wish("migrate", "vn1", name) for name in "ab"])
     await control.wait()
