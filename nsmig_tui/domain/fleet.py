@@ -120,6 +120,12 @@ class Refusal(NamedTuple):
 ON_THE_VNODE = ("migrate", "undo", "restore", "resume")
 """Verbs of runs that change a vnode: they may leave it half-done, and its journal is their truth."""
 
+OPEN = ("running", "interrupted")
+"""Outcomes in the database that say nothing of how a run ended."""
+
+TO_ITS_END = ("ok", "undone")
+"""Outcomes that leave nothing half-done, of that run or of one before it on the same vhost."""
+
 
 @dataclass(frozen=True)
 class RunRecord:

@@ -15,6 +15,8 @@ from peewee import Select, Table, fn
 from ..domain.errors import NsmigError
 from ..domain.fleet import (
     ON_THE_VNODE,
+    OPEN,
+    TO_ITS_END,
     ArchiveRecord,
     Refusal,
     RunRecord,
@@ -31,8 +33,6 @@ Built = TypeVar("Built")
 Many = Callable[[str, list[Any]], None]
 """Runs one statement over many rows."""
 
-UNFINISHED = ("running", "interrupted")
-SETTLED = ("ok", "undone")
 _VNODES = f"SELECT {', '.join(rows.VNODE)} FROM vnode"
 _VHOSTS = f"SELECT {', '.join(rows.VHOST)} FROM vhost"
 
@@ -222,11 +222,11 @@ class Store:
             & (later.vhost == table.vhost)
             & (later.started > table.started)
             & later.verb.in_(ON_THE_VNODE)
-            & later.outcome.in_(SETTLED)
+            & later.outcome.in_(TO_ITS_END)
         )
         query = (
             table.select()
-            .where(table.outcome.in_(UNFINISHED) & table.verb.in_(ON_THE_VNODE) & ~fn.EXISTS(settled))
+            .where(table.outcome.in_(OPEN) & table.verb.in_(ON_THE_VNODE) & ~fn.EXISTS(settled))
             .order_by(table.started)
         )
         return [rows.to_run(row) for row in self._fetch(query)]

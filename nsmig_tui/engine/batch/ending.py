@@ -8,7 +8,7 @@ from ...domain.batch import BatchItem, BatchSpec, trouble_of
 from ...domain.batch_view import BatchView
 from ...domain.errors import ExitCode
 from ...domain.events import Result
-from ...domain.fleet import IN_NEW_LAYOUT, ON_THE_VNODE, RunRecord, Vhost
+from ...domain.fleet import IN_NEW_LAYOUT, ON_THE_VNODE, TO_ITS_END, RunRecord, Vhost
 from ...domain.outcomes import combine
 from ...domain.ports import FleetStore
 from ...domain.run_state import RunState
@@ -42,10 +42,7 @@ def is_overtaken(run: RunState, vhost: Vhost | None, records: Iterable[RunRecord
         return True
     since = run.started if run.started is not None else run.queued
     return any(
-        one.verb in ON_THE_VNODE
-        and one.outcome in ("ok", "undone")
-        and one.run != run.run
-        and one.started > since
+        one.verb in ON_THE_VNODE and one.outcome in TO_ITS_END and one.run != run.run and one.started > since
         for one in records
     )
 
