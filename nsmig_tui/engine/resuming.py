@@ -7,24 +7,21 @@ from dataclasses import replace
 
 from ..domain.errors import ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Result
-from ..domain.fleet import Vhost, Vnode
+from ..domain.fleet import OPEN, Vhost, Vnode
 from ..domain.layout import JournalView, migrated_at
 from ..domain.options import RollbackOptions, Standing
-from ..domain.planning import plan_text
 from ..domain.ports import Shell
 from . import reading
 from .bookkeeping import Bookkeeper, migrated, returned
 from .desk import Desk, ended_by
-from .migrating import answers_as_before, conclude, run_values
+from .migrating import answers_as_before, conclude
 from .reading import Record
 from .restoring import after_restore, tidy, unrestore
-from .returning import after_undo, undo
+from .returning import after_undo, files_by_record, undo
 from .runner_link import Ending
 
 ENDED = ("none", "ok", "undone", "refused")
 GOING_BACK = ("undo", "restore", "unrestore", "tidy")
-OPEN = ("running", "interrupted")
-"""Outcomes in the database that say nothing of how a run ended."""
 
 LEAVING = 50
 """Looks at a runner that has told its end and is about to leave, before the lock has the last word."""
@@ -169,15 +166,7 @@ def _attached(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, ending:
 
 
 async def _finish(desk: Desk, books: Bookkeeper, vnode: Vnode, vhost: Vhost, kept: Record) -> Result:
-    values = {
-        **run_values(books, "resume"),
-        "SEEN_RUN": kept.journal.run,
-        "DOMAIN": vhost.domain,
-        "UPATH": f"{vnode.vpath}/{vhost.domain}",
-        "CRASH_AT": "0",
-        "FAIL_AT": "",
-    }
     link = desk.link(vnode, vhost.domain, books.run, books.tell)
-    await link.start({"runner.sh": desk.scripts("runner").encode(), "plan": plan_text(values)})
+    await link.start(files_by_record(desk, books, vnode, vhost, kept, "resume", RollbackOptions()))
     ending = await link.follow(answers_as_before(desk, vnode, books, kept.baseline))
     return conclude(desk, books, vnode, vhost, ending)

@@ -145,7 +145,7 @@ async def undo(
     status = {b.request: b.status for b in whole}
     edited = {b.request: b for b in now if status.get(b.request) == b.status}
     link = desk.link(vnode, vhost.domain, books.run, books.tell)
-    await link.start(undo_files(desk, books, vnode, vhost, kept, options))
+    await link.start(files_by_record(desk, books, vnode, vhost, kept, "undo", options))
     ending = await link.follow()
     if ending.view.state == "ok":
         moved = final_map(f"{vnode.vpath}/{vhost.domain}")
@@ -163,17 +163,18 @@ def _content_names(seen: Inspection) -> tuple[str, ...]:
     return tuple(n for n in seen.entries.get("web", ()) if n not in ("app", "log", "run", "tmp"))
 
 
-def undo_files(
+def files_by_record(
     desk: Desk,
     books: Bookkeeper,
     vnode: Vnode,
     vhost: Vhost,
     kept: reading.Record,
+    verb: str,
     options: RollbackOptions,
 ) -> dict[str, bytes]:
-    """The files of an undo run: the runner, and a plan that the record on the vnode fills up."""
+    """The files of a run that finishes or undoes: the runner, and a plan that the vnode's record fills up."""
     values = {
-        **run_values(books, "undo"),
+        **run_values(books, verb),
         "SEEN_RUN": kept.journal.run,
         "DOMAIN": vhost.domain,
         "UPATH": f"{vnode.vpath}/{vhost.domain}",

@@ -74,7 +74,7 @@ def undo(tmp_path, monkeypatch):
         return None
 
     monkeypatch.setattr(returning.reading, "inspect", inspect)
-    for name in ("same_machine", "still_there", "undo_files"):
+    for name in ("same_machine", "still_there", "files_by_record"):
         monkeypatch.setattr(returning, name, lambda *words: None)
     found = [HttpRequest("shop.test", path) for path in WHOLE]
     monkeypatch.setattr(returning, "requests_for", lambda serving, entries: found)
