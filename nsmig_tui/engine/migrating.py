@@ -193,9 +193,17 @@ def answers_as_before(
 
 def _neighbours(desk: Desk, books: Bookkeeper, hosts: Iterable[str]) -> list[str]:
     """The other vhosts whose names these are; none when one of the names is no other vhost's."""
-    known = {vhost.domain for vhost in desk.store.vhosts(books.vnode)} - {books.vhost}
-    others = {host: [d for d in known if f".{host}".endswith(f".{d}")] for host in hosts}
-    return sorted({max(found, key=len) for found in others.values()}) if all(others.values()) else []
+    known = {vhost.domain: vhost for vhost in desk.store.vhosts(books.vnode)}
+    own = known.pop(books.vhost, None)
+    whose = {str(name): domain for domain, vhost in known.items() for name in vhost.details.get("names", ())}
+    others = set()
+    for host in hosts:
+        found = [domain for domain in known if f".{host}".endswith(f".{domain}")]
+        domain = whose.get(host) or max(found, key=len, default="")
+        if not domain or (own and host in own.details.get("names", ())):
+            return []
+        others.add(domain)
+    return sorted(others)
 
 
 async def _all_at_work(desk: Desk, shell: Shell, vnode: Vnode, domains: Iterable[str]) -> bool:

@@ -16,7 +16,7 @@ from nsmig_tui.store.fleet_store import Store
 VNODE = Vnode("vn1")
 WELL, BROKEN = HttpAnswer(200, {}, b"home"), HttpAnswer(500)
 JOURNAL = b"1\t5.0\trun-9\tbegin\tmigrate you@there\n"
-OTHERS = ("www.other.test", "third.test", "stranger.test")
+OTHERS = ("www.other.test", "alias.test", "third.test", "stranger.test")
 
 
 class Server:
@@ -48,8 +48,8 @@ def judge(tmp_path, monkeypatch):
     """The verdict on shop.test, whose neighbours other.test and third.test are known here."""
     store = Store(tmp_path / "nsmig.db")
     store.save_vnode(VNODE)
-    for domain in ("shop.test", "other.test", "third.test"):
-        store.save_vhost(Vhost("vn1", domain))
+    for domain, names in (("shop.test", []), ("other.test", ["alias.test"]), ("third.test", [])):
+        store.save_vhost(Vhost("vn1", domain, details={"names": names}))
     real = asyncio.sleep
     monkeypatch.setattr(http_checks.asyncio, "sleep", lambda _seconds: real(0))
     desk = Desk(store, None, lambda name: name, "me@here")
@@ -63,8 +63,9 @@ def judge(tmp_path, monkeypatch):
     store.close()
 
 
-async def test_a_neighbour_whose_own_migration_is_undone_undoes_nobody_else(judge):
-    assert await judge(Server({"www.other.test"}, mended={"www.other.test"})) == ""
+@pytest.mark.parametrize("name", ["www.other.test", "alias.test"])
+async def test_a_neighbour_whose_own_migration_is_undone_undoes_nobody_else(judge, name):
+    assert await judge(Server({name}, mended={name})) == ""
 
 
 @pytest.mark.parametrize("goes_on", [0, 3])
