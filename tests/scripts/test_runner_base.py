@@ -592,6 +592,30 @@ def test_newlines_at_any_place_of_a_name_are_found_in_the_archive(sh, odd):
     assert "\tarchive\t" in (sh.root / "j/journal").read_text()
 
 
+def test_what_archives_is_ended_before_a_site_where_memory_runs_out(sh):
+    """The kernel goes by oom_score_adj; the runner itself keeps what it has."""
+    (sh.root / "srv/a.test/web").mkdir(parents=True)
+    real = shutil.which("tar", path=sh.path)
+    tool = sh.root / "shims/tar"
+    tool.parent.mkdir()
+    told = f"read -r score </proc/self/oom_score_adj; echo tar $score >>{sh.root}/scores\n"
+    tool.write_text(f'#!/bin/sh\ncase " $* " in *" web "*|*" . "*|*./web*) {told}esac\nexec {real} "$@"\n')
+    tool.chmod(0o755)
+    sh.path = f"{tool.parent}:{sh.path}"
+    then = f"""
+    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
+    tar --version 2>&1 | grep -q GNU || TAR=busybox
+    mkdir -p "$CUR/conf"
+    read -r score </proc/self/oom_score_adj && echo runner "$score" >{sh.root}/scores
+    make_archive
+    read -r now </proc/self/oom_score_adj && [ "$now" = "$score" ] || exit 9
+    """
+    done = sh.run(text(sh, then))
+    assert done.returncode == 0, (sh.root / "j/journal").read_text()
+    runner, *others = (sh.root / "scores").read_text().split("\n")
+    assert runner != "runner 1000" and others == ["tar 1000", ""]
+
+
 def test_files_without_a_checksum_are_counted_in_a_warning(sh):
     """What sums them may be killed, for want of memory."""
     web = sh.root / "srv/a.test/web"

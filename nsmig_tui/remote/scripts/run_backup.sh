@@ -12,16 +12,19 @@ become_low() { # command, in place of the subshell that calls this
   exec ${IONICE:-} nice -n "$NICE" "$@"
 }
 
-# A subshell does so as a whole, by the hand, and so spares what it begins from doing it by commands.
+# A subshell does so as a whole, by the hand, and so spares what it begins from doing it by commands. Where memory
+# runs out, it is what the kernel ends, and not a site's database.
 step_back() {
+  # never the runner itself: nobody might be able to bring it back
+  if ! read -r own _ 2>/dev/null </proc/self/stat || [ "$own" = $$ ]; then return 0; fi
+  { echo 1000 >/proc/self/oom_score_adj; } 2>/dev/null
   case ${IONICE:-} in
     '') disks=0 ;;
     "ionice -c 2 -n 7") disks=$((2 << 13 | 7)) ;;
     "ionice -c 3") disks=$((3 << 13 | 7)) ;;
     *) return 0 ;;
   esac
-  # never the runner itself: nobody might be able to bring it back
-  if read -r own _ 2>/dev/null </proc/self/stat && [ "$own" != $$ ] && hand low "$own" "$NICE" "$disks"; then LOWERED=1; fi
+  if hand low "$own" "$NICE" "$disks"; then LOWERED=1; fi
 }
 
 progress() { printf '%s %s %s\n' "$1" "$2" "$3" >"$RD/progress"; }
