@@ -10,12 +10,16 @@ import os
 import signal
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from lab.fleet import Lab
 from lab.image import LabUnavailable
 from lab.node import Node, require_root_tools
 
 _UNAVAILABLE = pytest.StashKey[str]()
+
+hypothesis.settings.register_profile("nsmig", deadline=None)  # how long an example takes is not for a test
+hypothesis.settings.load_profile("nsmig")
 
 
 def _why_no_lab() -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from .findings import CRITICAL, ERROR, STRUCTURE, Finding
 from .fleet import STEPS, Layout, Status
+from .path_map import below
 from .readings import Inspection
 from .sections import number
 
@@ -15,17 +16,24 @@ SWITCHING = ("restore_switch", "restore_back")
 """Steps of a restore, and of taking it back, in which what is live changes places with what is in staging."""
 
 
-def layout_of(flags: Mapping[str, str], *, migrated: bool = False) -> Layout:
+OURS_IN_WEB = ("app", "log", "run", "tmp", ".well-known", ".nsmig-switched")
+"""What stands in ``web`` in the new layout; a link beside it leads to the content."""
+
+
+def layout_of(flags: Mapping[str, str], *, migrated: bool = False, serves_web: bool = False) -> Layout:
     """The layout from the structural paths that exist (path -> anything; a link says ``link``).
 
     NS3 has web/app/public, web/log and web/run as folders; NS1 has web but not all three. An NS1 site
-    may hold app/public of its own (Laravel), so that alone decides nothing. ``migrated``: a migration is on
+    may hold app/public of its own (Laravel), so that alone decides nothing, and all three where nginx
+    ``serves_web`` itself and something else (``web/*``) is in it. ``migrated``: a migration is on
     record; then what stands at the old places has come since, from a program that makes its log folder.
     """
     real = {name for name, what in flags.items() if what not in ("link", "other")}
     if "web" not in real:
         return Layout.UNKNOWN
     new = {"web/app/public", "web/log", "web/run"} <= real
+    if new and serves_web and not migrated and "web/*" in real:
+        return Layout.NS1
     old = bool({"var/log", "var/run", "var"} & real)
     if new and (migrated or not ({"var/log", "var/run"} <= real)):
         return Layout.NS3
@@ -220,18 +228,28 @@ def read_journal(data: bytes) -> JournalView:
     return reader.view
 
 
-def layout_seen(seen: Inspection) -> Layout:
-    """The layout that an inspection saw."""
+def is_whole_web(document_root: str | None, upath: str) -> bool:
+    """Whether nginx serves ``web`` as the old layout has it, and not what the new one has in it."""
+    root = document_root or ""
+    return below(root, f"{upath}/web") and not below(root, f"{upath}/web/app/public")
+
+
+def layout_seen(seen: Inspection, upath: str, document_root: str | None) -> Layout:
+    """The layout that an inspection saw; ``document_root`` as nginx has it."""
     journal = read_journal(seen.journal)
     kinds = {name: place.kind for name, place in seen.places.items()}
-    return layout_of(kinds, migrated=journal.migrated and not journal.unfinished)
+    if set(seen.entries.get("web", ())) - set(OURS_IN_WEB):
+        kinds["web/*"] = "more"
+    settled = not journal.unfinished
+    served = settled and is_whole_web(document_root, upath)
+    return layout_of(kinds, migrated=journal.migrated and settled, serves_web=served)
 
 
-def layout_findings(upath: str, seen: Inspection) -> Iterator[Finding]:
+def layout_findings(upath: str, seen: Inspection, document_root: str | None) -> Iterator[Finding]:
     """What `validate` says of a tree that is not, or not only, in the old layout."""
     if "web" not in seen.places:
         yield Finding(ERROR, STRUCTURE, "there is no web directory", f"{upath}/web", "", "Is this a vhost?")
-    layout = layout_seen(seen)
+    layout = layout_seen(seen, upath, document_root)
     if layout is Layout.MIXED:
         yield Finding(
             CRITICAL,

@@ -10,7 +10,15 @@ from ..domain.errors import ConnectError, ExitCode, NsmigError, Refused
 from ..domain.events import Emit, Found, Result
 from ..domain.fleet import ON_THE_VNODE, Layout, Status, Vhost, Vnode
 from ..domain.fpm_pools import FpmModel, find_pools
-from ..domain.layout import JournalView, at_work, layout_of, migrated_at, read_journal, status_from_disk
+from ..domain.layout import (
+    JournalView,
+    at_work,
+    is_whole_web,
+    layout_of,
+    migrated_at,
+    read_journal,
+    status_from_disk,
+)
 from ..domain.names import is_domain
 from ..domain.nginx_model import NginxModel
 from ..domain.nginx_sites import find_site
@@ -188,7 +196,9 @@ def _vhost(
     runner = seen.runners.get(domain, "")
     busy = at_work(journal, runner)
     recorded = None if journal.migrated else seen.recorded.get(domain)
-    layout = layout_of(found.flags, migrated=journal.migrated and not journal.unfinished)
+    settled = not journal.unfinished
+    serves_web = settled and is_whole_web(served.get("document_root"), f"{vnode.vpath}/{domain}")
+    layout = layout_of(found.flags, migrated=journal.migrated and settled, serves_web=serves_web)
     status = status_from_disk(layout, journal, was.status if was else None, recorded=recorded is not None)
     if busy:  # half-way is where a run is for a while; its end decides
         status, layout = (was.status, was.layout) if was else (Status.FAILED, layout)

@@ -69,8 +69,8 @@ async def _may_be_restored(desk: Desk, shell: Shell, vnode: Vnode, vhost: Vhost)
         raise restoring.half_migrated(vnode, vhost, kept)
     if kept.exists:
         return kept
-    seen, _ = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
-    if layout_seen(seen) is Layout.NS3:
+    seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
+    if layout_seen(seen, f"{vnode.vpath}/{vhost.domain}", serving.site.document_root) is Layout.NS3:
         raise _record_lost(vnode, vhost)
     return kept
 

@@ -9,6 +9,7 @@ from nsmig_tui.domain.layout import (
     JournalReader,
     JournalView,
     at_work,
+    is_whole_web,
     layout_of,
     migrated_at,
     read_journal,
@@ -44,6 +45,31 @@ def flags(*names, **special):
 )
 def test_layout(found, layout):
     assert layout_of(found) is layout
+
+
+def test_what_nginx_serves_tells_content_from_the_new_layout():
+    """Entries of a site may be called as ours are, all of them at once."""
+    full = flags(*NEW, *OLD)
+    assert layout_of({**full, "web/*": "more"}, serves_web=True) is Layout.NS1
+    assert layout_of({**flags(*NEW), "web/*": "more"}, serves_web=True) is Layout.NS1
+    assert layout_of(full, serves_web=True) is Layout.MIXED, "moved, but served from the old place"
+    assert layout_of({**full, "web/*": "more"}) is Layout.MIXED
+    assert layout_of({**full, "web/*": "more"}, serves_web=True, migrated=True) is Layout.NS3
+
+
+@pytest.mark.parametrize(
+    "root, whole",
+    [
+        ("/srv/a.test/web", True),
+        ("/srv/a.test/web/public/", True),
+        ("/srv/a.test/web/app", True),
+        ("/srv/a.test/web/app/public", False),
+        ("/srv/a.test/web/app/public/x", False),
+        *((other, False) for other in ("/srv/b.test/web", "/var/www", None, "")),
+    ],
+)
+def test_the_root_of_the_old_layout(root, whole):
+    assert is_whole_web(root, "/srv/a.test") is whole
 
 
 def journal(*kinds: str, run="r1") -> bytes:

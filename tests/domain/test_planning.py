@@ -138,7 +138,7 @@ SHELLS = [["dash"], ["busybox", "sh"]]
 
 
 @pytest.mark.parametrize("shell", SHELLS, ids=" ".join)
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.dictionaries(st.from_regex(r"[A-Z][A-Z_]{0,8}X", fullmatch=True), VALUES, max_size=6))
 def test_a_shell_reads_back_exactly_what_was_planned(shell, values, tmp_path):
     if not shutil.which(shell[0]):
@@ -417,7 +417,7 @@ def relocate(upath: Path, plan) -> None:
         (upath / at).symlink_to(to)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(links=LINKS)
 def test_relative_links_lead_to_the_same_places_after_the_migration(links, tmp_path):
     top = tmp_path / "world"

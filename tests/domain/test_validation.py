@@ -34,6 +34,7 @@ from nsmig_tui.domain.findings import (
 from nsmig_tui.domain.findings import (
     SETTINGS as SETTINGS_,
 )
+from nsmig_tui.domain.layout import OURS_IN_WEB
 from nsmig_tui.domain.readings import Inspection, Reference
 from nsmig_tui.domain.surroundings import serving_of
 from nsmig_tui.domain.validation import STRUCTURAL, validate
@@ -96,9 +97,17 @@ RULES = [
     ({"places": places(upath=place(mode="1757"))}, ERROR, USER, "everybody may write"),
     ({"places": places(upath=place("link", target="/x"))}, CRITICAL, STRUCTURE, "no real directory"),
     ({"places": places(**ROOTS, web=None)}, ERROR, STRUCTURE, "no web directory"),
-    ({"places": places(**NEW_TOO)}, CRITICAL, STRUCTURE, "both layouts are there at once"),
     (
-        {"places": places(**NEW_TOO, var=None, var_log=None, var_run=None, var_tmp=None)},
+        {"places": places(**NEW_TOO), "entries": entries(web=OURS_IN_WEB)},
+        CRITICAL,
+        STRUCTURE,
+        "both layouts are there at once",
+    ),
+    (
+        {
+            "places": places(**NEW_TOO, var=None, var_log=None, var_run=None, var_tmp=None),
+            "entries": entries(web=OURS_IN_WEB),
+        },
         ERROR,
         STRUCTURE,
         "new layout",

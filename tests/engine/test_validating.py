@@ -27,7 +27,8 @@ def validate(tmp_path, monkeypatch):
             return None
 
     async def inspect(*_words, test):
-        return SimpleNamespace(capabilities=None, places={}, journal=HALF), None
+        seen = SimpleNamespace(capabilities=None, places={}, entries={}, journal=HALF)
+        return seen, SimpleNamespace(site=SimpleNamespace(document_root=None))
 
     monkeypatch.setattr(validating.reading, "inspect", inspect)
     monkeypatch.setattr(validating, "same_machine", lambda *words: None)

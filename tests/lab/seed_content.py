@@ -161,6 +161,7 @@ def write_odd(top: Path, uid: int) -> None:
     _put(web + b"/.htaccess", b"Deny from all\n", 0o644, own)
     for name, text in (
         ("app/code.txt", "own app"),
+        ("app/public/code.txt", "own app's public"),
         ("run/state", "own run"),
         ("log/app.log", "log of the application"),
     ):

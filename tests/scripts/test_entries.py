@@ -210,6 +210,22 @@ def test_a_discovery(sh, upath):
     assert found.settings == {"a.test": {"VHOST": "a.test"}}
 
 
+def test_discover_tells_what_else_is_in_web_where_all_of_the_new_layout_is(sh):
+    (sh.root / "etc/passwd").touch()
+    added = {"a.test": "index.html", "b.test": ".env", "c.test": "", "d.test": "log/index.html"}
+    for name, more in added.items():
+        web = sh.root / "srv" / name / "web"
+        for place in ("app/public", "log", "run", "tmp", ".well-known"):
+            (web / place).mkdir(parents=True)
+        (web / "index.php").symlink_to("app/public/index.php")
+        if more:
+            (web / more).touch()
+    (sh.root / "srv/e.test/web/app/public").mkdir(parents=True)
+    (sh.root / "srv/e.test/web/index.html").touch()
+    found = read_discovery(answer(sh, "discover", sh.root / "srv")).vhosts
+    assert {v.name for v in found if "web/*" in v.flags} == {"a.test", "b.test"}
+
+
 RECORD = """{{"schema": 1, "status": "{}", "run": "r", "domain": "a.test", "vnode_machine_id": "x",
  "written_at": 1763870000, "archive": "pre-migration-x.tar.gz", "archive_sha256": "", "archive_bytes": 0,
  "plan": {{}}}}

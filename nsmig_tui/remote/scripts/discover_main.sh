@@ -27,6 +27,18 @@ recorded_row() { # domain, upath
   done
 }
 
+# Whether web has more in it than the new layout puts there; asked only where all of that is there.
+more_in_web() {
+  if ! is_dir web/app/public || ! is_dir web/log || ! is_dir web/run; then return; fi
+  for e in web/* web/.[!.]*; do
+    case $e in web/app|web/log|web/run|web/tmp|web/.well-known|web/.nsmig-switched) continue ;; esac
+    if [ -e "$e" ] && [ ! -L "$e" ]; then
+      printf '\tweb/*=more'
+      return
+    fi
+  done
+}
+
 vhost_row() {
   u=$1
   d=${u##*/}
@@ -41,6 +53,7 @@ vhost_row() {
       cd "$u" 2>/dev/null || exit
       stat -c '%n %u:%g:%a %F' -- .ssh bin etc var web msg var/log var/run var/tmp web/app web/app/public web/log web/run web/tmp .archive 2>/dev/null |
         awk '{ what = $2; if ($0 ~ / symbolic link$/) what = "link"; else if ($0 !~ / directory$/) what = "other"; printf "\t%s=%s", $1, what }'
+      more_in_web
     )
   fi
   printf '\n'
