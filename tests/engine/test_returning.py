@@ -9,9 +9,11 @@ from nsmig_tui.domain.errors import ConnectError, Refused
 from nsmig_tui.domain.fleet import Status, Vhost, Vnode
 from nsmig_tui.domain.http_answers import baseline_of
 from nsmig_tui.domain.layout import read_journal
+from nsmig_tui.domain.nginx_sites import Site
 from nsmig_tui.domain.options import RollbackOptions, RollbackPoint
 from nsmig_tui.domain.ports import HttpAnswer, HttpRequest
 from nsmig_tui.domain.readings import Capabilities, Inspection, Place
+from nsmig_tui.domain.surroundings import Serving
 from nsmig_tui.engine import http_checks, restoring, returning
 from nsmig_tui.engine.desk import Desk
 from nsmig_tui.engine.reading import Record
@@ -240,7 +242,9 @@ async def test_an_archive_is_not_restored_into_a_new_layout_without_a_record(
     restored = []
 
     async def inspect(*_words, test):
-        return Inspection(places={name: Place("dir") for name in names}), None
+        return Inspection(places={name: Place("dir") for name in names}), Serving(
+            Site("shop.test", "/srv/shop.test"), None
+        )
 
     async def kept(*_words):
         return Record()

@@ -297,7 +297,9 @@ ELSEWHERE = {
     "copy": "test_an_empty_fleet_has_nothing_to_ask",
     "edit_file": "test_without_a_settings_file_nothing_is_edited",
     "release": "test_a_batch_waits_after_its_canary_and_is_steered",
-    "cancel_all": "test_what_has_not_begun_waits_is_dropped_and_asked_for_again",
+    **dict.fromkeys(
+        ("cancel", "cancel_all", "retry"), "test_what_has_not_begun_waits_is_dropped_and_asked_for_again"
+    ),
 }
 """Actions whose refusal has a test of its own."""
 

@@ -322,8 +322,8 @@ QUESTIONS = {
             ["Type  yes", "Do not connect (esc)"]),
     "password": (lambda: PasswordDialog("sudo password of admin on vn1.example.net"), ["Enter sends it"]),
     "form": (VnodeForm, ["Name", "Vsite", "SSH host", "VPATH", "[ ] production", "Cancel (esc)"]),
-    "pick": (lambda: PickDialog("Import vnodes", [(f"host{n}", "") for n in range(20)], verb="import"),
-             ["host0", "Cancel (esc)", "import (y)"]),
+    "pick": (lambda: PickDialog("Import vnodes", [(f"host{n}", "") for n in range(20)]),
+             ["host0", "Cancel (esc)", "Import (y)"]),
 }  # fmt: skip
 
 
