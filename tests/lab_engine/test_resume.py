@@ -282,14 +282,16 @@ def test_what_comes_to_old_places_does_not_make_a_migrated_vhost_failed(node: No
 
 
 def test_both_layouts_at_once_are_not_validated(node: Node, product: Product) -> None:
-    """What `migrate` would refuse, `validate` names, with what to do; done, the vhost can be migrated."""
+    """What somebody moved by hand, `validate` names, with what to do; put back, the vhost can be migrated."""
     seed_vhost(node, DOMAIN)
     web = f"/srv/{DOMAIN}/web"
-    node.sh(f"cd {web} && mkdir -p app/public log run && chown -R --reference=. app log run")
+    entries = "-mindepth 1 -maxdepth 1"
+    node.sh(f"cd {web} && mkdir -p app/public && find . {entries} ! -name app -exec mv -t app/public {{}} +")
+    node.sh(f"cd {web} && mkdir log run && chown --reference=. app app/public log run")
     product.discover(node)
     judged = product.validate(node, DOMAIN)
     assert (judged.ok, judged.status) == (False, "discovered") and "both layouts" in judged.errors[0], judged
     assert "Rename" in judged.hint
-    node.sh(f"mv {web}/log {web}/logs")
+    node.sh(f"cd {web} && find app/public {entries} -exec mv -t . {{}} + && rmdir app/public app log run")
     product.ready(node, DOMAIN)
     assert product.migrate(node, DOMAIN).ok
