@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from .findings import CRITICAL, ERROR, STRUCTURE, Finding
 from .fleet import STEPS, Layout, Status
+from .nginx_sites import Site
 from .path_map import below
 from .readings import Inspection
 from .sections import number
@@ -234,22 +235,30 @@ def is_whole_web(document_root: str | None, upath: str) -> bool:
     return below(root, f"{upath}/web") and not below(root, f"{upath}/web/app/public")
 
 
-def layout_seen(seen: Inspection, upath: str, document_root: str | None) -> Layout:
-    """The layout that an inspection saw; ``document_root`` as nginx has it."""
-    journal = read_journal(seen.journal)
+def layout_on_disk(
+    flags: Mapping[str, str], journal: JournalView, upath: str, document_root: str | None
+) -> Layout:
+    """The layout by what is there, and unless a run stopped half-way by the journal and what nginx serves."""
+    if journal.unfinished:
+        return layout_of(flags)
+    return layout_of(flags, migrated=journal.migrated, serves_web=is_whole_web(document_root, upath))
+
+
+def layout_seen(seen: Inspection, site: Site) -> Layout:
+    """The layout that an inspection saw."""
     kinds = {name: place.kind for name, place in seen.places.items()}
     if set(seen.entries.get("web", ())) - set(OURS_IN_WEB):
         kinds["web/*"] = "more"
-    settled = not journal.unfinished
-    served = settled and is_whole_web(document_root, upath)
-    return layout_of(kinds, migrated=journal.migrated and settled, serves_web=served)
+    return layout_on_disk(kinds, read_journal(seen.journal), site.upath, site.document_root)
 
 
-def layout_findings(upath: str, seen: Inspection, document_root: str | None) -> Iterator[Finding]:
+def layout_findings(seen: Inspection, site: Site) -> Iterator[Finding]:
     """What `validate` says of a tree that is not, or not only, in the old layout."""
     if "web" not in seen.places:
-        yield Finding(ERROR, STRUCTURE, "there is no web directory", f"{upath}/web", "", "Is this a vhost?")
-    layout = layout_seen(seen, upath, document_root)
+        yield Finding(
+            ERROR, STRUCTURE, "there is no web directory", f"{site.upath}/web", "", "Is this a vhost?"
+        )
+    layout = layout_seen(seen, site)
     if layout is Layout.MIXED:
         yield Finding(
             CRITICAL,

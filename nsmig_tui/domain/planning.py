@@ -131,7 +131,7 @@ def make_plan(
         blocked += in_the_way(seen, upath, used, tmp_used, must)[0]
     else:
         blocked += [NEEDS_LINK.format(use.where, use.text) for use in (*must, *units_in_need(seen, upath))]
-    if layout_seen(seen, upath, serving.site.document_root) is not Layout.NS1:
+    if layout_seen(seen, serving.site) is not Layout.NS1:
         blocked.insert(0, f"{domain} does not have the old layout")
     warnings = [p.message for p in problems if p.severity == "warning"]
     warnings += [*_worker_logs(serving, upath), *_others_sockets(seen, serving, upath)]

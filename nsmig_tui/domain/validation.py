@@ -156,7 +156,7 @@ def _structure(domain: str, upath: str, seen: Inspection, serving: Serving) -> I
         yield Finding(
             ERROR, STRUCTURE, f"cannot look through {upath}", hint="Are find, stat and awk there and allowed?"
         )
-    yield from layout_findings(upath, seen, serving.site.document_root)
+    yield from layout_findings(seen, serving.site)
     top = seen.places.get("vpath")
     if top and top.device != seen.places["upath"].device:
         yield Finding(CRITICAL, STRUCTURE, f"{upath} is a file system of its own", hint="Not supported.")

@@ -13,8 +13,7 @@ from ..domain.fpm_pools import FpmModel, find_pools
 from ..domain.layout import (
     JournalView,
     at_work,
-    is_whole_web,
-    layout_of,
+    layout_on_disk,
     migrated_at,
     read_journal,
     status_from_disk,
@@ -196,9 +195,7 @@ def _vhost(
     runner = seen.runners.get(domain, "")
     busy = at_work(journal, runner)
     recorded = None if journal.migrated else seen.recorded.get(domain)
-    settled = not journal.unfinished
-    serves_web = settled and is_whole_web(served.get("document_root"), f"{vnode.vpath}/{domain}")
-    layout = layout_of(found.flags, migrated=journal.migrated and settled, serves_web=serves_web)
+    layout = layout_on_disk(found.flags, journal, f"{vnode.vpath}/{domain}", served.get("document_root"))
     status = status_from_disk(layout, journal, was.status if was else None, recorded=recorded is not None)
     if busy:  # half-way is where a run is for a while; its end decides
         status, layout = (was.status, was.layout) if was else (Status.FAILED, layout)

@@ -19,10 +19,10 @@ from ..domain.events import Emit, Planned, Result, StepStarted
 from ..domain.fleet import IN_NEW_LAYOUT, STEPS, Layout, Status, Vhost, Vnode
 from ..domain.http_answers import Baseline
 from ..domain.http_questions import blind_spots
-from ..domain.layout import read_journal
+from ..domain.layout import layout_seen, read_journal
 from ..domain.options import MigrateOptions
 from ..domain.path_map import final_map
-from ..domain.planning import MigrationPlan, layout_seen, make_plan
+from ..domain.planning import MigrationPlan, make_plan
 from ..domain.ports import Shell
 from ..domain.readings import Inspection
 from ..domain.surroundings import Serving
@@ -65,10 +65,9 @@ async def prepare(desk: Desk, vnode: Vnode, vhost: Vhost, shell: Shell, options:
     seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
     same_machine(vnode, seen.capabilities)
     await _no_run_is_open(desk, vnode, vhost, shell, seen)
-    upath = f"{vnode.vpath}/{vhost.domain}"
-    if layout_seen(seen, upath, serving.site.document_root) is not Layout.NS1:
+    if layout_seen(seen, serving.site) is not Layout.NS1:
         raise Refused(f"{vhost.domain} does not have the old layout", hint=f"nsmig discover {vnode.name}")
-    bad = [f for f in judge(vhost.domain, upath, seen, serving) if f.blocks]
+    bad = [f for f in judge(vhost.domain, f"{vnode.vpath}/{vhost.domain}", seen, serving) if f.blocks]
     if bad:
         first = next((f for f in bad if f.of_vnode), bad[0])
         refusal = VnodeTrouble if first.of_vnode else Refused
@@ -102,7 +101,7 @@ async def nothing_to_migrate(desk: Desk, name: str, domain: str) -> None:
     same_machine(vnode, seen.capabilities)
     still_there(vnode, vhost, seen)
     await _no_run_is_open(desk, vnode, vhost, shell, seen)
-    if layout_seen(seen, f"{vnode.vpath}/{domain}", serving.site.document_root) is not Layout.NS3:
+    if layout_seen(seen, serving.site) is not Layout.NS3:
         raise Refused(
             f"{domain} was {vhost.status} when we last looked, and does not have the new layout now",
             hint=f"Somebody else was at work on it; nsmig discover {name} notes what is there.",

@@ -70,7 +70,7 @@ async def _may_be_restored(desk: Desk, shell: Shell, vnode: Vnode, vhost: Vhost)
     if kept.exists:
         return kept
     seen, serving = await reading.inspect(shell, vnode, vhost, desk.scripts, desk.readings, test=False)
-    if layout_seen(seen, f"{vnode.vpath}/{vhost.domain}", serving.site.document_root) is Layout.NS3:
+    if layout_seen(seen, serving.site) is Layout.NS3:
         raise _record_lost(vnode, vhost)
     return kept
 

@@ -35,7 +35,7 @@ async def validate(desk: Desk, name: str, domain: str, emit: Emit) -> Result:
     except NsmigError as error:
         return ended_by(error, books, vhost)
     desk.saw(vnode, seen.capabilities)
-    layout = layout_seen(seen, f"{vnode.vpath}/{domain}", serving.site.document_root)
+    layout = layout_seen(seen, serving.site)
     if layout is Layout.NS3 and vhost.status in IN_NEW_LAYOUT:
         books.warnings.append(f"{domain} has the new layout already; there is nothing to validate")
         return books.end("ok", vhost, skipped=True)

@@ -6,6 +6,7 @@ import pytest
 
 from nsmig_tui.domain.fleet import Status, Vhost, Vnode
 from nsmig_tui.domain.layout import read_journal
+from nsmig_tui.domain.nginx_sites import Site
 from nsmig_tui.engine import validating
 from nsmig_tui.engine.desk import Desk
 from nsmig_tui.engine.reading import Record
@@ -28,7 +29,7 @@ def validate(tmp_path, monkeypatch):
 
     async def inspect(*_words, test):
         seen = SimpleNamespace(capabilities=None, places={}, entries={}, journal=HALF)
-        return seen, SimpleNamespace(site=SimpleNamespace(document_root=None))
+        return seen, SimpleNamespace(site=Site("shop.test", "/srv/shop.test"))
 
     monkeypatch.setattr(validating.reading, "inspect", inspect)
     monkeypatch.setattr(validating, "same_machine", lambda *words: None)
