@@ -62,6 +62,21 @@ class Sh:
             "HOME": str(self.root),
         } | env
 
+    def put_tool(self, name, text):
+        """A command of our own before the system's; answers where the system's is."""
+        real = shutil.which(name, path=self.path)
+        folder = self.root / "shims"
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+        if not self.path.startswith(f"{folder}:"):
+            self.path = f"{folder}:{self.path}"
+        return real
+
+    def put_before(self, name, text):
+        """Let the command of that name do this first."""
+        self.put_tool(name, f'{text}\nexec {shutil.which(name, path=self.path)} "$@"')
+
     def parts(self, *names, then=""):
         """The text of some script files, and some more lines."""
         return "".join((SCRIPTS / f"{name}.sh").read_text() for name in names) + then

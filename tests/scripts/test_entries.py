@@ -500,20 +500,10 @@ def test_a_cut_journal_line_does_not_swallow_the_next_run(sh):
 def asked(request, sh):
     """A shell on a vnode where one perl looks for all runs, and one where it cannot."""
     if request.param != "perl":
-        put_tool(sh, "perl", "exit 3")
+        sh.put_tool("perl", "exit 3")
     elif not shutil.which("perl", path=sh.path):
         pytest.skip("perl is not installed here")
     return sh
-
-
-def put_tool(sh, name, text):
-    """A tool of our own before the system's."""
-    folder = sh.root / "shims"
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
-    (folder / name).chmod(0o755)
-    if not sh.path.startswith(f"{folder}:"):
-        sh.path = f"{folder}:{sh.path}"
 
 
 def poll(sh, *runs, wait=0):
@@ -599,8 +589,8 @@ def test_what_was_urgent_once_is_not_urgent_for_ever(sh):
     (there / "urgent").write_text("2\n")
     os.utime(there / "urgent", (1, 1))
 
-    put_tool(sh, "perl", "exit 3")
-    put_tool(sh, "sleep", f"echo >>{sh.root}/waited")
+    sh.put_tool("perl", "exit 3")
+    sh.put_tool("sleep", f"echo >>{sh.root}/waited")
     assert poll(sh, ("a.test", "r1", 1, ""), wait=300)[0].lines
     assert not (sh.root / "waited").exists(), "it is urgent"
     assert poll(sh, ("a.test", "r1", 2, ""), wait=300)[0].lines
@@ -623,7 +613,7 @@ def test_one_perl_gathers_news_but_for_what_is_urgent(sh):
 
 
 def test_a_poll_clears_away_what_a_killed_one_left(sh):
-    put_tool(sh, "perl", "exit 3")
+    sh.put_tool("perl", "exit 3")
     at_work(sh, "a.test")
     killed, living = sh.var / ".poll.999999999", sh.var / f".poll.{os.getpid()}"
     killed.touch()

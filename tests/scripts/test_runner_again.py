@@ -4,14 +4,13 @@ import os
 
 import pytest
 from scripts.conftest import next_second
-from scripts.test_runner_base import text
+from scripts.test_runner_base import ARCHIVING, text
 
 NAME = "pre-migration-20260101-000000"
 # Between the manifest and the archive, and between the archive and the second look, somebody acts.
-ARCHIVE = """
-GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
-tar --version 2>&1 | grep -q GNU || TAR=busybox
-mkdir -p "$CUR/conf" "$B/tree" && chmod 755 "$B/tree"
+ARCHIVE = (
+    ARCHIVING
+    + """
 W=$UPATH/web
 pt() { (umask 022; act "$1"); }
 make_archive
@@ -25,6 +24,7 @@ else SECOND=
 fi
 check_unpacked "$J/manifests/$NAME" "$SECOND"
 """
+)
 
 
 @pytest.fixture

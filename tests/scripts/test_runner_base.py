@@ -5,7 +5,6 @@ import hashlib
 import io
 import os
 import re
-import shutil
 import subprocess
 import tarfile
 import time
@@ -48,6 +47,14 @@ sync() { :; } # the machine's disks are not what is tested
 """
 )
 NO_FLOCK = 'have() { case $1 in flock) return 1 ;; esac; command -v "$1" >/dev/null 2>&1; }\n'
+
+
+ARCHIVING = """
+GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
+tar --version 2>&1 | grep -q GNU || TAR=busybox
+mkdir -p "$CUR/conf" "$B/tree" && chmod 755 "$B/tree"
+"""
+"""What `make_archive` needs, and what unpacks an archive."""
 
 
 def text(sh, then, setup=SETUP):
@@ -541,9 +548,6 @@ def test_an_archive_of_a_tree_that_is_written_to_can_be_restored(sh, when):
     rm {logs}/session
     """
     then = f"""
-    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
-    tar --version 2>&1 | grep -q GNU || TAR=busybox
-    mkdir -p "$CUR/conf" "$B/tree" && chmod 755 "$B/tree"
     pt() {{ if [ "$1" = backup-manifest ]; then {meanwhile if when == "before it is packed" else ":"}
     fi; }}
     next_second
@@ -559,14 +563,9 @@ def test_an_archive_of_a_tree_that_is_written_to_can_be_restored(sh, when):
     check_unpacked "$manifest" "$again"
     """
     if when == "before it is hashed":
-        real = shutil.which("sha256sum", path=sh.path)
-        first = f"{NEXT_SECOND}if mkdir {sh.root}/once 2>/dev/null; then {meanwhile}\nfi\n"
-        tool = sh.root / "shims/sha256sum"
-        tool.parent.mkdir()
-        tool.write_text(f'#!/bin/sh\n{first}exec {real} "$@"\n')
-        tool.chmod(0o755)
-        sh.path = f"{tool.parent}:{sh.path}"
-    done = sh.run(text(sh, then))
+        once = f"if mkdir {sh.root}/once 2>/dev/null; then {meanwhile}\nfi"
+        sh.put_before("sha256sum", f"{NEXT_SECOND}{once}")
+    done = sh.run(text(sh, ARCHIVING + then))
     noted = (sh.root / "j/journal").read_text()
     assert "the unpacked archive is not what its manifest says: differs ./web/page," in noted, done
     assert "./web/page" not in next(line for line in noted.splitlines() if "\twarning\t" in line)
@@ -582,12 +581,9 @@ def test_newlines_at_any_place_of_a_name_are_found_in_the_archive(sh, odd):
     page.parent.mkdir(parents=True)
     page.write_text("words")
     then = """
-    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
-    tar --version 2>&1 | grep -q GNU || TAR=busybox
-    mkdir -p "$CUR/conf"
     make_archive
     """
-    done = sh.run(text(sh, then))
+    done = sh.run(text(sh, ARCHIVING + then))
     assert done.returncode == 0, (sh.root / "j/journal").read_text()
     assert "\tarchive\t" in (sh.root / "j/journal").read_text()
 
@@ -595,22 +591,14 @@ def test_newlines_at_any_place_of_a_name_are_found_in_the_archive(sh, odd):
 def test_what_archives_is_ended_before_a_site_where_memory_runs_out(sh):
     """The kernel goes by oom_score_adj; the runner itself keeps what it has."""
     (sh.root / "srv/a.test/web").mkdir(parents=True)
-    real = shutil.which("tar", path=sh.path)
-    tool = sh.root / "shims/tar"
-    tool.parent.mkdir()
     told = f"read -r score </proc/self/oom_score_adj; echo tar $score >>{sh.root}/scores\n"
-    tool.write_text(f'#!/bin/sh\ncase " $* " in *" web "*|*" . "*|*./web*) {told}esac\nexec {real} "$@"\n')
-    tool.chmod(0o755)
-    sh.path = f"{tool.parent}:{sh.path}"
+    sh.put_before("tar", f'case " $* " in *" web "*|*" . "*|*./web*) {told}esac')
     then = f"""
-    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
-    tar --version 2>&1 | grep -q GNU || TAR=busybox
-    mkdir -p "$CUR/conf"
     read -r score </proc/self/oom_score_adj && echo runner "$score" >{sh.root}/scores
     make_archive
     read -r now </proc/self/oom_score_adj && [ "$now" = "$score" ] || exit 9
     """
-    done = sh.run(text(sh, then))
+    done = sh.run(text(sh, ARCHIVING + then))
     assert done.returncode == 0, (sh.root / "j/journal").read_text()
     runner, *others = (sh.root / "scores").read_text().split("\n")
     assert runner != "runner 1000" and others == ["tar 1000", ""]
@@ -622,20 +610,12 @@ def test_files_without_a_checksum_are_counted_in_a_warning(sh):
     web.mkdir(parents=True)
     for name in ("one", "two"):
         (web / name).write_text(name)
-    real = shutil.which("sha256sum", path=sh.path)
-    tool = sh.root / "shims/sha256sum"
-    tool.parent.mkdir()
-    tool.write_text(f'#!/bin/sh\nif [ -e {sh.root}/dying ]; then exit 137; fi\nexec {real} "$@"\n')
-    tool.chmod(0o755)
-    sh.path = f"{tool.parent}:{sh.path}"
+    sh.put_before("sha256sum", f"if [ -e {sh.root}/dying ]; then exit 137; fi")
     then = f"""
-    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
-    tar --version 2>&1 | grep -q GNU || TAR=busybox
-    mkdir -p "$CUR/conf"
     pt() {{ case $1 in backup-manifest) touch {sh.root}/dying ;; backup-tar) rm {sh.root}/dying ;; esac; }}
     make_archive
     """
-    done = sh.run(text(sh, then))
+    done = sh.run(text(sh, ARCHIVING + then))
     noted = (sh.root / "j/journal").read_text()
     assert done.returncode == 0 and "\twarning\t2 file(s) have no checksum" in noted, noted
 
@@ -644,9 +624,6 @@ def test_what_no_archive_would_hold_stops_the_run_before_there_is_one(sh):
     """A subvolume, as the walk shows it: a folder on another device, and nothing of what is in it."""
     (sh.root / "srv/a.test/web/data").mkdir(parents=True)
     then = """
-    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
-    tar --version 2>&1 | grep -q GNU || TAR=busybox
-    mkdir -p "$CUR/conf"
     walk() {
       if find_prints; then walk_gnu "$@"; else walk_busybox "$@"; fi | awk '
         NR % 3 == 1 { m = $0; next }
@@ -655,7 +632,7 @@ def test_what_no_archive_would_hold_stops_the_run_before_there_is_one(sh):
     }
     make_archive
     """
-    sh.run(text(sh, then))
+    sh.run(text(sh, ARCHIVING + then))
     (said,) = (row[4] for row in journal(sh) if row[3] == "error")
     assert "/srv/a.test/web/data is a file system or a btrfs subvolume of its own" in said
     assert list((sh.root / "srv/a.test/.archive").iterdir()) == []
@@ -665,14 +642,11 @@ def test_what_changed_and_went_before_it_was_archived_again_leaves_nothing_behin
     web = sh.root / "srv/a.test/web"
     web.mkdir(parents=True)
     then = f"""
-    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
-    tar --version 2>&1 | grep -q GNU || TAR=busybox
-    mkdir -p "$CUR/conf"
     pt() {{ if [ "$1" = backup-tar ]; then next_second; echo words >{web}/fleeting; fi; }}
     tr() {{ rm -f {web}/fleeting; command tr "$@"; }}
     make_archive
     """
-    done = sh.run(text(sh, then))
+    done = sh.run(text(sh, ARCHIVING + then))
     assert done.returncode == 0, (sh.root / "j/journal").read_text()
     kinds = {path.name.split("-")[-1].partition(".")[2] for path in (web.parent / ".archive").iterdir()}
     assert kinds == {"tar.gz", "manifest.gz", "config.tar"}
@@ -686,9 +660,6 @@ def test_what_was_gone_when_it_was_packed_and_is_there_again_is_in_the_second_ar
         path.write_text("then")
     (web / "cache").chmod(0o750)
     then = f"""
-    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
-    tar --version 2>&1 | grep -q GNU || TAR=busybox
-    mkdir -p "$CUR/conf" "$B/tree" && chmod 755 "$B/tree"
     goes() {{ rm -r {web}/lock {web}/cache {web}/gone* {web}/line*; }}
     comes() {{ next_second
       cd {web} && umask 027 && mkdir cache
@@ -701,7 +672,7 @@ def test_what_was_gone_when_it_was_packed_and_is_there_again_is_in_the_second_ar
     unpack "$again" || exit 8
     check_unpacked "$J/manifests/pre-migration-$TS" "$again"
     """
-    done = sh.run(text(sh, then))
+    done = sh.run(text(sh, ARCHIVING + then))
     assert done.returncode == 0, (sh.root / "j/journal").read_text()
     there = sh.root / "b/tree/web"
     found = {str(path.relative_to(there)): path.read_text() for path in there.rglob("*") if path.is_file()}
@@ -716,15 +687,12 @@ def test_what_the_archive_lacks_though_nobody_touched_it_stops_the_run(sh):
     web.mkdir(parents=True)
     (web / "page").write_text("words")
     then = """
-    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
-    tar --version 2>&1 | grep -q GNU || TAR=busybox
-    mkdir -p "$CUR/conf"
     mkdir -p "$S/less/web"
     pt() { if [ "$1" = backup-tar ]; then (cd "$S/less" && tar -czf ../archive.part .); fi; }
     sleep 2.1
     make_archive
     """
-    done = sh.run(text(sh, then))
+    done = sh.run(text(sh, ARCHIVING + then))
     assert done.returncode != 0
     assert "does not hold all that the manifest lists: ./web/page" in (sh.root / "j/journal").read_text()
 

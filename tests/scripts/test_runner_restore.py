@@ -4,7 +4,7 @@ import os
 import tarfile
 
 import pytest
-from scripts.test_runner_base import TOP, archive, folder, journal, text
+from scripts.test_runner_base import ARCHIVING, TOP, archive, folder, journal, text
 
 STAGED = """
 PHASE=undo S=$R/v/.nsmig/a.test VPATH=$R/v B=
@@ -124,9 +124,6 @@ def test_folders_that_change_or_come_while_they_are_archived_do_not_hinder_a_res
     (web / "uploads/one").write_text("then")
     (web / "current").symlink_to("uploads")
     then = f"""
-    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
-    tar --version 2>&1 | grep -q GNU || TAR=busybox
-    mkdir -p "$CUR/conf" "$B/tree" && chmod 755 "$B/tree"
     pt() {{ case $1 in backup-manifest)
       next_second
       umask 022
@@ -142,7 +139,7 @@ def test_folders_that_change_or_come_while_they_are_archived_do_not_hinder_a_res
     lay_over "$B/second"
     check_unpacked "$J/manifests/pre-migration-$TS" "$again"
     """
-    done = sh.run(text(sh, then))
+    done = sh.run(text(sh, ARCHIVING + then))
     assert done.returncode == 0, (sh.root / "j/journal").read_text()
     there = sh.root / "b/tree/web"
     assert (there / "later/deep").stat().st_mode & 0o777 == 0o755
@@ -155,12 +152,9 @@ def test_names_that_busybox_cannot_list_are_told_when_they_are_archived(sh):
     web.mkdir(parents=True)
     (web / "two\nlines").write_text("words")
     then = """
-    GZ=gzip TS=20260101-000000 TOTAL_BYTES=100
-    tar --version 2>&1 | grep -q GNU || TAR=busybox
-    mkdir -p "$CUR/conf"
     make_archive
     """
-    done = sh.run(text(sh, then))
+    done = sh.run(text(sh, ARCHIVING + then))
     assert done.returncode == 0, done
     told = "rollback --archive will refuse it" in (sh.root / "j/journal").read_text()
     assert told == (sh.name == "busybox")
